@@ -30,15 +30,13 @@ export function sliceRows(dataset: Dataset, first: number, end: number): Dataset
   return { ...dataset, rows: end - first, data: data.subarray(first * in_dims, end * in_dims) };
 }
 
-/** The given rows as the model sees them, normalised: [indices.length, in_dims]. */
-export function normalizedRows(dataset: Dataset, indices: readonly number[]): Float32Array {
-  const { in_dims, data, normalization } = dataset;
+/** The rows as the model sees them, normalised: [rows, in_dims]. */
+export function normalizedRows({ data, normalization }: Dataset): Float32Array<ArrayBuffer> {
   const scale = data instanceof Uint8Array ? 1 / 255 : 1;
-  const out = new Float32Array(indices.length * in_dims);
-  indices.forEach((row, i) => {
-    for (let j = 0; j < in_dims; j++) {
-      out[i * in_dims + j] = (data[row * in_dims + j] * scale - normalization.mean) / normalization.std;
-    }
-  });
+  const { mean, std } = normalization;
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    out[i] = (data[i] * scale - mean) / std;
+  }
   return out;
 }

@@ -1,0 +1,8 @@
+// Operand A, stored [rows, depth]. Expects gemm.wgsl. Provides load_a.
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+
+fn load_a(row_block: u32, depth_block: u32) -> mat4x4f {
+  let stride = gemm.depth_blocks;
+  let i = row_block * 4 * stride + depth_block;
+  return mat4x4f(a[i], a[i + stride], a[i + 2 * stride], a[i + 3 * stride]);
+}

@@ -1,0 +1,8 @@
+// Operand B, stored [depth, columns]. Expects gemm.wgsl. Provides load_b.
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+
+fn load_b(depth_block: u32, column_block: u32) -> mat4x4f {
+  let stride = gemm.column_blocks;
+  let i = depth_block * 4 * stride + column_block;
+  return mat4x4f(b[i], b[i + stride], b[i + 2 * stride], b[i + 3 * stride]);
+}

@@ -1,0 +1,15 @@
+// What differs from one step to the next. The host writes one record a step ahead of time; begin_step.wgsl copies
+// the next one here, so that every step encodes the same commands.
+struct Step {
+  first_row: u32,         // where the batch begins in the order of rows
+  rows: u32,              // rows in this batch: the last one of an epoch may be short
+  learning_rate: f32,     // lr / (1 - beta1^t): Adam's first bias correction is in it
+  second_correction: f32, // 1 / sqrt(1 - beta2^t)
+  sparsity_lambda: f32,
+  sparsity_target: f32,
+}
+
+struct State {
+  next: u32,    // index of the next record
+  halted: u32,  // 1 from the first step whose loss was not finite: updates then do nothing
+}

@@ -1,0 +1,188 @@
+import { DeviceLostError, EngineError, LimitError, NoAdapterError, OutOfMemoryError } from './errors.js';
+import { Kernel, type KernelSource, kernelKey } from './kernel.js';
+
+/** Gives the text of a file in `shaders/`. The host injects it: a disk, a bundle or a server. */
+export type ShaderLoader = (file: string) => string | Promise<string>;
+
+/**
+ * An adapter and its device, opened with all that the adapter allows, and the kernels compiled for it.
+ * Knows how to fail: a lost device, no memory, an invalid command.
+ */
+export class Gpu {
+  readonly #kernels = new Map<string, Promise<Kernel>>();
+  readonly #shaders: ShaderLoader;
+  #failure: EngineError | undefined;
+
+  private constructor(
+    readonly adapter: GPUAdapter,
+    readonly device: GPUDevice,
+    shaders: ShaderLoader,
+  ) {
+    this.#shaders = shaders;
+    device.lost.then((info) => {
+      this.#failure ??= new DeviceLostError(
+        info.reason === 'destroyed'
+          ? 'The device was closed while it was in use.'
+          : `The device was lost: ${oneLine(info.message)}. What was on it is gone; start again, from a saved model if there is one.`,
+      );
+    });
+    device.onuncapturederror = ({ error }) => {
+      this.#failure ??=
+        error instanceof GPUOutOfMemoryError
+          ? new OutOfMemoryError(`The device is out of memory: ${oneLine(error.message)}.`)
+          : new EngineError(`The device refused a command: ${error.message}`);
+    };
+  }
+
+  /**
+   * Opens the adapter that `provider` prefers, with its own limits and the features that the engine can use.
+   * @param provider `navigator.gpu`, or Dawn's object of the same kind.
+   * @throws NoAdapterError where there is none.
+   */
+  static async open(provider: GPU, shaders: ShaderLoader): Promise<Gpu> {
+    const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) {
+      throw new NoAdapterError('No WebGPU adapter was found.');
+    }
+    const requiredLimits: Record<string, number> = {};
+    for (const limit of usedLimits) {
+      requiredLimits[limit] = adapter.limits[limit];
+    }
+    const device = await adapter.requestDevice({ requiredLimits });
+    return new Gpu(adapter, device, shaders);
+  }
+
+  /** True where a processor stands in for a GPU. */
+  get software(): boolean {
+    return this.adapter.info.isFallbackAdapter;
+  }
+
+  /** The adapter's name as a person would say it. */
+  get name(): string {
+    const { description, device, architecture, vendor } = this.adapter.info;
+    return description || device || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+  }
+
+  /** Compiles a kernel, or gives the one that was compiled before from the same source. */
+  kernel(source: KernelSource): Promise<Kernel> {
+    const key = kernelKey(source);
+    let kernel = this.#kernels.get(key);
+    if (!kernel) {
+      kernel = Promise.all(source.files.map((file) => this.#shaders(file))).then((texts) =>
+        Kernel.compile(this.device, source, texts),
+      );
+      this.#kernels.set(key, kernel);
+    }
+    return kernel;
+  }
+
+  /**
+   * Runs `make`, which creates buffers, and waits until the device has said whether it had the memory.
+   * @throws OutOfMemoryError with `what` in its sentence. Whatever `make` created is the caller's to destroy.
+   */
+  async allocate<T>(what: string, make: () => T): Promise<T> {
+    this.device.pushErrorScope('out-of-memory');
+    let made: T;
+    try {
+      made = make();
+    } finally {
+      const error = await this.device.popErrorScope();
+      if (error) {
+        // biome-ignore lint/correctness/noUnsafeFinally: the lack of memory explains whatever else went wrong.
+        throw new OutOfMemoryError(
+          `The device has not enough memory for ${what}. Smaller layers, a smaller batch_size or fewer rows need less.`,
+        );
+      }
+    }
+    this.check();
+    return made;
+  }
+
+  /** @throws LimitError where a buffer of that many bytes is more than the adapter can bind. */
+  checkSize(what: string, bytes: number): void {
+    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
+    if (bytes > limit) {
+      throw new LimitError(
+        `${what} needs ${megabytes(bytes)} in one piece, and this adapter (${this.name}) allows ${megabytes(limit)}.`,
+      );
+    }
+  }
+
+  /** A storage buffer of zeros. @throws LimitError where it is larger than the adapter can bind. */
+  buffer(label: string, bytes: number, usage: GPUBufferUsageFlags = 0): GPUBuffer {
+    this.checkSize(label, bytes);
+    return this.device.createBuffer({
+      label,
+      size: bytes,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC | usage,
+    });
+  }
+
+  /** Waits until everything submitted so far is done. @throws what has gone wrong meanwhile. */
+  async finish(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Copies `bytes` bytes of a buffer to the host. */
+  async read(buffer: GPUBuffer, bytes: number = buffer.size): Promise<ArrayBuffer> {
+    const staging = this.device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    try {
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
+      this.device.queue.submit([encoder.finish()]);
+      return await this.map(staging);
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Waits for a buffer made for reading, and gives a copy of what is in it. */
+  async map(staging: GPUBuffer): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+      this.check();
+      return staging.getMappedRange().slice(0);
+    } catch (error) {
+      // A lost device shows first as a failed mapping: let its own message arrive.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      this.check();
+      throw error;
+    } finally {
+      staging.unmap();
+    }
+  }
+
+  /** @throws the first failure that the device has reported, if it has reported one. */
+  check(): void {
+    if (this.#failure) {
+      throw this.#failure;
+    }
+  }
+
+  /** Frees the device and everything on it. */
+  close(): void {
+    this.device.destroy();
+  }
+}
+
+const usedLimits = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+] as const;
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toLocaleString('en', { maximumFractionDigits: 1 })} MiB`;
+}
+
+function oneLine(message: string): string {
+  return message.trim().replace(/\s+/g, ' ').replace(/\.$/, '');
+}

@@ -1,0 +1,90 @@
+import type { Gpu } from '../gpu/gpu.js';
+import type { Program } from '../gpu/program.js';
+import { padded, type Tensor } from '../gpu/tensor.js';
+import type { Dataset } from './dataset.js';
+import { elementwiseGrid, matrixSizes } from './forward.js';
+
+/** Bytes written to the device at a time where rows must be padded on the way. */
+const writeBytes = 16 * 2 ** 20;
+
+interface Part {
+  readonly buffer: GPUBuffer;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A data set on the device, in as many parts as the adapter's largest binding makes necessary. 8-bit stays 8-bit. */
+export class Examples {
+  private constructor(
+    readonly dataset: Dataset,
+    readonly parts: readonly Part[],
+  ) {}
+
+  /** @throws OutOfMemoryError. */
+  static async upload(gpu: Gpu, dataset: Dataset): Promise<Examples> {
+    const { rows, in_dims, data } = dataset;
+    const stride = padded(in_dims);
+    const rowBytes = stride * data.BYTES_PER_ELEMENT;
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+    const rowsPerPart = Math.max(
+      1,
+      Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / rowBytes),
+    );
+    const parts: Part[] = [];
+    const examples = new Examples(dataset, parts);
+    try {
+      await gpu.allocate(`${rows} rows of ${dataset.name}`, () => {
+        for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
+          const partRows = Math.min(rowsPerPart, rows - firstRow);
+          const buffer = gpu.buffer(`A row of ${dataset.name}`, partRows * rowBytes);
+          parts.push({ buffer, firstRow, rows: partRows });
+        }
+      });
+    } catch (error) {
+      examples.destroy();
+      throw error;
+    }
+    for (const { buffer, firstRow, rows: partRows } of parts) {
+      const blockRows = Math.max(1, Math.floor(writeBytes / rowBytes));
+      for (let row = 0; row < partRows; row += blockRows) {
+        const end = Math.min(row + blockRows, partRows);
+        const values = data.subarray((firstRow + row) * in_dims, (firstRow + end) * in_dims);
+        gpu.device.queue.writeBuffer(buffer, row * rowBytes, padRows(values, in_dims, stride));
+      }
+    }
+    return examples;
+  }
+
+  /** Appends what fills `batch` with the normalised rows that `order` names, beginning at the step's first row. */
+  async addGather(program: Program, step: GPUBuffer, order: GPUBuffer, batch: Tensor): Promise<void> {
+    const { data, normalization } = this.dataset;
+    const bits = data instanceof Uint8Array ? 'u8' : 'f32';
+    const kernel = await program.gpu.kernel({
+      files: ['step.wgsl', 'elementwise.wgsl', `examples_${bits}.wgsl`, 'gather.wgsl'],
+    });
+    for (const { buffer, firstRow, rows } of this.parts) {
+      const part = new Uint32Array([firstRow, rows, 0, 0]);
+      new Float32Array(part.buffer).set([normalization.mean, 1 / normalization.std], 2);
+      const bindings = [matrixSizes(batch), part, step, order, buffer, batch];
+      program.add(kernel, bindings, elementwiseGrid(batch));
+    }
+  }
+
+  destroy(): void {
+    for (const { buffer } of this.parts) {
+      buffer.destroy();
+    }
+  }
+}
+
+function padRows(values: Uint8Array | Float32Array, columns: number, stride: number): BufferSource {
+  if (columns === stride) {
+    return values as BufferSource;
+  }
+  const rows = values.length / columns;
+  const out = values instanceof Uint8Array ? new Uint8Array(rows * stride) : new Float32Array(rows * stride);
+  for (let row = 0; row < rows; row++) {
+    out.set(values.subarray(row * columns, (row + 1) * columns), row * stride);
+  }
+  return out;
+}

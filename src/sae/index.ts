@@ -1,0 +1,16 @@
+export * from '../gpu/errors.js';
+export { Gpu, type ShaderLoader } from '../gpu/gpu.js';
+export {
+  type ModelConfig,
+  type ModelOptions,
+  parseModelConfig,
+  parseTrainConfig,
+  type TrainConfig,
+  type TrainOptions,
+} from './config.js';
+export * from './dataset.js';
+export * from './errors.js';
+export type { EpochMetrics, Metrics } from './metrics.js';
+export { Model, type Parameters } from './model.js';
+export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
+export { evaluate, Trainer } from './trainer.js';
