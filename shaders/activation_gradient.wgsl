@@ -4,13 +4,11 @@
 @group(0) @binding(2) var<storage, read_write> gradients: array<vec4f>;
 
 @compute @workgroup_size(workgroup_size)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let at = position(group, groups, thread);
-  if (at.inside) {
-    gradients[at.index] *= derivative(outputs[at.index]);
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;  // of vec4s
+  let first_row = id.y * rows_each;
+  for (var row = first_row; row < end_row(first_row, column); row++) {
+    let i = row * matrix.column_blocks + column;
+    gradients[i] *= derivative(outputs[i]);
   }
 }

@@ -1,5 +1,5 @@
 // Adam (Kingma and Ba, 2015) in PyTorch's form: parameters -= lr/c1 * m / (sqrt(v)/sqrt(c2) + eps). The bias
-// corrections come from the host in `step`, where they are computed in double. One invocation a vec4.
+// corrections come from the host in `step`, where they are computed in double. Each invocation takes some vec4s, in strides.
 // Expects step.wgsl.
 override workgroup_size: u32 = 64;
 
@@ -21,19 +21,16 @@ fn flush(x: vec4f) -> vec4f {
 }
 
 @compute @workgroup_size(workgroup_size)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = (group.y * groups.x + group.x) * workgroup_size + thread;
-  if (i >= arrayLength(&parameters) || state.halted != 0) {
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  if (state.halted != 0) {
     return;
   }
-  let gradient = gradients[i];
-  let m = flush(beta1 * first_moments[i] + (1 - beta1) * gradient);
-  let v = flush(beta2 * second_moments[i] + (1 - beta2) * gradient * gradient);
-  first_moments[i] = m;
-  second_moments[i] = v;
-  parameters[i] -= step.learning_rate * m / (sqrt(v) * step.second_correction + adam_epsilon);
+  for (var i = id.x; i < arrayLength(&parameters); i += groups.x * workgroup_size) {
+    let gradient = gradients[i];
+    let m = flush(beta1 * first_moments[i] + (1 - beta1) * gradient);
+    let v = flush(beta2 * second_moments[i] + (1 - beta2) * gradient * gradient);
+    first_moments[i] = m;
+    second_moments[i] = v;
+    parameters[i] -= step.learning_rate * m / (sqrt(v) * step.second_correction + adam_epsilon);
+  }
 }

@@ -4,13 +4,13 @@
 @group(0) @binding(2) var<storage, read_write> values: array<vec4f>;
 
 @compute @workgroup_size(workgroup_size)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let at = position(group, groups, thread);
-  if (at.inside) {
-    values[at.index] = activate(values[at.index] + bias[at.column / 4]) * column_mask(at.column);
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;  // of vec4s
+  let first_row = id.y * rows_each;
+  let mask = column_mask(column);
+  let shift = bias[column];
+  for (var row = first_row; row < end_row(first_row, column); row++) {
+    let i = row * matrix.column_blocks + column;
+    values[i] = activate(values[i] + shift) * mask;
   }
 }

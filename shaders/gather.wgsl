@@ -14,22 +14,20 @@ struct Part {
 @group(0) @binding(5) var<storage, read_write> batch: array<vec4f>;
 
 @compute @workgroup_size(workgroup_size)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let at = position(group, groups, thread);
-  if (!at.inside) {
-    return;
-  }
-  if (at.row >= step.rows) {
-    batch[at.index] = vec4f(0);
-    return;
-  }
-  let row = order[step.first_row + at.row] - part.first_row;  // wraps round below the part's first row
-  if (row < part.rows) {
-    let value = stored(row * matrix.column_blocks + at.column / 4);
-    batch[at.index] = (value - part.mean) * part.inverse_std * column_mask(at.column);
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;  // of vec4s
+  let first_row = id.y * rows_each;
+  let mask = column_mask(column);
+  for (var row = first_row; row < end_row(first_row, column); row++) {
+    let i = row * matrix.column_blocks + column;
+    if (row >= step.rows) {
+      batch[i] = vec4f(0);
+      continue;
+    }
+    let example = order[step.first_row + row] - part.first_row;  // wraps round below the part's first row
+    if (example < part.rows) {
+      let value = stored(example * matrix.column_blocks + column);
+      batch[i] = (value - part.mean) * part.inverse_std * mask;
+    }
   }
 }

@@ -4,7 +4,7 @@
 override tile_rows: u32 = 1;        // blocks of C an invocation, along rows: at most 4
 override tile_columns: u32 = 1;     // and along columns: at most 4
 override threads_rows: u32 = 8;     // invocations a workgroup, along rows
-override threads_columns: u32 = 1;  // and along columns
+override threads_columns: u32 = 8;  // and along columns
 
 const max_tile = 4u;
 

@@ -5,14 +5,15 @@
 @group(0) @binding(3) var<storage, read_write> gradients: array<vec4f>;
 
 @compute @workgroup_size(workgroup_size)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let at = position(group, groups, thread);
-  if (at.inside && at.row < step.rows) {
-    let slope = kl_slope(means[at.column / 4], step.sparsity_target);
-    gradients[at.index] += step.sparsity_lambda / f32(step.rows) * slope * column_mask(at.column);
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;  // of vec4s
+  let first_row = id.y * rows_each;
+  let slope = kl_slope(means[column], step.sparsity_target) * column_mask(column);
+  let gradient = step.sparsity_lambda / f32(step.rows) * slope;
+  for (var row = first_row; row < end_row(first_row, column); row++) {
+    let i = row * matrix.column_blocks + column;
+    if (row < step.rows) {
+      gradients[i] += gradient;
+    }
   }
 }

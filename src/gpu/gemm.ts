@@ -24,7 +24,7 @@ const operands: Record<GemmOrder, readonly [string, string]> = {
 /** The tile that suits an adapter. */
 export function gemmTile(software: boolean): GemmTile {
   return software
-    ? { family: 'register', tile_rows: 1, tile_columns: 1, threads_rows: 8, threads_columns: 1 }
+    ? { family: 'register', tile_rows: 1, tile_columns: 1, threads_rows: 8, threads_columns: 8 }
     : { family: 'shared', tile_rows: 1, tile_columns: 1, threads_rows: 16, threads_columns: 16 };
 }
 

@@ -3,5 +3,5 @@ export { addGemm, type GemmOrder, type GemmTile, gemmSource, gemmTile } from './
 export { Gpu, type ShaderLoader } from './gpu.js';
 export { Kernel, type KernelSource } from './kernel.js';
 export { Pacer } from './pacer.js';
-export { grid, Program } from './program.js';
+export { Program, type Workgroups } from './program.js';
 export { padded, Tensor, tensorBytes } from './tensor.js';

@@ -3,7 +3,7 @@ import type { Gpu } from './gpu.js';
 import type { Kernel } from './kernel.js';
 import { Tensor } from './tensor.js';
 
-type Workgroups = readonly [x: number, y: number];
+export type Workgroups = readonly [x: number, y: number];
 
 interface Dispatch {
   readonly kernel: Kernel;
@@ -91,10 +91,4 @@ export class Program {
     }
     return resource;
   }
-}
-
-/** A grid of workgroups that holds at least `count` of them: one dimension holds 65,535 at most. */
-export function grid(count: number): Workgroups {
-  const x = Math.min(count, 65_535);
-  return [x, Math.ceil(count / x)];
 }

@@ -1,23 +1,32 @@
 import { addGemm } from '../gpu/gemm.js';
-import { grid, type Program } from '../gpu/program.js';
+import type { Program, Workgroups } from '../gpu/program.js';
 import { padded, Tensor } from '../gpu/tensor.js';
 import type { ModelLayer } from './model.js';
 
+/** Invocations a workgroup of the kernels that have one dimension. */
 const threads = 64;
+/** What every adapter allows in one dimension. */
+const mostWorkgroups = 65_535;
 
 /** The uniform that elementwise kernels need: the rows, the vec4s a row and the columns of a matrix. */
 export function matrixSizes({ rows, columns }: Tensor): Uint32Array<ArrayBuffer> {
   return new Uint32Array([padded(rows), padded(columns) / 4, columns]);
 }
 
-/** Workgroups for a kernel with one invocation a vec4 of the tensor. */
-export function elementwiseGrid({ rows, columns }: Tensor) {
-  return grid(Math.ceil((padded(rows) * padded(columns)) / 4 / threads));
+/** Workgroups for `elementwise.wgsl`: an invocation takes a vec4 of columns over 8 rows. */
+export function elementwiseGrid({ rows, columns }: Tensor): Workgroups {
+  return [Math.ceil(padded(columns) / 4 / 32), Math.ceil(padded(rows) / 8)];
+}
+
+/** Workgroups for a kernel that walks over all vec4s in strides, about `each` an invocation. */
+export function stridedGrid({ rows, columns }: Tensor, each: number): Workgroups {
+  const groups = Math.ceil((padded(rows) * padded(columns)) / 4 / threads / each);
+  return [Math.min(groups, mostWorkgroups), 1];
 }
 
 /** Workgroups for a kernel with one invocation a vec4 of columns. */
-export function columnGrid({ columns }: Tensor) {
-  return grid(Math.ceil(padded(columns) / 4 / threads));
+export function columnGrid({ columns }: Tensor): Workgroups {
+  return [Math.ceil(padded(columns) / 4 / threads), 1];
 }
 
 /** Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias). */

@@ -5,7 +5,7 @@ import { Program } from '../gpu/program.js';
 import { padded, Tensor, tensorBytes } from '../gpu/tensor.js';
 import type { Dataset } from './dataset.js';
 import { Examples } from './examples.js';
-import { addLayers, columnGrid, elementwiseGrid, layerOutputs, matrixSizes } from './forward.js';
+import { addLayers, columnGrid, elementwiseGrid, layerOutputs, matrixSizes, stridedGrid } from './forward.js';
 import { parameterShapes } from './layers.js';
 import type { Model } from './model.js';
 import { batchesOf, stepBytes } from './schedule.js';
@@ -251,7 +251,7 @@ export class TrainStep {
       this.tensor(`${parameters.name}.${kind}`),
     );
     const bindings = [this.#step, this.#state, gradient, parameters, first, second];
-    this.program.add(adam, bindings, elementwiseGrid(parameters));
+    this.program.add(adam, bindings, stridedGrid(parameters, 8));
   }
 
   async #readLog(steps: number): Promise<StepLog> {

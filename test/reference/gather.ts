@@ -1,0 +1,21 @@
+import type { Normalization } from '../../src/sae/dataset.js';
+
+/**
+ * The rows of `data` [any, in_dims] that `indices` names, as inputs: [indices.length, in_dims]. 8-bit values
+ * are divided by 255 first; then (v - mean) / std.
+ */
+export function gatherRows(
+  data: Uint8Array | Float32Array,
+  in_dims: number,
+  indices: ArrayLike<number>,
+  normalization: Normalization,
+): Float64Array {
+  const divisor = data instanceof Uint8Array ? 255 : 1;
+  const { mean, std } = normalization;
+  const out = new Float64Array(indices.length * in_dims);
+  for (let i = 0; i < indices.length; i++) {
+    const from = indices[i] * in_dims;
+    for (let j = 0; j < in_dims; j++) out[i * in_dims + j] = (data[from + j] / divisor - mean) / std;
+  }
+  return out;
+}
