@@ -4,6 +4,9 @@ import { Kernel, type KernelSource, kernelKey } from './kernel.js';
 /** Gives the text of a file in `shaders/`. The host injects it: a disk, a bundle or a server. */
 export type ShaderLoader = (file: string) => string | Promise<string>;
 
+/** Which adapter is preferred where there are several. */
+export const adapterRequest: GPURequestAdapterOptions = { powerPreference: 'high-performance' };
+
 /**
  * An adapter and its device, opened with all that the adapter allows, and the kernels compiled for it.
  * Knows how to fail: a lost device, no memory, an invalid command.
@@ -40,7 +43,7 @@ export class Gpu {
    * @throws NoAdapterError where there is none.
    */
   static async open(provider: GPU, shaders: ShaderLoader): Promise<Gpu> {
-    const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
+    const adapter = await provider.requestAdapter(adapterRequest);
     if (!adapter) {
       throw new NoAdapterError('No WebGPU adapter was found.');
     }

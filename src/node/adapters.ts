@@ -1,14 +1,26 @@
 import { create, globals } from 'webgpu';
 import { NoAdapterError } from '../gpu/errors.js';
-import { Gpu } from '../gpu/gpu.js';
+import { adapterRequest, Gpu } from '../gpu/gpu.js';
 import { loadShader } from './shaders.js';
 
 /** An adapter that Dawn offers. */
-export interface AdapterName {
+interface AdapterName {
   /** Dawn's backend: `vulkan`, `metal`, `d3d12`. */
   readonly backend: string;
-  /** What `adapter` options match against. */
   readonly name: string;
+}
+
+/** What `sae devices` tells about an adapter. */
+export interface AdapterDescription extends AdapterName {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly driver: string;
+  /** True where a processor stands in for a GPU. */
+  readonly software: boolean;
+  /** Whether it is the one that is used where none is named. */
+  readonly used: boolean;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly features: readonly string[];
 }
 
 /** What to do where there is no adapter at all. */
@@ -30,8 +42,8 @@ function provider(flags: string[]): GPU {
   return made;
 }
 
-/** The adapters that Dawn finds on this machine, the preferred one first. */
-export async function listAdapters(): Promise<AdapterName[]> {
+/** The adapters that Dawn finds on this machine. */
+async function listAdapters(): Promise<AdapterName[]> {
   try {
     // Dawn names its adapters only in the message for one that does not exist.
     await provider(['adapter=(none of this name)']).requestAdapter();
@@ -40,6 +52,41 @@ export async function listAdapters(): Promise<AdapterName[]> {
     const lines = (error as Error).message.matchAll(/backend: '([^']*)', name: '(.*)'/g);
     return [...lines].map(([, backend, name]) => ({ backend, name }));
   }
+}
+
+/** Describes the adapters that Dawn finds on this machine. */
+export async function describeAdapters(): Promise<AdapterDescription[]> {
+  const preferred = await provider([]).requestAdapter(adapterRequest);
+  const descriptions: AdapterDescription[] = [];
+  for (const found of await listAdapters()) {
+    const adapter = await provider(flagsFor(found)).requestAdapter(adapterRequest);
+    if (!adapter) {
+      continue;
+    }
+    const { info } = adapter;
+    const limits: Record<string, number> = {};
+    for (const name in adapter.limits) {
+      const value = adapter.limits[name as keyof GPUSupportedLimits];
+      if (typeof value === 'number') {
+        limits[name] = value;
+      }
+    }
+    descriptions.push({
+      ...found,
+      vendor: info.vendor,
+      architecture: info.architecture,
+      driver: info.description,
+      software: info.isFallbackAdapter,
+      used: preferred?.info.device === info.device && preferred.info.description === info.description,
+      limits,
+      features: [...adapter.features].sort(),
+    });
+  }
+  return descriptions;
+}
+
+function flagsFor({ backend, name }: AdapterName): string[] {
+  return [`backend=${backend}`, `adapter=${name}`];
 }
 
 /**
@@ -66,5 +113,5 @@ export async function openGpu({ adapter }: { adapter?: string | undefined } = {}
         : `No WebGPU adapter was found. ${howToGetOne}`,
     );
   }
-  return Gpu.open(provider([`backend=${match.backend}`, `adapter=${match.name}`]), loadShader);
+  return Gpu.open(provider(flagsFor(match)), loadShader);
 }

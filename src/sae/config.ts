@@ -1,51 +1,43 @@
 import { z } from 'zod';
 import { ConfigError } from './errors.js';
 
-function fault(sentence: string) {
-  return { error: sentence };
+/** A message for zod that says what was expected and what was given. */
+function expected(sentence: string) {
+  return {
+    error: ({ input }: { input?: unknown }) =>
+      `${sentence}, and is ${typeof input === 'number' ? input : JSON.stringify(input)}.`,
+  };
 }
 
-const count = (name: string) => z.number(fault(`${name} must be a whole number.`));
-const wholeFrom = (name: string, least: number) =>
-  count(name)
-    .int(fault(`${name} must be a whole number.`))
-    .min(least, fault(`${name} must be at least ${least}.`));
-const finite = (name: string) => z.number(fault(`${name} must be a finite number.`));
-
-const hDims = 'h_dims must be a list of whole numbers of at least 1, such as "[256, 128, 64]"';
+const whole = (name: string, least: number, most = Number.MAX_SAFE_INTEGER) => {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  const fault = expected(`${name} must be a whole number ${range}`);
+  return z.number(fault).int(fault).min(least, fault).max(most, fault);
+};
+const number = (name: string, range: string, accept: (value: number) => boolean) => {
+  const fault = expected(`${name} must be a number ${range}`);
+  return z.number(fault).refine(accept, fault);
+};
+const list = 'h_dims must be a list of whole numbers of at least 1, such as [256, 128, 64]';
 
 const modelConfig = z.strictObject({
-  in_dims: wholeFrom('in_dims', 1).default(784),
-  h_dims: z
-    .array(
-      z
-        .number(fault(`${hDims}.`))
-        .int(fault(`${hDims}.`))
-        .min(1, fault(`${hDims}.`)),
-      fault(`${hDims}.`),
-    )
-    .min(1, fault(`${hDims}; it is empty.`))
-    .default([20]),
-  activation: z.enum(['relu', 'sigmoid'], fault('activation must be relu or sigmoid.')).default('relu'),
+  in_dims: whole('in_dims', 1).default(784),
+  h_dims: z.array(whole('each of h_dims', 1), expected(list)).min(1, expected(list)).default([20]),
+  activation: z.enum(['relu', 'sigmoid'], expected('activation must be relu or sigmoid')).default('relu'),
 });
 
 const trainConfig = z.strictObject({
-  batch_size: wholeFrom('batch_size', 1).default(64),
-  epochs: wholeFrom('epochs', 1).default(20),
-  lr: finite('lr').positive(fault('lr must be above 0.')).default(1e-4),
-  sparsity_lambda: finite('sparsity_lambda')
-    .min(0, fault('sparsity_lambda must be at least 0.'))
-    .default(0.2),
-  sparsity_target: finite('sparsity_target')
-    .gt(0, fault('sparsity_target must lie between 0 and 0.99.'))
-    .lt(0.99, fault('sparsity_target must lie between 0 and 0.99.'))
-    .default(0.01),
-  seed: count('seed')
-    .int(fault('seed must be a whole number.'))
-    .min(0, fault('seed must be from 0 to 4294967295.'))
-    .max(0xffffffff, fault('seed must be from 0 to 4294967295.'))
-    .default(42),
-  shuffle: z.boolean(fault('shuffle must be true or false.')).default(true),
+  batch_size: whole('batch_size', 1).default(64),
+  epochs: whole('epochs', 1).default(20),
+  lr: number('lr', 'above 0', (value) => value > 0).default(1e-4),
+  sparsity_lambda: number('sparsity_lambda', 'of at least 0', (value) => value >= 0).default(0.2),
+  sparsity_target: number(
+    'sparsity_target',
+    'between 0 and 0.99',
+    (value) => value > 0 && value < 0.99,
+  ).default(0.01),
+  seed: whole('seed', 0, 0xffffffff).default(42),
+  shuffle: z.boolean(expected('shuffle must be true or false')).default(true),
 });
 
 /** The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back. */

@@ -40,3 +40,16 @@ export function normalizedRows({ data, normalization }: Dataset): Float32Array<A
   }
   return out;
 }
+
+/** The given rows, as a data set of their own. */
+export function pickRows(dataset: Dataset, indices: readonly number[]): Dataset {
+  const { in_dims, data } = dataset;
+  const picked =
+    data instanceof Uint8Array
+      ? new Uint8Array(indices.length * in_dims)
+      : new Float32Array(indices.length * in_dims);
+  indices.forEach((row, i) => {
+    picked.set(data.subarray(row * in_dims, (row + 1) * in_dims), i * in_dims);
+  });
+  return { ...dataset, rows: indices.length, data: picked };
+}

@@ -12,5 +12,6 @@ export * from './dataset.js';
 export * from './errors.js';
 export type { EpochMetrics, Metrics } from './metrics.js';
 export { Model, type Parameters } from './model.js';
+export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
-export { evaluate, Trainer } from './trainer.js';
+export { evaluate, type Progress, Trainer } from './trainer.js';

@@ -29,3 +29,13 @@ export function shuffle(values: Uint32Array, random: Random): void {
     values[j] = value;
   }
 }
+
+/** `count` different rows out of `rows` (or all, where there are fewer), in the order in which they were drawn. */
+export function sampleRows(rows: number, count: number, seed: number): number[] {
+  const random = randomPair(seed).forOrder;
+  const drawn = new Set<number>();
+  while (drawn.size < Math.min(rows, count)) {
+    drawn.add(uniformInt(random, 0, rows - 1));
+  }
+  return [...drawn];
+}

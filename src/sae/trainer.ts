@@ -13,6 +13,13 @@ interface EpochPlan {
   readonly records: ArrayBuffer;
 }
 
+/** How far training is. */
+export interface Progress {
+  /** Rows done since training began, of epochs times the data set's rows. */
+  readonly rows: number;
+  readonly samples_per_second: number;
+}
+
 /** Trains a model on a data set. Everything is on the device before the first step, and every kernel is compiled. */
 export class Trainer {
   readonly #order: Uint32Array<ArrayBuffer>;
@@ -36,7 +43,7 @@ export class Trainer {
   /**
    * Trains epoch after epoch and gives each one's metrics; between two of them the model can be used and read.
    * @param signal ends it after the submits in flight; an epoch that was cut short gives no metrics.
-   * @param progress is told how many rows of the epoch have been done.
+   * @param progress is told how far training is, whenever the device has finished a submit.
    * @throws NonFiniteLossError: the model keeps the weights from before that step. DeviceLostError.
    */
   async *epochs({
@@ -44,7 +51,7 @@ export class Trainer {
     progress,
   }: {
     signal?: AbortSignal | undefined;
-    progress?: ((rows: number) => void) | undefined;
+    progress?: ((progress: Progress) => void) | undefined;
   } = {}): AsyncGenerator<EpochMetrics, void, void> {
     const { config, step } = this;
     const { rows } = step.dataset;
@@ -52,9 +59,12 @@ export class Trainer {
     let plan = this.#plan();
     while (this.#epoch < config.epochs && !signal?.aborted) {
       const epochBegan = performance.now();
-      const running = step.run(plan.order, plan.records, signal, (steps) =>
-        progress?.(Math.min(rows, steps * step.batchRows)),
-      );
+      const done = this.#epoch * rows;
+      const running = step.run(plan.order, plan.records, signal, (steps) => {
+        const rowsOfEpoch = Math.min(rows, steps * step.batchRows);
+        const seconds = (performance.now() - epochBegan) / 1000;
+        progress?.({ rows: done + rowsOfEpoch, samples_per_second: rowsOfEpoch / seconds });
+      });
       // The device is busy with this epoch meanwhile.
       this.#epoch += 1;
       const epoch = this.#epoch;

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { ConfigError } from '../node/index.js';
+
+/** Options that take True or False, or stand alone for True. */
+const booleans = new Set(['download-mnist', 'train', 'save-model', 'save-plots', 'shuffle']);
+const booleanWord = /^(true|false|1|0)$/i;
+
+/**
+ * Brings the command line into the one form that commander is given: snake_case option names become kebab-case, and a
+ * boolean option gets its value joined (`--save_model True` and `--save-model` become `--save-model=true`,
+ * `--no-save-plots` becomes `--save-plots=false`). Commander by itself would take whatever word follows.
+ */
+export function normalizeArguments(words: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i];
+    if (word === '--') {
+      return [...out, ...words.slice(i)];
+    }
+    const [, written, value] = /^--([A-Za-z0-9_-]+)(=.*)?$/s.exec(word) ?? [];
+    if (written === undefined) {
+      out.push(word);
+      continue;
+    }
+    const name = written.replaceAll('_', '-');
+    if (booleans.has(name)) {
+      const takesNext = value === undefined && booleanWord.test(words[i + 1] ?? '');
+      const text = value?.slice(1) ?? (takesNext ? words[++i] : 'true');
+      out.push(`--${name}=${text}`);
+    } else if (name.startsWith('no-') && booleans.has(name.slice(3)) && value === undefined) {
+      out.push(`--${name.slice(3)}=false`);
+    } else {
+      out.push(`--${name}${value ?? ''}`);
+    }
+  }
+  return out;
+}
+
+export function parseBoolean(text: string): boolean {
+  if (!booleanWord.test(text)) {
+    throw new ConfigError(`"${text}" is neither True nor False.`);
+  }
+  return /^(true|1)$/i.test(text);
+}
+
+/** NaN for what is no number: the check of the configuration then says what was expected. */
+export function parseNumber(text: string): number {
+  return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+/** `[256, 128, 64]`, or `20` for one layer. What is neither is left to the check of the configuration. */
+export function parseHDims(text: string): number[] {
+  let value: unknown = text;
+  try {
+    value = JSON.parse(text);
+  } catch {}
+  return (typeof value === 'number' ? [value] : value) as number[];
+}
+
+/** The options' values by their names in snake_case, and which of them the user gave. */
+export function valuesOf<T>(command: Command): { values: T; given: ReadonlySet<string> } {
+  const values: Record<string, unknown> = {};
+  const given = new Set<string>();
+  for (const [key, value] of Object.entries(command.opts())) {
+    const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    values[name] = value;
+    if (command.getOptionValueSource(key) === 'cli') {
+      given.add(name);
+    }
+  }
+  return { values: values as T, given };
+}

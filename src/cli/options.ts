@@ -1,0 +1,76 @@
+import { Option } from 'commander';
+import { ConfigError, datasetNames } from '../node/index.js';
+import { parseBoolean, parseHDims, parseNumber } from './arguments.js';
+
+// Each option once. Names are kebab-case here; normalizeArguments() lets the original's snake_case through as well.
+
+function text(flags: string, description: string, standard?: string): Option {
+  return new Option(flags, description).default(standard);
+}
+
+function numeric(flags: string, description: string, standard: number): Option {
+  return new Option(flags, description).default(standard).argParser(parseNumber);
+}
+
+function boolean(flags: string, description: string, standard: boolean): Option {
+  return new Option(flags, description)
+    .default(standard, standard ? 'True' : 'False')
+    .argParser(parseBoolean);
+}
+
+export const modelOptions = [
+  numeric('--in-dims <n>', 'values a row; with --data, as many as its rows have', 784),
+  new Option('--h-dims <list>', 'widths of the encoder layers, mirrored in the decoder')
+    .default([20], '"[20]"')
+    .argParser(parseHDims),
+  text('--activation <name>', 'relu or sigmoid', 'relu'),
+];
+
+export const trainingOptions = [
+  numeric('--batch-size <n>', 'rows a training step', 64),
+  numeric('--epochs <n>', 'passes over the data', 20),
+  numeric('--lr <x>', "Adam's learning rate", 1e-4),
+  numeric('--sparsity-lambda <x>', 'weight of the KL sparsity penalty', 0.2),
+  numeric('--sparsity-target <x>', 'mean activation that each hidden unit is pushed to', 0.01),
+  boolean('--shuffle [bool]', 'a new order of rows each epoch', true),
+  boolean('--train [bool]', 'False: skip training; needs --init', true),
+  text('--init <file>', 'start from a saved model, whose sizes win'),
+  boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
+  boolean('--save-plots [bool]', 'write the pictures', true),
+  text('--files-dir <folder>', 'where the model and metrics.jsonl go', 'files'),
+];
+
+export const normalizeOption = text(
+  '--normalize <how>',
+  "mnist, unit, none or MEAN,STD (default: the data set's own, or the saved model's)",
+);
+
+export const dataOptions = [
+  text('--dataset <name>', 'auto is mnist where it can be had, else mnist-10k', 'auto').choices(datasetNames),
+  text('--data <file>', 'your own rows: .npy (u8, f32, f64) or IDX, either gzipped'),
+  normalizeOption,
+  boolean('--download-mnist [bool]', 'allow the download of MNIST', true),
+  text('--data-dir <folder>', "where downloads are kept (default: the user's cache folder)"),
+];
+
+export const validationOption = text('--validation <file>', 'held-out rows, measured at the end');
+
+export const pictureOptions = [
+  numeric('--num-samples <n>', 'samples in plot.png', 5),
+  text('--images-dir <folder>', 'where the pictures go', 'images'),
+];
+
+export const seedOption = numeric('--seed <n>', 'seed of all that is random', 42);
+
+export const runOptions = [
+  text('--adapter <name>', "part of the adapter's name, as `sae devices` lists it"),
+  new Option('--quiet', 'print nothing but failures').default(false),
+  new Option('--json', 'print one JSON object a line, and nothing else').default(false),
+];
+
+/** @throws ConfigError */
+export function checkNumSamples(num_samples: number): void {
+  if (!Number.isSafeInteger(num_samples) || num_samples < 1) {
+    throw new ConfigError(`num_samples must be a whole number of at least 1, and is ${num_samples}.`);
+  }
+}
