@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { DataError } from '../../sae/errors.js';
+import { describeFileError } from './files.js';
+import { grouped } from './header.js';
+
+/** A file of which every byte is known in advance. */
+export interface PinnedFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** Lower-case hexadecimal. */
+  readonly sha256: string;
+}
+
+export interface DownloadOptions {
+  /** Folders on the web, each ending in a slash, tried in turn. */
+  readonly mirrors: readonly string[];
+  /** Where the file goes; made if it is not there. */
+  readonly folder: string;
+  /** Milliseconds until a mirror must have begun to answer: 2,500. Two dead mirrors cost twice that. */
+  readonly connectTimeout?: number | undefined;
+  /** Milliseconds for which a mirror may send nothing: 15,000. */
+  readonly idleTimeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes that are there, those of an earlier attempt included, and bytes in all. */
+  readonly onProgress?: ((name: string, done: number, bytes: number) => void) | undefined;
+}
+
+/** What went wrong at one mirror: a reason to try the next. */
+class MirrorFailure extends Error {}
+
+const underWay = new Map<string, Promise<void>>();
+
+/** Whether `file` is there with the length and the SHA-256 of `pinned`. */
+export async function isPinned(file: string, pinned: PinnedFile): Promise<boolean> {
+  if ((await lengthOf(file)) !== pinned.bytes) return false;
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(file), hash);
+  } catch {
+    return false;
+  }
+  return hash.digest('hex') === pinned.sha256;
+}
+
+/**
+ * Makes sure that `pinned` is in the folder and whole, and returns its path. What is there and right is used as it is.
+ * Else it is downloaded into a part file, which the next attempt resumes, checked, and renamed. Two processes may do this
+ * at once. Throws DataError with what happened at each mirror, or the signal's reason.
+ */
+export async function download(pinned: PinnedFile, options: DownloadOptions): Promise<string> {
+  const file = join(options.folder, pinned.name);
+  // A part file belongs to a process. Two downloads in one process take turns, and the second finds the file there.
+  while (underWay.has(file)) await underWay.get(file)?.catch(() => {});
+  options.signal?.throwIfAborted();
+  const work = fetchPinned(file, pinned, options);
+  underWay.set(file, work);
+  try {
+    await work;
+  } finally {
+    underWay.delete(file);
+  }
+  return file;
+}
+
+async function fetchPinned(file: string, pinned: PinnedFile, options: DownloadOptions): Promise<void> {
+  if (await isPinned(file, pinned)) return;
+  const part = await onDisk(options.folder, () => claimPart(file));
+  const failures: string[] = [];
+  for (const mirror of options.mirrors) {
+    const url = new URL(pinned.name, mirror);
+    try {
+      await fillPart(url, part, pinned, options);
+      await onDisk(options.folder, () => rename(part, file));
+      return;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      // Another process may have finished first; on Windows its open file then cannot be replaced.
+      if (await isPinned(file, pinned)) return rm(part, { force: true });
+      if (!(error instanceof MirrorFailure)) throw error;
+      failures.push(`${url.host} ${error.message}`);
+    }
+  }
+  throw new DataError(`${pinned.name} could not be downloaded: ${failures.join('; ')}.`);
+}
+
+/** Runs what writes into the cache folder: a failure there is none of the mirror's. */
+async function onDisk<T>(folder: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    throw new DataError(
+      `The folder ${folder} for downloaded data cannot be written: ${describeFileError(error)}. Choose another with data_dir.`,
+      { cause: error },
+    );
+  }
+}
+
+/** This process's part file, taken over from a process that has ended where one left some. */
+async function claimPart(file: string): Promise<string> {
+  const folder = dirname(file);
+  await mkdir(folder, { recursive: true });
+  const mine = `${file}.${process.pid}.part`;
+  for (const name of await readdir(folder)) {
+    const owner = /^(.*)\.(\d+)\.part$/.exec(name);
+    if (owner?.[1] !== basename(file) || isRunning(Number(owner[2]))) continue;
+    // Where two processes want it, one has it and the other finds it gone.
+    await rename(join(folder, name), mine).catch(() => {});
+  }
+  return mine;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function lengthOf(file: string): Promise<number> {
+  return (await stat(file).catch(() => undefined))?.size ?? 0;
+}
+
+/** Fills the part file from one mirror and checks it. A part file that proves wrong is deleted. Throws MirrorFailure. */
+async function fillPart(url: URL, part: string, pinned: PinnedFile, options: DownloadOptions): Promise<void> {
+  for (;;) {
+    const offset = await lengthOf(part);
+    // An earlier attempt may have been stopped between its last byte and the check.
+    const began = offset < pinned.bytes ? await receive(url, part, offset, pinned, options) : offset;
+    if (began !== 'refused' && (await isPinned(part, pinned))) return;
+    await onDisk(options.folder, () => rm(part, { force: true }));
+    // What was left of an earlier attempt may be to blame: this mirror then gets a chance from the beginning.
+    if (began === 0) throw new MirrorFailure('sent wrong bytes (their SHA-256 differs from the known one)');
+  }
+}
+
+/**
+ * Asks for the bytes from `offset` on and writes them into the part file. Returns where they began: `offset`, or 0 where
+ * the server sent everything; or `refused` where it would not go on from there.
+ */
+async function receive(
+  url: URL,
+  part: string,
+  offset: number,
+  pinned: PinnedFile,
+  { connectTimeout = 2_500, idleTimeout = 15_000, signal, onProgress, folder }: DownloadOptions,
+): Promise<number | 'refused'> {
+  const attempt = new AbortController();
+  const stop = (message: string) => attempt.abort(new MirrorFailure(message));
+  let timer = setTimeout(() => stop(`did not answer within ${connectTimeout / 1000} s`), connectTimeout);
+  try {
+    const response = await fetch(url, {
+      // The file is pinned as it is stored, gzipped: no encoding on the way may unpack it.
+      headers: { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) },
+      signal: signal ? AbortSignal.any([signal, attempt.signal]) : attempt.signal,
+    });
+    const { status, headers, body } = response;
+    if (offset > 0 && status === 416) return 'refused';
+    const resumed = offset > 0 && status === 206;
+    if (resumed && !headers.get('content-range')?.startsWith(`bytes ${offset}-`)) return 'refused';
+    if ((!resumed && status !== 200) || !body) {
+      throw new MirrorFailure(`answered ${status} ${response.statusText}`.trim());
+    }
+    const began = resumed ? offset : 0;
+    const length = headers.get('content-length');
+    if (length !== null && !headers.has('content-encoding') && began + Number(length) !== pinned.bytes) {
+      // With a part of the right file in hand, an answer of another length says nothing against that part.
+      throw new MirrorFailure(
+        `offers a file of ${grouped(began + Number(length))} bytes, not of ${grouped(pinned.bytes)}`,
+      );
+    }
+
+    const handle = await onDisk(folder, () => open(part, resumed ? 'a' : 'w'));
+    try {
+      let done = began;
+      onProgress?.(pinned.name, done, pinned.bytes);
+      const wait = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => stop(`sent nothing more for ${idleTimeout / 1000} s`), idleTimeout);
+      };
+      wait();
+      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+        clearTimeout(timer);
+        if (done + chunk.length > pinned.bytes) {
+          await onDisk(folder, () => handle.truncate(0));
+          throw new MirrorFailure(`sent more than the ${grouped(pinned.bytes)} bytes of the file`);
+        }
+        await onDisk(folder, () => handle.writeFile(chunk));
+        done += chunk.length;
+        onProgress?.(pinned.name, done, pinned.bytes);
+        wait();
+      }
+      if (done < pinned.bytes)
+        throw new MirrorFailure(`stopped after ${grouped(done)} of ${grouped(pinned.bytes)} bytes`);
+      await onDisk(folder, () => handle.sync());
+      return began;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (attempt.signal.aborted) throw attempt.signal.reason;
+    if (error instanceof MirrorFailure || error instanceof DataError) throw error;
+    throw new MirrorFailure(networkReason(error));
+  } finally {
+    clearTimeout(timer);
+    // Closes the connection where the body was not read to its end.
+    attempt.abort();
+  }
+}
+
+function networkReason(error: unknown): string {
+  const cause = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+  switch (cause.code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'is not known by name here (no network?)';
+    case 'ECONNREFUSED':
+      return 'refused the connection';
+    case 'ENETUNREACH':
+    case 'EHOSTUNREACH':
+      return 'cannot be reached (no network?)';
+    case 'UND_ERR_SOCKET':
+    case 'ECONNRESET':
+      return 'cut the connection';
+    default:
+      return `failed (${cause.message || cause.code})`;
+  }
+}

@@ -1,0 +1,45 @@
+import { open, stat } from 'node:fs/promises';
+import { DataError } from '../../sae/errors.js';
+
+const words: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the disk is read-only',
+  ENOENT: 'the folder does not exist',
+  ENOTDIR: 'a part of its path is a file, not a folder',
+  EISDIR: 'it is a folder',
+  EEXIST: 'there is a file of that name',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+};
+
+/** What the operating system said, in words; without a full stop. */
+export function describeFileError(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (code && words[code]) ?? message;
+}
+
+/** Length in bytes and first bytes of a file to be read as data. Throws DataError where that is not a readable, non-empty file. */
+export async function openDataFile(file: string): Promise<{ bytes: number; start: Buffer }> {
+  try {
+    const status = await stat(file);
+    if (status.isDirectory()) throw new DataError(`${file} is a folder; expected a .npy or IDX file.`);
+    if (!status.isFile())
+      throw new DataError(`${file} is not a regular file; expected a .npy or IDX file on disk.`);
+    if (status.size === 0) throw new DataError(`${file} is empty; expected a .npy or IDX file.`);
+    const handle = await open(file);
+    try {
+      const start = Buffer.alloc(2);
+      await handle.read(start, 0, 2, 0);
+      return { bytes: status.size, start };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new DataError(`There is no file ${file}. Check its name and folder.`, { cause: error });
+    }
+    throw new DataError(`${file} cannot be read: ${describeFileError(error)}.`, { cause: error });
+  }
+}

@@ -1,0 +1,264 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { readDataset } from '../../../src/node/data/read.js';
+import { mnistNormalization, noNormalization } from '../../../src/sae/dataset.js';
+import { DataError } from '../../../src/sae/errors.js';
+import { failure, temporaryFolder } from './folder.js';
+
+const fixtures = fileURLToPath(new URL('../../fixtures/data/', import.meta.url));
+const folder = temporaryFolder();
+const fixture = (name: string) => join(fixtures, name);
+const bytesOf = (name: string) => readFileSync(fixture(name));
+const refusal = (file: string, in_dims?: number) => failure(DataError, () => readDataset(file, { in_dims }));
+
+// What make.py put into the files.
+const floats = Float32Array.from({ length: 12 }, (_, k) => k / 2 - 3);
+const bytes = Uint8Array.from({ length: 12 }, (_, k) => 20 * k);
+const pixels = Uint8Array.from({ length: 24 }, (_, k) => 20 * (k % 13));
+
+describe('files that numpy and Python wrote', () => {
+  it.each([
+    'little-f4.npy',
+    'big-f4.npy',
+    'little-f8.npy',
+    'big-f8.npy',
+    'fortran-f8.npy',
+    'version-2.npy',
+    'version-3.npy',
+    'little-f4.npy.gz',
+    'rows-f4.idx2',
+    'rows-f8.idx2',
+  ])('%s: rows of floats', async (name) => {
+    expect(await readDataset(fixture(name), { in_dims: 4 })).toEqual({
+      name,
+      rows: 3,
+      in_dims: 4,
+      data: floats,
+      normalization: noNormalization,
+    });
+  });
+
+  it('u1.npy: rows of bytes', async () => {
+    const expected = { name: 'u1.npy', rows: 3, in_dims: 4, data: bytes, normalization: mnistNormalization };
+    expect(await readDataset(fixture('u1.npy'))).toEqual(expected);
+  });
+
+  it.each(['images-u1.npy', 'fortran-images-u1.npy', 'images.idx3-ubyte', 'images.idx3-ubyte.gz'])(
+    '%s: images of bytes',
+    async (name) => {
+      expect(await readDataset(fixture(name))).toEqual({
+        name,
+        rows: 2,
+        in_dims: 12,
+        image_shape: [3, 4],
+        data: pixels,
+        normalization: mnistNormalization,
+      });
+    },
+  );
+
+  it('images of floats in Fortran order', async () => {
+    const { data, image_shape } = await readDataset(fixture('fortran-images-f4.npy'));
+    expect(data).toEqual(Float32Array.from(pixels));
+    expect(image_shape).toEqual([3, 4]);
+  });
+
+  it('gzip is told by its magic number, not by a name', async () => {
+    const { data } = await readDataset(folder.write('plain.npy', gzipSync(bytesOf('big-f8.npy'))));
+    expect(data).toEqual(floats);
+  });
+
+  it('values that lie across the pieces in which a file is read', async () => {
+    const values = Float64Array.from({ length: 400_003 }, (_, k) => Math.fround(Math.sin(k)));
+    const header = Buffer.from([0, 0, 14, 2, ...u32(1), ...u32(values.length)]);
+    const body = Buffer.from(values.slice().buffer).swap64();
+    const whole = Buffer.concat([header, body]);
+    for (const content of [whole, gzipSync(whole, { level: 1 })]) {
+      const { data } = await readDataset(folder.write('long.idx', content));
+      expect(Buffer.from(data.buffer).equals(Buffer.from(Float32Array.from(values).buffer))).toBe(true);
+    }
+  });
+
+  it('keeps the name and the normalisation that it is given', async () => {
+    const dataset = await readDataset(fixture('u1.npy'), { name: 'mine', normalize: { mean: 1, std: 2 } });
+    expect(dataset.name).toBe('mine');
+    expect(dataset.normalization).toEqual({ mean: 1, std: 2 });
+    // 0, 20, ... 220 as numpy gives: (u8 / 255).mean(), (u8 / 255).std()
+    const unit = (await readDataset(fixture('u1.npy'), { normalize: 'unit' })).normalization;
+    expect(unit.mean).toBeCloseTo(0.4313725490196078, 14);
+    expect(unit.std).toBeCloseTo(0.2707492180027187, 14);
+  });
+});
+
+const u32 = (value: number) => [(value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
+
+/** A .npy file of version 1 with this header. */
+function npy(header: string, body: Uint8Array = Buffer.alloc(0)): Buffer {
+  const text = `${header}\n`;
+  return Buffer.concat([
+    Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, text.length, 0]),
+    Buffer.from(text),
+    body,
+  ]);
+}
+
+const f4 = (shape: string) => `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;
+
+describe('files that are not what they should be', () => {
+  it.each([
+    ['wrong-1d.npy', /1 dimension, shape \(4,\); expected .*\(rows, values\)/],
+    ['wrong-0d.npy', /0 dimensions, shape \(\); expected/],
+    ['wrong-4d.npy', /4 dimensions, shape \(1, 2, 2, 1\); expected/],
+    ['wrong-labels.idx1-ubyte', /1 dimension, shape \(10,\); expected/],
+    ['wrong-i8.npy', /type '<i8'; expected u8, f32 or f64/],
+    ['wrong-bool.npy', /type '\|b1'; expected/],
+    ['wrong-complex.npy', /type '<c16'; expected/],
+    ['wrong-fields.npy', /type \[\('a', '<f4'\), \('b', '<i4'\)\]; expected/],
+    ['wrong-i4.idx2', /type 0x0c \(byte 2\); expected 0x08/],
+    ['wrong-no-rows.npy', /holds no values, its shape is \(0, 4\)/],
+    ['wrong-no-columns.npy', /holds no values, its shape is \(4, 0\)/],
+    ['wrong.npz', /neither a \.npy nor an IDX file/],
+    ['wrong.csv', /neither a \.npy nor an IDX file/],
+    ['wrong-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
+    ['wrong-fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],
+    ['wrong-inf.npy', /has -Infinity at row 1, column 2/],
+    ['wrong-beyond-f32.npy', /has 1e\+300, which is beyond the range of f32, at row 1, column 2/],
+  ])('%s', async (name, message) => {
+    const text = await refusal(fixture(name));
+    expect(text).toMatch(message);
+    expect(text).toContain(fixture(name));
+  });
+
+  it('a width other than in_dims', async () => {
+    expect(await refusal(fixture('u1.npy'), 784)).toMatch(/4 values a row; expected 784 \(in_dims/);
+  });
+
+  it.each(['little-f4.npy', 'images-u1.npy', 'images.idx3-ubyte', 'rows-f8.idx2'])(
+    '%s cut anywhere, or longer by a byte',
+    async (name) => {
+      const whole = bytesOf(name);
+      for (let length = 0; length < whole.length; length++) {
+        const text = await refusal(folder.write('cut', whole.subarray(0, length)));
+        if (length === 0) expect(text).toMatch(/is empty; expected/);
+        else expect(text).toMatch(/neither|ends within its header|ends at byte/);
+      }
+      const longer = Buffer.concat([whole, Buffer.from([0])]);
+      expect(await refusal(folder.write('longer', longer))).toMatch(
+        `but goes on to byte ${longer.length}. The file is too long or its header is wrong.`,
+      );
+      expect(await refusal(folder.write('longer.gz', gzipSync(longer)))).toMatch(
+        `goes on after byte ${whole.length} of the unpacked data`,
+      );
+      const shorter = gzipSync(whole.subarray(0, -1));
+      expect(await refusal(folder.write('shorter.gz', shorter))).toMatch(
+        `ends at byte ${whole.length - 1} of the unpacked data, where its header claims ${whole.length}`,
+      );
+    },
+  );
+
+  it('a gzip stream cut anywhere, damaged, or followed by something else', async () => {
+    const whole = bytesOf('little-f4.npy.gz');
+    for (let length = 2; length < whole.length; length++) {
+      expect(await refusal(folder.write('cut.gz', whole.subarray(0, length)))).toMatch(
+        /is truncated: its gzip stream/,
+      );
+    }
+    const damaged = Buffer.from(whole);
+    damaged[damaged.length - 6] ^= 1; // in the checksum
+    expect(await refusal(folder.write('damaged.gz', damaged))).toMatch(
+      /is damaged: its gzip stream .*incorrect data check/,
+    );
+    const followed = Buffer.concat([whole, Buffer.from('more')]);
+    expect(await refusal(folder.write('followed.gz', followed))).toMatch(/is damaged: its gzip stream/);
+    expect(await refusal(folder.write('text.gz', gzipSync('1,2,3')))).toMatch(/neither .* inside its gzip/);
+  });
+
+  it('a header that claims terabytes is refused before anything is allocated', async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const huge = [
+      npy(f4('(1099511627776, 784)')),
+      npy(f4(`(${'9'.repeat(100)}, 4)`)),
+      Buffer.from([0, 0, 8, 3, ...u32(0xffffffff), ...u32(0xffffffff), ...u32(0xffffffff), 1]),
+    ];
+    for (const content of huge) {
+      expect(await refusal(folder.write('huge', content))).toMatch(/claims .* rows .* but ends at byte/);
+      expect(await refusal(folder.write('huge.gz', gzipSync(content)))).toMatch(
+        /gzipped bytes cannot hold that/,
+      );
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64e6);
+  });
+
+  it('a gzip stream that unpacks to far more than its header claims is not unpacked to its end', async () => {
+    const bomb = gzipSync(Buffer.concat([npy(f4('(1, 4)')), Buffer.alloc(100_000_000)]), { level: 1 });
+    expect(await refusal(folder.write('bomb.gz', bomb))).toMatch(/goes on after byte/);
+  });
+
+  it.each([
+    [
+      'a version of the future',
+      Buffer.concat([Buffer.from([0x93]), Buffer.from('NUMPY\x09\x00xxxxxx')]),
+      /version 9\.0 \(byte 6\)/,
+    ],
+    [
+      'a header of 4 GB',
+      Buffer.from('\x93NUMPY\x02\x00\xff\xff\xff\xff', 'latin1'),
+      /claims a \.npy header of 4294967295/,
+    ],
+    ['no dictionary', npy('hello there'), /is not a dictionary/],
+    ['a key too few', npy(`{'descr': '<f4', 'shape': (1, 1)}`), /lacks a key/],
+    [
+      'a key too many',
+      npy(`{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), 'x': True}`),
+      /one too many/,
+    ],
+    ['a negative size', npy(f4('(-1, 4)')), /has shape \(-1, 4\)/],
+    ['a size that is no whole number', npy(f4('(1.5, 4)')), /has shape \(1.5, 4\)/],
+    [
+      'an order that is no boolean',
+      npy(`{'descr': '<f4', 'fortran_order': (), 'shape': (1, 1)}`),
+      /fortran_order/,
+    ],
+    [
+      'a type that is no text',
+      npy(`{'descr': True, 'fortran_order': False, 'shape': (1, 1)}`),
+      /type True; expected/,
+    ],
+    ['Python code', npy(`{'descr': '<f4', 'fortran_order': False, 'shape': exit()}`), /cannot be understood/],
+  ])('a .npy header with %s', async (_, content, message) => {
+    expect(await refusal(folder.write('header.npy', content))).toMatch(message);
+  });
+
+  it('keys in another order, double quotes and the long integers of Python 2 are fine', async () => {
+    const header = `{"shape": (1L, 2L), "fortran_order": False, "descr": "<f4"}`;
+    const file = folder.write('old.npy', npy(header, new Uint8Array(new Float32Array([1, 2]).buffer)));
+    expect((await readDataset(file)).data).toEqual(new Float32Array([1, 2]));
+  });
+
+  it('a missing file, a folder, a file below a file, and what is no file on disk', async () => {
+    expect(await refusal(join(folder.path, 'nowhere.npy'))).toMatch(/^There is no file .*nowhere\.npy\./);
+    expect(await refusal(folder.path)).toMatch(/is a folder; expected/);
+    expect(await refusal(join(fixture('u1.npy'), 'below'))).toMatch(/a part of its path is a file/);
+    expect(await refusal('with\0zero')).toMatch(/cannot be read/);
+    if (process.platform !== 'win32') expect(await refusal('/dev/null')).toMatch(/is not a regular file/);
+  });
+
+  it.skipIf(process.platform === 'win32')('a file that may not be read', async () => {
+    const file = folder.write('secret.npy', bytesOf('u1.npy'));
+    const { chmodSync } = await import('node:fs');
+    chmodSync(folder.path, 0o755);
+    chmodSync(file, 0o000);
+    // Root may read everything: become somebody else for a moment.
+    const root = process.geteuid?.() === 0;
+    try {
+      if (root) process.seteuid?.(65534);
+      expect(await refusal(file)).toMatch(/cannot be read: permission denied/);
+    } finally {
+      if (root) process.seteuid?.(0);
+      rmSync(file);
+    }
+  });
+});
