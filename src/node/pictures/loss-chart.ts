@@ -1,0 +1,139 @@
+import { LineChart, type LineSeriesOption } from 'echarts/charts';
+import {
+  GridComponent,
+  type GridComponentOption,
+  LegendComponent,
+  type LegendComponentOption,
+  TitleComponent,
+  type TitleComponentOption,
+} from 'echarts/components';
+import { type ComposeOption, use } from 'echarts/core';
+import type { EpochMetrics } from '../../sae/metrics.js';
+
+/** What ECharts' `setOption` takes, for the parts that the loss chart uses. */
+export type LossChartOption = ComposeOption<
+  LineSeriesOption | GridComponentOption | LegendComponentOption | TitleComponentOption
+>;
+
+use([LineChart, GridComponent, LegendComponent, TitleComponent]);
+
+/** Colours that also differ for the colour-blind; the dashes are for print in grey. */
+const curves = [
+  { name: 'loss', color: '#0072b2', dash: 'solid' },
+  { name: 'mse', color: '#d55e00', dash: 'dashed' },
+  { name: 'sparsity_lambda * kl', color: '#009e73', dash: 'dotted' },
+] as const;
+
+/** From this ratio on between the largest and the smallest of loss and mse, a linear axis would hide the latter. */
+const logarithmicFrom = 30;
+
+/** With more epochs than this, points would hide the line. */
+const maxPoints = 40;
+
+/**
+ * The chart of `loss`, `mse` and `sparsity_lambda * kl` by epoch, as an option for ECharts. The caller registers a
+ * renderer (SVG or canvas) and sets the size, at least some 500 by 300. The value axis starts at 0, or is logarithmic
+ * where loss and mse together span a factor of 30 or more. ECharts leaves a gap where a value is not finite, or not
+ * positive on a logarithmic axis.
+ */
+export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: number): LossChartOption {
+  const values = [
+    epochs.map(({ loss }) => loss),
+    epochs.map(({ mse }) => mse),
+    epochs.map(({ kl }) => sparsity_lambda * kl),
+  ];
+  const judged = [...values[0], ...values[1]].filter(Number.isFinite);
+  const low = judged.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = judged.reduce((a, b) => Math.max(a, b), 0);
+  const logarithmic = low > 0 && high / low >= logarithmicFrom;
+  // A penalty that goes to zero is followed for two decades, so that it does not squeeze the other curves.
+  const tail = values[2].findLast((value) => value > 0) ?? low;
+  const lowest = Math.min(low, Math.max(low / 100, tail));
+  const last = Math.max(1, ...epochs.slice(-1).map(({ epoch }) => epoch));
+  const step = tickStep(last);
+  const grid = { show: true, lineStyle: { color: '#dddddd' } };
+  const line = { lineStyle: { color: '#444444' } };
+  const label = { color: '#222222', fontSize: 12 };
+  return {
+    animation: false,
+    backgroundColor: '#ffffff',
+    textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
+    title: {
+      subtext: decomposition(epochs, sparsity_lambda),
+      left: 'center',
+      top: 24,
+      subtextStyle: { color: '#555555', fontSize: 12 },
+    },
+    legend: {
+      top: 10,
+      data: curves.map(({ name }) => name),
+      itemGap: 40,
+      itemWidth: 36,
+      itemHeight: 9,
+      selectedMode: false,
+      textStyle: { color: '#222222', fontSize: 13 },
+    },
+    grid: { left: 76, right: 28, top: 66, bottom: 52, outerBoundsMode: 'none' },
+    xAxis: {
+      type: 'value',
+      name: 'epoch',
+      nameLocation: 'middle',
+      nameGap: 30,
+      nameTextStyle: label,
+      min: 0,
+      // A single epoch has its point in the middle.
+      max: last === 1 ? 2 : last,
+      interval: step,
+      axisLabel: { ...label, showMaxLabel: last % step === 0, formatter: String },
+      axisLine: { show: true, onZero: false, ...line },
+      axisTick: { show: true, ...line },
+      splitLine: grid,
+    },
+    yAxis: {
+      type: logarithmic ? 'log' : 'value',
+      name: logarithmic ? 'mean over batches (log scale)' : 'mean over batches',
+      nameLocation: 'middle',
+      nameGap: 54,
+      nameTextStyle: label,
+      ...(logarithmic ? { min: decade(Math.floor, lowest), max: decade(Math.ceil, high) } : { min: 0 }),
+      axisLabel: { ...label, formatter: (value: number) => String(Number(value.toPrecision(6))) },
+      axisLine: { show: true, onZero: false, ...line },
+      axisTick: { show: true, ...line },
+      splitLine: grid,
+      minorSplitLine: { show: logarithmic, lineStyle: { color: '#f2f2f2' } },
+      minorTick: { show: logarithmic, splitNumber: 9 },
+    },
+    series: curves.map(({ name, color, dash }, i) => ({
+      type: 'line',
+      name,
+      data: epochs.map(({ epoch }, row) => [epoch, values[i][row]]),
+      color,
+      lineStyle: { width: 2, type: dash },
+      symbol: 'circle',
+      symbolSize: 6,
+      showSymbol: epochs.length <= maxPoints,
+    })),
+  };
+}
+
+/** How the curves add up. The penalty in the loss contains a constant, which would puzzle who adds them. */
+function decomposition(epochs: readonly EpochMetrics[], sparsity_lambda: number): string {
+  const known = epochs.findLast(({ loss, mse, kl }) => Number.isFinite(loss + mse + kl));
+  if (!known) return '';
+  const constant = known.loss - known.mse - sparsity_lambda * known.kl;
+  const terms = 'loss = mse + sparsity_lambda * kl';
+  return constant > 1e-3 * known.loss ? `${terms} + ${Number(constant.toPrecision(3))} (a constant)` : terms;
+}
+
+/** 1, 2 or 5 times a power of ten, so that there are at most ten steps up to `last`. */
+function tickStep(last: number): number {
+  const power = 10 ** Math.floor(Math.log10(last));
+  return Math.max(
+    1,
+    [0.1, 0.2, 0.5, 1].map((part) => part * power).find((step) => last / step <= 10) ?? power,
+  );
+}
+
+function decade(round: (exponent: number) => number, value: number): number {
+  return 10 ** round(Math.log10(value));
+}
