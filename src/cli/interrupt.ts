@@ -3,6 +3,8 @@ import type { Reporter } from './reporter.js';
 /** Exit status after Ctrl-C, as shells expect it: 128 + SIGINT. */
 export const interruptedStatus = 130;
 const terminatedStatus = 143;
+/** Milliseconds. npm passes Ctrl-C on to what it runs, which has heard of it from the terminal: that is one Ctrl-C, not two. */
+const onePress = 200;
 
 /** Why a signal of `interruptible` was aborted. */
 export class Interrupted extends Error {}
@@ -10,6 +12,7 @@ export class Interrupted extends Error {}
 /** A signal that the first Ctrl-C aborts with Interrupted; the second ends the process at once. */
 export function interruptible(reporter: Reporter): AbortSignal {
   const controller = new AbortController();
+  let pressed = Number.NEGATIVE_INFINITY;
   const quit = (status: number) => {
     // The bar hides the cursor.
     reporter.stopBar();
@@ -17,6 +20,11 @@ export function interruptible(reporter: Reporter): AbortSignal {
   };
   process.on('SIGTERM', () => quit(terminatedStatus));
   process.on('SIGINT', () => {
+    const now = performance.now();
+    if (now - pressed < onePress) {
+      return;
+    }
+    pressed = now;
     if (controller.signal.aborted) {
       quit(interruptedStatus);
     }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Dataset } from '../../src/sae/dataset.js';
 import { Model } from '../../src/sae/model.js';
 import { Trainer } from '../../src/sae/trainer.js';
-import { digits, type Figures, initialParameters, referenceEpochs, seeds } from '../support/default-job.js';
+import { config, digits, type Figures, initialParameters, referenceEpochs } from '../support/default-job.js';
 import { gpuOfFile } from '../support/device.js';
 import { sameParameters } from '../support/models.js';
 
@@ -41,32 +41,30 @@ describe('the default job on 10,000 real digits', () => {
     expect(value.mse).toBeCloseTo(reference[1][0].mse, 8);
   });
 
-  test.each(seeds)('its first epochs, seed %d', async (seed) => {
-    const { start, figures } = await train(await digits(), seed, 10);
-    expect(
-      sameParameters(start, initialParameters({ in_dims: 784, h_dims: [20], activation: 'relu' }, seed)),
-    ).toBe(true);
-    for (const expected of reference[seed].filter(({ epoch }) => epoch <= 10)) {
-      const { loss, mse } = figures[expected.epoch - 1];
-      console.log(seed, expected.epoch, off(loss, expected.loss), off(mse, expected.mse));
-      expect(off(loss, expected.loss)).toBeLessThan(0.03);
-      expect(off(mse, expected.mse)).toBeLessThan(0.03);
+  // All of its 120 epochs for one seed. The first epochs of the others: a step is the same at any epoch, and later on
+  // rounding leads two runs apart, as another order of rows would.
+  test.each([
+    { seed: 1, epochs: 120 },
+    { seed: 2, epochs: 10 },
+    { seed: 3, epochs: 10 },
+  ])('seed $seed, $epochs epochs', { timeout: 400_000 }, async ({ seed, epochs }) => {
+    const { start, figures } = await train(await digits(), seed, epochs);
+    expect(sameParameters(start, initialParameters(config, seed))).toBe(true);
+    const compared = reference[seed].filter(({ epoch }) => epoch <= 10 || epoch === epochs);
+    expect(compared.length).toBe(epochs > 10 ? 4 : 3);
+    for (const { epoch, loss, mse } of compared) {
+      // In the first epoch they have not parted yet.
+      const tolerance = epoch === 1 ? 1e-4 : 0.03;
+      expect(off(figures[epoch - 1].loss, loss)).toBeLessThan(tolerance);
+      expect(off(figures[epoch - 1].mse, mse)).toBeLessThan(tolerance);
     }
-  });
-
-  test('all of its 120 epochs', async () => {
-    const { figures } = await train(await digits(), 1, 120);
-    const { loss, mse, active } = figures[119];
-    const expected = reference[1].find(({ epoch }) => epoch === 120)!;
-    for (const expected of reference[1]) {
-      const { loss, mse } = figures[expected.epoch - 1];
-      console.log(expected.epoch, off(loss, expected.loss), off(mse, expected.mse));
+    if (epochs === 120) {
+      const { loss, mse, active } = figures[119];
+      expect(off(loss, original.loss)).toBeLessThan(0.03);
+      expect(off(mse, original.mse)).toBeLessThan(0.03);
+      expect(active).toBeGreaterThan(2);
+      expect(active).toBeLessThan(3);
+      console.log(`default job: loss ${loss.toFixed(4)}, mse ${mse.toFixed(4)}, ${active.toFixed(2)} active`);
     }
-    expect(off(loss, expected.loss)).toBeLessThan(0.03);
-    expect(off(mse, expected.mse)).toBeLessThan(0.03);
-    expect(off(loss, original.loss)).toBeLessThan(0.03);
-    expect(off(mse, original.mse)).toBeLessThan(0.03);
-    expect(active).toBeGreaterThan(2);
-    expect(active).toBeLessThan(3);
   });
 });
