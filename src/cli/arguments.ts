@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ConfigError } from '../node/index.js';
 
 /** Options that take True or False, or stand alone for True. */
-const booleans = new Set(['download-mnist', 'train', 'save-model', 'save-plots', 'shuffle']);
+const booleans = new Set(['download-mnist', 'train', 'save-model', 'save-plots', 'shuffle', 'quiet', 'json']);
 const booleanWord = /^(true|false|1|0)$/i;
 
 /**
@@ -36,9 +36,9 @@ export function normalizeArguments(words: readonly string[]): string[] {
   return out;
 }
 
-export function parseBoolean(text: string): boolean {
+export function parseBoolean(name: string, text: string): boolean {
   if (!booleanWord.test(text)) {
-    throw new ConfigError(`"${text}" is neither True nor False.`);
+    throw new ConfigError(`${name} must be True or False, and is "${text}".`);
   }
   return /^(true|1)$/i.test(text);
 }

@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { type AdapterDescription, describeAdapters, NoAdapterError, openGpu } from '../node/index.js';
 import { valuesOf } from './arguments.js';
+import { jsonOption } from './options.js';
 
 /** `sae devices`. */
 export function devicesCommand(): Command {
   const command = new Command('devices')
     .description('list the adapters, which would be used and why, their limits and features')
-    .option('--json', 'print one JSON object a line, and nothing else', false);
+    .addOption(jsonOption);
   return command.action(async () => {
     const { json } = valuesOf<{ json: boolean }>(command).values;
     const adapters = await describeAdapters();

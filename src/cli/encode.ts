@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { Model, openGpu, readDataset, readModelFile, sliceRows, writeNpy } from '../node/index.js';
 import { valuesOf } from './arguments.js';
+import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
 import { modelNormalization } from './saved.js';
@@ -35,6 +36,8 @@ export function encodeCommand(): Command {
 
 async function encode(file: string, values: EncodeValues): Promise<void> {
   const { data, out } = values;
+  const reporter = new Reporter(values);
+  const signal = interruptible(reporter);
   const saved = await readModelFile(file);
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
@@ -45,11 +48,12 @@ async function encode(file: string, values: EncodeValues): Promise<void> {
     const { rows } = dataset;
     async function* blocks() {
       for (let first = 0; first < rows; first += rowsAtATime) {
+        // Thrown here, it lets writeNpy take away what it has written.
+        signal.throwIfAborted();
         yield await model.encode(sliceRows(dataset, first, Math.min(rows, first + rowsAtATime)));
       }
     }
     await writeNpy(out, [rows, model.hidden], blocks());
-    const reporter = new Reporter(values);
     reporter.line(`${out}  ${count(rows)} rows of ${model.hidden} hidden activations`);
     reporter.json({ out, rows, hidden: model.hidden });
   } finally {

@@ -6,6 +6,7 @@ import { normalizeArguments } from './arguments.js';
 import { benchCommand } from './bench.js';
 import { devicesCommand } from './devices.js';
 import { encodeCommand } from './encode.js';
+import { Interrupted, interruptedStatus } from './interrupt.js';
 import { reconstructCommand } from './reconstruct.js';
 import { trainCommand, trainExamples } from './train.js';
 
@@ -35,6 +36,7 @@ function program(): Command {
   }
   for (const command of [sae, train, ...others]) {
     command.exitOverride();
+    command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'sae: ')) });
   }
   return sae;
 }
@@ -43,6 +45,9 @@ function program(): Command {
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     return error.exitCode === 0 ? 0 : usageStatus;
+  }
+  if (error instanceof Interrupted) {
+    return interruptedStatus;
   }
   const debug = process.env.DEBUG?.split(',').includes('sae');
   if (error instanceof EngineError && !debug) {
@@ -56,6 +61,14 @@ function report(error: unknown): number {
   }
   return error instanceof ConfigError ? usageStatus : failureStatus;
 }
+
+// `sae ... | head`: whoever read has gone, and nobody is left to be told anything.
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code !== 'EPIPE') {
+    process.stderr.write(`sae: Standard output cannot be written: ${message}.\n`);
+  }
+  process.exit(failureStatus);
+});
 
 try {
   await program().parseAsync(normalizeArguments(process.argv.slice(2)), { from: 'user' });

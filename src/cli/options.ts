@@ -13,9 +13,9 @@ function numeric(flags: string, description: string, standard: number): Option {
 }
 
 function boolean(flags: string, description: string, standard: boolean): Option {
-  return new Option(flags, description)
-    .default(standard, standard ? 'True' : 'False')
-    .argParser(parseBoolean);
+  const option = new Option(flags, description).default(standard, standard ? 'True' : 'False');
+  const name = option.name().replaceAll('-', '_');
+  return option.argParser((word) => parseBoolean(name, word));
 }
 
 export const modelOptions = [
@@ -62,10 +62,12 @@ export const pictureOptions = [
 
 export const seedOption = numeric('--seed <n>', 'seed of all that is random', 42);
 
+export const jsonOption = boolean('--json [bool]', 'print one JSON object a line, and nothing else', false);
+
 export const runOptions = [
   text('--adapter <name>', "part of the adapter's name, as `sae devices` lists it"),
-  new Option('--quiet', 'print nothing but failures').default(false),
-  new Option('--json', 'print one JSON object a line, and nothing else').default(false),
+  boolean('--quiet [bool]', 'print nothing but failures', false),
+  jsonOption,
 ];
 
 /** @throws ConfigError */

@@ -11,6 +11,7 @@ import {
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
+import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import { modelNormalization } from './saved.js';
@@ -52,10 +53,12 @@ async function reconstruct(
   reporter: Reporter,
 ): Promise<void> {
   const normalize = modelNormalization(file, saved, values.normalize);
+  const signal = interruptible(reporter);
   const gpu = await openGpu({ adapter: values.adapter });
   try {
     const { in_dims } = saved.config;
-    const loaded = await loadWithBar(reporter, { ...values, in_dims, normalize });
+    const loaded = await loadWithBar(reporter, { ...values, signal, in_dims, normalize });
+    signal.throwIfAborted();
     if (loaded.fellBack) {
       reporter.warn(`${loaded.fellBack}.`);
     }
@@ -66,12 +69,12 @@ async function reconstruct(
     const metrics = await evaluate(model, dataset, saved.training);
     reporter.line(metricsLine(`${dataset.name} `, metrics));
     reporter.json(metrics);
+    signal.throwIfAborted();
     const { files, skipped } = await drawModel(model, dataset, values);
     if (skipped) {
       reporter.warn(skipped);
     }
-    reporter.line(`pictures  ${files.join(', ')}`);
-    reporter.json({ pictures: files });
+    reporter.pictures(files);
   } finally {
     gpu.close();
   }

@@ -21,7 +21,9 @@ export class Reporter {
       return;
     }
     if (this.#bar) {
+      // What is logged appears with the next update; a bar that is stopped before drops it.
       this.#bar.all.log(`${text}\n`);
+      this.#bar.all.update();
     } else {
       process.stdout.write(`${text}\n`);
     }
@@ -42,6 +44,14 @@ export class Reporter {
     }
   }
 
+  /** Where pictures went. */
+  pictures(files: readonly string[]): void {
+    if (files.length > 0) {
+      this.line(`pictures  ${files.join(', ')}`);
+    }
+    this.json({ pictures: files });
+  }
+
   /** Draws a bar on a terminal until `stopBar`. */
   startBar(total: number, label: string): void {
     this.stopBar();
@@ -49,7 +59,22 @@ export class Reporter {
     if (quiet || json || !process.stdout.isTTY) {
       return;
     }
-    const settings = { format: barFormat, stream: process.stdout, hideCursor: true, clearOnComplete: true };
+    const settings = {
+      format: barFormat,
+      stream: process.stdout,
+      // All of the format fits into 80 columns.
+      barsize: 20,
+      autopadding: true,
+      formatTime: duration,
+      // Updates that the time left is estimated from, some 50 ms each.
+      etaBuffer: 100,
+      hideCursor: true,
+      clearOnComplete: true,
+      // A line above it has taken the place of a bar that has not moved.
+      forceRedraw: true,
+      // Ctrl-C is the commands' own: the bar goes on until the work in flight is done.
+      gracefulExit: false,
+    };
     const all = new cliProgress.MultiBar(settings, cliProgress.Presets.shades_classic);
     this.#bar = { all, one: all.create(total, 0, { label, rate: '' }) };
   }
@@ -72,6 +97,20 @@ export function metricsLine(label: string, metrics: Metrics | EpochMetrics): str
     `${label}  loss ${loss.toFixed(4)}  mse ${mse.toFixed(4)}  kl ${kl.toFixed(4)}  ` +
     `active ${active.toFixed(2)}  dead ${dead}${rate}`
   );
+}
+
+/** 45s, 3m05s or 2h10m. The bar gives a word where it does not know yet. */
+function duration(seconds: number | string): string {
+  if (typeof seconds === 'string') {
+    return '--';
+  }
+  const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
+  if (seconds < 60) {
+    return `${Math.round(seconds)}s`;
+  }
+  return seconds < 3600
+    ? `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`
+    : `${Math.floor(seconds / 3600)}h${two((seconds % 3600) / 60)}m`;
 }
 
 export function count(value: number): string {

@@ -1,11 +1,13 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { describeFileError } from '../node/data/files.js';
 import {
   ConfigError,
   type Dataset,
   drawLoss,
   drawModel,
+  EngineError,
   type EpochMetrics,
   evaluate,
   type LoadOptions,
@@ -25,7 +27,7 @@ import {
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
-import { interruptedStatus, interruptible } from './interrupt.js';
+import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import { differs, modelNormalization } from './saved.js';
@@ -61,7 +63,9 @@ Examples:
 export function trainCommand(): Command {
   const command = new Command('train')
     .description('train a sparse autoencoder and draw what it learned (the default command)')
-    .addHelpText('after', trainExamples);
+    .addHelpText('after', trainExamples)
+    // Refused below: as train is the default, they may be meant for a command.
+    .allowExcessArguments();
   const all = [
     ...options.modelOptions,
     ...options.trainingOptions,
@@ -75,6 +79,11 @@ export function trainCommand(): Command {
     command.addOption(option);
   }
   return command.action(async () => {
+    if (command.args.length > 0) {
+      throw new ConfigError(
+        `"${command.args[0]}" is no command, and train takes options only; sae --help lists both. A command comes first.`,
+      );
+    }
     const { values, given } = valuesOf<TrainValues>(command);
     await train(values, given);
   });
@@ -104,10 +113,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   }
 
   const reporter = new Reporter(values);
-  const signal = interruptible(
-    () => reporter.warn('Stopping after the work in flight. Ctrl-C once more quits at once.'),
-    () => reporter.stopBar(),
-  );
+  const signal = interruptible(reporter);
   const gpu = await openGpu({ adapter: values.adapter });
   try {
     const widthMatters = given.has('in_dims') || values.data === undefined;
@@ -161,14 +167,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     if (failure) {
       throw failure;
     }
-    if (signal.aborted) {
-      process.exitCode = interruptedStatus;
-    }
-  } catch (error) {
-    if (!signal.aborted || error !== signal.reason) {
-      throw error;
-    }
-    process.exitCode = interruptedStatus;
+    signal.throwIfAborted();
   } finally {
     reporter.stopBar();
     gpu.close();
@@ -188,7 +187,7 @@ async function runEpochs(
   }: { reporter: Reporter; signal: AbortSignal; history: EpochMetrics[]; files_dir: string },
 ): Promise<NonFiniteLossError | undefined> {
   const file = join(files_dir, 'metrics.jsonl');
-  writeFileSync(file, '');
+  record(file, 'w', '');
   const trainer = await Trainer.create(model, dataset, config);
   const digits = String(config.epochs).length;
   const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
@@ -198,7 +197,7 @@ async function runEpochs(
       reporter.updateBar(rows, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     for await (const metrics of trainer.epochs({ signal, progress })) {
       history.push(metrics);
-      appendFileSync(file, `${JSON.stringify(metrics)}\n`);
+      record(file, 'a', `${JSON.stringify(metrics)}\n`);
       reporter.json(metrics);
       reporter.line(metricsLine(label(metrics.epoch), metrics));
     }
@@ -212,6 +211,15 @@ async function runEpochs(
     trainer.close();
   }
   return undefined;
+}
+
+/** Begins metrics.jsonl anew or adds to it. @throws EngineError where it cannot be written. */
+function record(file: string, flag: 'w' | 'a', text: string): void {
+  try {
+    writeFileSync(file, text, { flag });
+  } catch (error) {
+    throw new EngineError(`${file} cannot be written: ${describeFileError(error)}.`, { cause: error });
+  }
 }
 
 async function drawPictures(
@@ -233,8 +241,7 @@ async function drawPictures(
   } else {
     reporter.line('No epoch was finished, so there is no loss curve.');
   }
-  reporter.line(`pictures  ${files.join(', ')}`);
-  reporter.json({ pictures: files });
+  reporter.pictures(files);
 }
 
 /** The original's header: parameters, device, epochs. */

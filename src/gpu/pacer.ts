@@ -31,7 +31,10 @@ export class Pacer {
         const count = Math.min(this.#timesPerSubmit, times - submitted);
         program.submit(count);
         submitted += count;
-        inFlight.push({ count, submitted: performance.now(), ended: gpu.finish() });
+        const ended = gpu.finish();
+        // Where the device is lost all of them fail, and only the oldest is waited for.
+        ended.catch(() => {});
+        inFlight.push({ count, submitted: performance.now(), ended });
         continue;
       }
       const oldest = inFlight.shift();

@@ -100,8 +100,10 @@ export function decodeSafetensors(bytes: Uint8Array, source: string): Safetensor
       );
     }
     end = place.end;
-    // A copy: the bytes need not lie at a multiple of four.
-    const data = new Float32Array(bytes.slice(dataBegin + place.begin, dataBegin + place.end).buffer);
+    // A copy: the bytes need not lie at a multiple of four. (`slice` of a Node Buffer would not copy.)
+    const data = new Float32Array(
+      new Uint8Array(bytes.subarray(dataBegin + place.begin, dataBegin + place.end)).buffer,
+    );
     const wrong = data.findIndex((value) => !Number.isFinite(value));
     if (wrong >= 0) {
       fail(

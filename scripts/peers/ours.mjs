@@ -1,0 +1,108 @@
+// This project, by what its package exports, as one more contestant: node scripts/peers/ours.mjs
+// An epoch is the Trainer's own: shuffling, reading rows by index and metrics are in the time.
+import { readFileSync } from 'node:fs';
+import { initialLayers, packageVersion, readRows, Skip, serve, settings } from './peer.mjs';
+
+const dist = new URL('../../dist/', import.meta.url);
+
+let sae;
+let gpu;
+let shape;
+/** Trainers by their steps an epoch, each with its open sequence of epochs. */
+const trainings = new Map();
+
+await serve(hello, { prepare, turn, gemm });
+
+async function hello() {
+  try {
+    sae = await import(new URL('node/index.js', dist));
+  } catch (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new Skip('it is not built, or its packages are missing: run npm run build.');
+  }
+  gpu = await sae.openGpu();
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', dist), 'utf8'));
+  const versions = {
+    'webgpu-sae': version,
+    webgpu: packageVersion('webgpu', import.meta.url),
+    Node: process.versions.node,
+  };
+  return { adapter: gpu.name, software: gpu.software, versions };
+}
+
+async function prepare(next) {
+  for (const { trainer, model } of trainings.values()) {
+    trainer.close();
+    model.close();
+  }
+  trainings.clear();
+  shape = next;
+  return turn({ steps: 1 });
+}
+
+/** An epoch of so many steps, or as many epochs of all rows as come nearest to them. */
+async function turn({ steps }) {
+  const stepsAnEpoch = Math.min(steps, Math.ceil(readRows(shape.in_dims).rows / shape.batch_size));
+  let training = trainings.get(stepsAnEpoch);
+  if (!training) {
+    training = await start(stepsAnEpoch);
+    trainings.set(stepsAnEpoch, training);
+  }
+  const epochs = Math.round(steps / stepsAnEpoch);
+  let loss;
+  const began = performance.now();
+  for (let i = 0; i < epochs; i++) ({ loss } = (await training.epochs.next()).value);
+  return { seconds: (performance.now() - began) / 1000, steps: epochs * stepsAnEpoch, loss };
+}
+
+async function start(steps) {
+  const { in_dims, h_dims, batch_size } = shape;
+  const { rows: all, data } = readRows(in_dims);
+  const rows = Math.min(all, steps * batch_size);
+  const dataset = {
+    name: 'the benchmark’s digits',
+    rows,
+    in_dims,
+    data: data.subarray(0, rows * in_dims),
+    normalization: sae.mnistNormalization,
+  };
+  const config = sae.parseModelConfig({ in_dims, h_dims });
+  const model = await sae.Model.from(gpu, config, initialParameters(shape));
+  const trainer = await sae.Trainer.create(model, dataset, { ...settings, batch_size, epochs: 1_000_000 });
+  return { model, trainer, epochs: trainer.epochs() };
+}
+
+/** The initial weights that the other peers in JavaScript have, by their names in a saved model. */
+function initialParameters(shape) {
+  const parameters = new Map();
+  initialLayers(shape).forEach(({ inputs, outputs, weight, bias }, i) => {
+    const half = shape.h_dims.length;
+    const name = i < half ? `encoder.${2 * i}` : `decoder.${2 * (i - half)}`;
+    parameters.set(`${name}.weight`, { shape: [outputs, inputs], data: weight });
+    parameters.set(`${name}.bias`, { shape: [outputs], data: bias });
+  });
+  return parameters;
+}
+
+async function gemm({ size, times }) {
+  const [{ addGemm }, { Program }, { Tensor }] = await Promise.all(
+    ['gemm', 'program', 'tensor'].map((file) => import(new URL(`gpu/${file}.js`, dist))),
+  );
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => new Tensor(gpu, name, [size, size]));
+  const values = Float32Array.from({ length: size * size }, () => Math.random() - 0.5);
+  a.write(values);
+  b.write(values);
+  const program = new Program(gpu);
+  await addGemm(program, 'nn', a, b, c);
+  const multiply = async (count) => {
+    for (let i = 0; i < count; i++) program.submit();
+    await gpu.finish();
+  };
+  await multiply(1);
+  const began = performance.now();
+  await multiply(times);
+  const seconds = (performance.now() - began) / 1000;
+  program.destroy();
+  for (const tensor of [a, b, c]) tensor.destroy();
+  return { seconds, times };
+}

@@ -1,0 +1,27 @@
+import { setTimeout } from 'node:timers/promises';
+import { adapter } from './adapter.mjs';
+import { browser } from './browser.mjs';
+import { build } from './build.mjs';
+import { takeLock } from './lock.mjs';
+import { packages } from './packages.mjs';
+
+/**
+ * Takes the steps that are still to be taken, in order: each has `isDone()`, which is quick, and `make()`, which throws a
+ * SetupError where it cannot be done. A step that was interrupted is not done, and is taken again by the next run.
+ * @param {{ test: boolean }} wanted `test`: for `npm test`, which wants a browser as well.
+ */
+export async function setUp({ test }) {
+  const steps = [packages, build, adapter, ...(test ? [browser] : [])];
+  let locked = false;
+  for (const step of steps) {
+    if (step.isDone()) continue;
+    if (!locked) {
+      await takeLock();
+      locked = true;
+      // Another set-up may have done it while this one waited.
+      if (step.isDone()) continue;
+    }
+    step.make();
+    await setTimeout(10); // a Ctrl-C that came meanwhile is heard now
+  }
+}

@@ -1,0 +1,117 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { readModelFile } from '../../src/node/index.js';
+import { bytes, digitsFile, filesIn, npy, objects, start, succeeds, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const model = join('files', 'sae.safetensors');
+const metrics = join('files', 'metrics.jsonl');
+const stopping = 'Stopping after the work in flight. Ctrl-C once more quits at once.\n';
+
+/** Waits until `done` gives something. */
+async function until<T>(done: () => T | undefined | false): Promise<T> {
+  for (;;) {
+    const result = done();
+    if (result) return result;
+    await pause(1);
+  }
+}
+
+describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
+  it('once: the epochs so far are on record, the model is saved, pictures are drawn; status 130', async () => {
+    const cwd = folder.make();
+    // Also that `auto` trains 120 epochs where it falls back, which nobody would wait for here.
+    const args = ['--no-download-mnist', '--data-dir', cwd, '--save-model'];
+    const { child, ended, says } = start(args, { cwd });
+    await says(/epoch {3}2\/120 /);
+    child.kill('SIGINT');
+    const { status, stdout, stderr } = await ended;
+    expect([status, stderr]).toEqual([130, '']);
+    expect(stdout).toMatch(/instead, for 120 epochs as they are fewer\.\n/);
+    expect(stdout).toContain(`\n${stopping}`);
+    expect(stdout).toContain(`\nmodel     ${model}\n`);
+    const epochs = objects(readFileSync(join(cwd, metrics), 'utf8')).map(({ epoch }) => epoch);
+    expect(epochs.slice(0, 2)).toEqual([1, 2]);
+    expect(epochs.length).toBe(stdout.match(/^epoch +\d+\/120 /gm)?.length);
+    expect(epochs.length).toBeLessThan(120);
+    const pictures = ['features', 'loss', 'plot'].map((name) => join('images', `${name}.png`));
+    expect(filesIn(cwd)).toEqual([metrics, model, ...pictures]);
+    expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
+  });
+
+  it('twice: ends at once with 130, and nothing is saved', async () => {
+    const cwd = folder.make();
+    // Steps of a second or so: the work in flight is not done when the second comes.
+    const args = [
+      '--dataset',
+      'mnist-10k',
+      '--h_dims',
+      '[2048]',
+      '--batch_size',
+      '512',
+      '--save-model',
+      '--json',
+    ];
+    const { child, ended, says } = start(args, { cwd });
+    await until(() => existsSync(join(cwd, metrics)));
+    await pause(1000);
+    child.kill('SIGINT');
+    await says(/Stopping/);
+    child.kill('SIGINT');
+    expect(await ended).toEqual({ status: 130, stdout: '', stderr: stopping });
+    expect(filesIn(cwd)).toEqual([metrics]);
+  });
+
+  it('takes away what encode has written', async () => {
+    const cwd = folder.make();
+    const args = [
+      '--data',
+      digitsFile,
+      '--h_dims',
+      '[1024]',
+      '--save-model',
+      '--no-save-plots',
+      '--epochs',
+      '1',
+    ];
+    const training = start(args, { cwd });
+    await until(() => existsSync(join(cwd, metrics)));
+    training.child.kill('SIGINT');
+    expect((await training.ended).status).toBe(130);
+
+    const { child, ended } = start(['encode', model, '--data', digitsFile, '--out', 'out.npy'], { cwd });
+    await until(() => filesIn(cwd).some((file) => file.endsWith('.tmp')));
+    child.kill('SIGINT');
+    expect((await ended).status).toBe(130);
+    expect(filesIn(cwd)).toEqual([metrics, model]);
+  });
+});
+
+it('a kill while the model is saved leaves the old file or the new one', async () => {
+  const cwd = folder.make();
+  // Some 25 MB, so that the kill comes in the middle of it.
+  const wide = folder.write('wide.npy', npy([2, 1024], bytes(2048)));
+  const files = join(cwd, 'files');
+  const args = ['--data', wide, '--h_dims', '[3000]', '--no-save-plots', '--save-model', '--epochs', '1'];
+  await succeeds(args, { cwd });
+  const file = join(cwd, model);
+  const again = ['--train=False', '--init', file, '--data', wide, '--no-save-plots', '--save-model'];
+  const before = readFileSync(file);
+  let caught = 0;
+  for (const wait of [0, 3, 10]) {
+    const known = new Set(readdirSync(files));
+    const { child, ended } = start(again, { cwd });
+    await until(() => child.exitCode !== null || readdirSync(files).some((name) => !known.has(name)));
+    await pause(wait);
+    child.kill('SIGKILL');
+    await ended;
+    caught += readdirSync(files).length - known.size;
+    const after = await readModelFile(file);
+    expect(after.config).toEqual({ in_dims: 1024, h_dims: [3000], activation: 'relu' });
+    expect(readFileSync(file).equals(before)).toBe(true);
+  }
+  // At least one of them was killed while its temporary file was there.
+  expect(caught).toBeGreaterThan(0);
+});

@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { normalizeArguments } from '../../src/cli/arguments.js';
+import {
+  bytes,
+  figures,
+  filesIn,
+  npy,
+  objects,
+  readSafetensors,
+  sae,
+  succeeds,
+  temporaryFolder,
+} from './sae.js';
+
+const folder = temporaryFolder();
+const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
+const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse()));
+const quick = ['--data', rows, '--h_dims', '2', '--epochs', '1'];
+const model = 'sae.safetensors';
+
+describe.concurrent('names', () => {
+  it('every option works in snake_case and in kebab-case', async () => {
+    const [{ name }] = objects(await succeeds(['devices', '--json'], { cwd: folder.path }));
+    const options = {
+      in_dims: '16',
+      h_dims: '[4, 3]',
+      activation: 'sigmoid',
+      batch_size: '20',
+      epochs: '2',
+      lr: '2e-3',
+      sparsity_lambda: '0.05',
+      sparsity_target: '0.1',
+      shuffle: 'False',
+      train: 'True',
+      save_model: 'True',
+      save_plots: 'True',
+      files_dir: 'my-files',
+      images_dir: 'my-images',
+      dataset: 'auto',
+      data: rows,
+      normalize: '0.4,0.3',
+      download_mnist: 'False',
+      data_dir: 'cache',
+      validation: heldOut,
+      num_samples: '7',
+      seed: '9',
+      adapter: String(name).slice(0, 8).toLowerCase(),
+      quiet: 'False',
+      json: 'True',
+    };
+    const runs = [(text: string) => text, (text: string) => text.replaceAll('_', '-')].map(async (write) => {
+      const cwd = folder.make();
+      const args = Object.entries(options).flatMap(([option, value]) => [`--${write(option)}`, value]);
+      const lines = objects(await succeeds(args, { cwd })).map(figures);
+      expect(filesIn(cwd)).toEqual([
+        ...['metrics.jsonl', model].map((file) => join('my-files', file)),
+        ...['features', 'loss', 'plot'].map((file) => join('my-images', `${file}.png`)),
+      ]);
+      const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
+      expect(JSON.parse(metadata.config)).toEqual({ in_dims: 16, h_dims: [4, 3], activation: 'sigmoid' });
+      expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
+      expect(JSON.parse(metadata.training)).toEqual({
+        batch_size: 20,
+        epochs: 2,
+        lr: 0.002,
+        sparsity_lambda: 0.05,
+        sparsity_target: 0.1,
+        seed: 9,
+        shuffle: false,
+      });
+      expect(lines.map((line) => Object.keys(line)[0])).toEqual([
+        'epoch',
+        'epoch',
+        'model',
+        'validation',
+        'pictures',
+      ]);
+      return { lines, tensors };
+    });
+    const [snake, kebab] = await Promise.all(runs);
+    expect(kebab).toEqual(snake);
+  });
+
+  it('a value may be joined with =, and the command may be left out or named', async () => {
+    const runs = [
+      ['train', `--data=${rows}`, '--h-dims=[2]', '--epochs=1'],
+      quick,
+      // One layer may be written without brackets.
+      ['train', '--data', rows, '--h_dims', '[2]', '--epochs', '1'],
+    ].map(async (args) =>
+      objects(await succeeds([...args, '--json', '--no-save-plots'], { cwd: folder.make() })).map(figures),
+    );
+    const [joined, plain, named] = await Promise.all(runs);
+    expect(joined).toEqual(plain);
+    expect(named).toEqual(plain);
+  });
+});
+
+describe('how the words of the command line are understood', () => {
+  it.each([
+    ['--save_model True', '--save-model=True'],
+    ['--save-model', '--save-model=true'],
+    ['--save_model --quiet', '--save-model=true --quiet=true'],
+    ['--save_model=False --epochs 3', '--save-model=False --epochs 3'],
+    ['--shuffle 0 --train 1', '--shuffle=0 --train=1'],
+    ['--no-save-plots', '--save-plots=false'],
+    ['--no-save_plots --no_shuffle', '--save-plots=false --shuffle=false'],
+    ['reconstruct --download-mnist MODEL', 'reconstruct --download-mnist=true MODEL'],
+    ['--download_mnist false MODEL', '--download-mnist=false MODEL'],
+    ['--train maybe', '--train=true maybe'],
+    ['--h_dims=[2] --in_dims 4', '--h-dims=[2] --in-dims 4'],
+    ['--data my_file.npy', '--data my_file.npy'],
+    ['--data=a_b=c_d.npy', '--data=a_b=c_d.npy'],
+    ['-- --save_model', '-- --save_model'],
+  ])('%s', (words, expected) => {
+    expect(normalizeArguments(words.split(' ')).join(' ')).toBe(expected);
+  });
+});
+
+describe.concurrent('booleans', () => {
+  const metrics = join('files', 'metrics.jsonl');
+  const saved = [metrics, join('files', model)];
+  it.each([
+    [['--save_model', 'True', '--no-save-plots'], saved],
+    [['--save-plots=0', '--save-model'], saved],
+    [['--no-save_plots', '--save_model=False'], [metrics]],
+    [['--save-plots', 'false', '--save-model', '--shuffle', '0'], saved],
+  ])('%s', async (words, files) => {
+    const cwd = folder.make();
+    await succeeds([...quick, ...words], { cwd });
+    expect(filesIn(cwd)).toEqual(files);
+  });
+
+  it('a word after one is no part of it unless it says yes or no', async () => {
+    const cwd = folder.make();
+    await succeeds([...quick, '--no-save-plots', '--save-model'], { cwd });
+    const file = join(cwd, 'files', model);
+    const args = ['reconstruct', '--download-mnist', file, '--data', rows, '--json'];
+    expect(objects(await succeeds(args, { cwd }))).toHaveLength(2);
+  });
+
+  it.each([
+    ['--save-model=maybe', 'sae: save_model must be True or False, and is "maybe".\n'],
+    ['--shuffle=', 'sae: shuffle must be True or False, and is "".\n'],
+    ['--json=2', 'sae: json must be True or False, and is "2".\n'],
+  ])('%s is refused', async (word, stderr) => {
+    expect(await sae([...quick, word], { cwd: folder.path })).toEqual({ status: 2, stdout: '', stderr });
+  });
+});

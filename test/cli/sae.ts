@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect } from 'vitest';
+
+export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const digitsFile = fileURLToPath(new URL('../../dist/data/mnist-10k.idx.gz', import.meta.url));
+/** A process that is still there after this long hangs. */
+const hangs = 60_000;
+
+export interface Result {
+  /** Null where a signal ended the process. */
+  readonly status: number | null;
+  readonly stdout: string;
+  /** Without the two lines that Dawn prints on Vulkan whenever it starts. */
+  readonly stderr: string;
+}
+
+/** A running `sae`. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Result>;
+  /** Waits until standard output and standard error together match. */
+  readonly says: (pattern: RegExp) => Promise<void>;
+}
+
+interface Options {
+  readonly cwd: string;
+  readonly env?: Record<string, string>;
+  /** Options of Node itself. */
+  readonly node?: readonly string[];
+}
+
+export function start(args: readonly string[], { cwd, env = {}, node = [] }: Options): Running {
+  const { DEBUG: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [...node, main, ...args], {
+    cwd,
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  let told = () => {};
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+    told();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+    told();
+  });
+  const ended = new Promise<Result>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`sae ${args.join(' ')} hangs. It said:\n${stdout}${stderr}`));
+    }, hangs);
+    child.on('close', (status) => {
+      clearTimeout(timer);
+      resolve({ status, stdout, stderr: stderr.replace(/^Warning: maxDynamic.*\n/gm, '') });
+    });
+  });
+  const says = (pattern: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      told = () => {
+        if (pattern.test(stdout + stderr)) resolve();
+      };
+      told();
+      ended.then(() => reject(new Error(`sae ended without ${pattern}:\n${stdout}${stderr}`)), reject);
+    });
+  return { child, ended, says };
+}
+
+/** Runs `sae` to its end in a folder. */
+export function sae(args: readonly string[], options: Options): Promise<Result> {
+  return start(args, options).ended;
+}
+
+/** Runs `sae`, which must succeed and say nothing on standard error; gives what it printed. */
+export async function succeeds(args: readonly string[], options: Options): Promise<string> {
+  const result = await sae(args, options);
+  expect(result).toEqual({ status: 0, stdout: result.stdout, stderr: '' });
+  return result.stdout;
+}
+
+/** What --json printed, each line of which must be an object. */
+export function objects(lines: string): Record<string, unknown>[] {
+  return lines
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
+}
+
+/** An epoch's or held-out rows' figures without those that the clock decides. */
+export function figures(line: Record<string, unknown>): Record<string, unknown> {
+  const { samples_per_second: _, seconds: __, ...rest } = line;
+  return rest;
+}
+
+/** A folder for one test file; `make` gives an empty one inside, for a run. */
+export function temporaryFolder() {
+  const path = mkdtempSync(join(tmpdir(), 'sae-cli-'));
+  afterAll(() => rmSync(path, { recursive: true, force: true }));
+  return {
+    path,
+    make: () => mkdtempSync(join(path, 'run-')),
+    write(name: string, bytes: Uint8Array | string): string {
+      writeFileSync(join(path, name), bytes);
+      return join(path, name);
+    },
+  };
+}
+
+/** All files in a folder and those below it; empty folders do not count. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}
+
+/** The bytes of a .npy file. */
+export function npy(shape: readonly number[], values: Uint8Array | Float32Array): Buffer {
+  const descr = values instanceof Uint8Array ? '|u1' : '<f4';
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`;
+  const header = Buffer.from(`\x93NUMPY\x01\x00\x00\x00${text.padEnd(117)}\n`, 'latin1');
+  header.writeUInt16LE(118, 8);
+  return Buffer.concat([header, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]);
+}
+
+/** The bytes of an IDX file of bytes. */
+export function idx(shape: readonly number[], values: Uint8Array): Buffer {
+  const header = Buffer.alloc(4 + 4 * shape.length);
+  header.set([0, 0, 8, shape.length]);
+  shape.forEach((length, i) => {
+    header.writeUInt32BE(length, 4 + 4 * i);
+  });
+  return Buffer.concat([header, values]);
+}
+
+/** Bytes that follow no simple pattern, the same each time. */
+export function bytes(count: number): Uint8Array {
+  let state = 1;
+  return Uint8Array.from({ length: count }, () => {
+    state = (state * 48_271) % 0x7fffffff;
+    return state >> 8;
+  });
+}
+
+/** A model file taken apart by hand, after the safetensors specification. */
+export function readSafetensors(file: string) {
+  const content = readFileSync(file);
+  const begin = 8 + Number(content.readBigUInt64LE(0));
+  const { __metadata__: metadata, ...entries } = JSON.parse(content.toString('utf8', 8, begin));
+  const tensors: Record<string, Float32Array> = {};
+  for (const [name, { data_offsets }] of Object.entries<{ data_offsets: [number, number] }>(entries)) {
+    const [first, end] = data_offsets;
+    tensors[name] = new Float32Array(Uint8Array.from(content.subarray(begin + first, begin + end)).buffer);
+  }
+  return { metadata: metadata as Record<string, string>, tensors };
+}

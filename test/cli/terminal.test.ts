@@ -1,0 +1,106 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { filesIn, main, succeeds, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const columns = 80;
+// util-linux's; that of the BSDs has other options.
+const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+
+/** What a terminal received, and what stands on it in the end. */
+interface Capture {
+  readonly status: number | null;
+  readonly text: string;
+  readonly screen: string[];
+  readonly cursorShown: boolean;
+}
+
+/** Runs `sae` on a terminal of 80 columns; where its output first matches, types Ctrl-C. */
+async function onTerminal(args: readonly string[], cwd: string, interruptAt?: RegExp): Promise<Capture> {
+  const command = [process.execPath, main, ...args].map((word) => `'${word}'`).join(' ');
+  const child = spawn('script', ['-qec', `stty cols ${columns} rows 24; exec ${command}`, '/dev/null'], {
+    cwd,
+  });
+  let text = '';
+  let interrupt = interruptAt;
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+    if (interrupt?.test(text)) {
+      interrupt = undefined;
+      child.stdin.write('\x03');
+    }
+  });
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { status, text, ...draw(text) };
+}
+
+/** Does what a terminal does with the few codes that come here. */
+function draw(text: string): { screen: string[]; cursorShown: boolean } {
+  const lines: string[][] = [[]];
+  let [row, column, cursorShown] = [0, 0, true];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about.
+  for (const [, code, letter, plain] of text.matchAll(/\x1b\[([?\d;]*)([A-Za-z])|([\s\S])/gu)) {
+    lines[row] ??= [];
+    const line = lines[row];
+    if (plain === '\n') row += 1;
+    else if (plain === '\r') column = 0;
+    else if (plain !== undefined) {
+      line[column] = plain;
+      column += 1;
+    } else if (letter === 'G') column = Number(code) - 1;
+    else if (letter === 'K' && code === '2') line.length = 0;
+    else if (letter === 'K' || letter === 'J') {
+      line.length = Math.min(line.length, column);
+      if (letter === 'J') lines.length = row + 1;
+    } else if (letter === 'A') row -= Number(code);
+    else if (code === '?25') cursorShown = letter === 'h';
+    else if (code !== '?7') throw new Error(`unknown code ${code}${letter}`);
+  }
+  return { screen: lines.map((line) => Array.from(line, (letter) => letter ?? ' ').join('')), cursorShown };
+}
+
+const args = ['--dataset', 'mnist-10k', '--no-save-plots'];
+const bar = /[█░]+ {1,3}\d+% \| epoch \d+\/\d+ \| [\d,]+ samples\/s \| (--|\d+s|\d+m\d\ds|\d+h\d\dm) left/g;
+const epochLine = /^epoch \d\/2 {2}loss .* samples\/s$/;
+
+describe.skipIf(!hasScript)('on a terminal', () => {
+  it('a bar with rate and time left comes and goes; every line above it stays', async () => {
+    const { status, text, screen, cursorShown } = await onTerminal([...args, '--epochs', '2'], folder.make());
+    expect([status, cursorShown]).toEqual([0, true]);
+    const bars = text.match(bar) ?? [];
+    expect(bars.length).toBeGreaterThan(2);
+    expect(Math.max(...bars.map(({ length }) => length))).toBeLessThanOrEqual(columns);
+    expect(text).toContain('\x1b[?25l');
+    expect(screen.filter((line) => !line.startsWith('Warning: '))).toEqual([
+      'parameters  32,164 (784-20 and back, relu)',
+      expect.stringMatching(/^device {6}/),
+      'data        mnist-10k: 10,000 rows of 784 values',
+      'epochs      2, in batches of 64',
+      expect.stringMatching(epochLine),
+      expect.stringMatching(epochLine),
+      'The model was not saved; --save-model saves it.',
+    ]);
+  });
+
+  it('Ctrl-C is answered, and the cursor is shown again', async () => {
+    const cwd = folder.make();
+    const run = [...args, '--epochs', '500', '--save-model'];
+    const { status, screen, cursorShown } = await onTerminal(run, cwd, /epoch {3}2\/500 .* left/);
+    expect([status, cursorShown]).toEqual([130, true]);
+    const lines = screen.map((line) => line.replace('^C', ''));
+    expect(lines.slice(-2)).toEqual([
+      'Stopping after the work in flight. Ctrl-C once more quits at once.',
+      `model     ${join('files', 'sae.safetensors')}`,
+    ]);
+    expect(screen.join('\n')).not.toMatch(/[█░]/);
+    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl'), join('files', 'sae.safetensors')]);
+  });
+});
+
+it('in a pipe there is no bar and no code of a terminal', async () => {
+  const text = await succeeds([...args, '--epochs', '2'], { cwd: folder.make() });
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: see above.
+  expect(text).not.toMatch(/[\x1b\r█░]/);
+  expect(text).toMatch(/^epoch 2\/2 {2}loss /m);
+});

@@ -1,0 +1,311 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { encodeModel, readModelFile } from '../../src/node/index.js';
+import { bytes, filesIn, idx, npy, objects, sae, start, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+const wide = folder.write('wide.npy', npy([10, 17], bytes(170)));
+
+const stack = /^\s+at .*:\d+:\d+\)?$/m;
+
+/** Runs `sae` in an empty folder, where it must fail with one line of one or two sentences and leave no file. */
+async function fails(status: number, args: readonly string[], env?: Record<string, string>): Promise<string> {
+  const cwd = folder.make();
+  const result = await sae(args, { cwd, ...(env && { env }) });
+  const said = result.stderr.replace(/^(Warning: |\s+at CheckVk).*\n+/gm, '');
+  expect(said).toMatch(/^sae: [^\n]+\.\n$/);
+  expect(said.match(/[.!?](?=\s)/g)?.length).toBeLessThanOrEqual(2);
+  expect(said).not.toContain('not foreseen');
+  expect(result.stderr).not.toMatch(stack);
+  // What was printed before is the header at most: no epoch.
+  expect({ status: result.status, epochs: /epoch +1/.test(result.stdout), files: filesIn(cwd) }).toEqual({
+    status,
+    epochs: false,
+    files: [],
+  });
+  return said;
+}
+
+describe.concurrent('wrong usage', () => {
+  it.each([
+    [['--bogus'], /unknown option '--bogus'/],
+    [['--epoch', '3'], /Did you mean --epochs\?/],
+    [['-x'], /unknown option '-x'/],
+    [['reconstruct'], /missing required argument 'model'/],
+    [['reconstruct', 'one', 'two'], /too many arguments/],
+    [['encode', 'model'], /required option '--data <file>' not specified/],
+    [['--lr'], /option '--lr <x>' argument missing/],
+    [['--dataset', 'cifar'], /Allowed choices are auto, mnist, mnist-10k/],
+  ])('%s', async (args, sentence) => {
+    const { status, stdout, stderr } = await sae(args, { cwd: folder.path });
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^sae: [^\n]+\n(\(.*\)\n)?$/);
+    expect(stderr).toMatch(sentence);
+  });
+
+  it.each([
+    [['frobnicate'], /"frobnicate" is no command/],
+    [['train', 'extra'], /"extra" is no command/],
+    [['--h_dims', '[]'], /^sae: h_dims must be a list .* \[256, 128, 64\], and is \[\]\.\n$/],
+    [['--h_dims', '[20,]'], /h_dims must be a list .*, and is "\[20,\]"\./],
+    [['--h_dims', 'abc'], /h_dims must be a list .*, and is "abc"\./],
+    [['--h_dims', '[0]'], /each of h_dims must be a whole number of at least 1, and is 0\./],
+    [['--h_dims', '[-3]'], /each of h_dims .*, and is -3\./],
+    [['--h_dims', '[2.5]'], /each of h_dims .*, and is 2\.5\./],
+    [['--lr', '0'], /lr must be a number above 0, and is 0\./],
+    [['--lr', '-1'], /lr must be a number above 0, and is -1\./],
+    [['--lr', 'nan'], /lr must be a number above 0, and is NaN\./],
+    [['--sparsity_target', '0'], /sparsity_target must be a number between 0 and 0\.99, and is 0\./],
+    [['--sparsity_target', '0.99'], /sparsity_target .* and is 0\.99\./],
+    [['--sparsity_target', '-1'], /sparsity_target .* and is -1\./],
+    [['--sparsity_target', '1.5'], /sparsity_target .* and is 1\.5\./],
+    [['--batch_size', '0'], /batch_size must be a whole number of at least 1, and is 0\./],
+    [['--epochs', '0'], /epochs must be a whole number of at least 1, and is 0\./],
+    [['--num_samples', '0'], /num_samples must be a whole number of at least 1, and is 0\./],
+    [['--seed', '-1'], /seed must be a whole number from 0 to 4294967295, and is -1\./],
+    [['--activation', 'tanh'], /activation must be relu or sigmoid, and is "tanh"\./],
+    [['--normalize', 'loud'], /normalize is "loud"; expected mnist, unit, none or/],
+    [['--dataset', 'mnist'], /Both data and dataset say what to train on/],
+  ])('%s', async (args, sentence) => {
+    expect(await fails(2, [...args, '--data', rows, '--save-model'])).toMatch(sentence);
+  });
+});
+
+describe.concurrent('data', () => {
+  const good = npy([10, 16], bytes(160));
+  const withNaN = npy([2, 3], Float32Array.of(1, 2, 3, 4, Number.NaN, 6));
+  const cases: [what: string, content: Uint8Array, sentence: RegExp][] = [
+    ['empty', Buffer.alloc(0), /empty is empty/],
+    [
+      'truncated',
+      good.subarray(0, -1),
+      /truncated claims 10 rows of 16 .*, so 288 bytes, but ends at byte 287\. /,
+    ],
+    [
+      'over-long',
+      Buffer.concat([good, Buffer.alloc(1)]),
+      /over-long claims .*, so 288 bytes, but goes on to byte 289\. /,
+    ],
+    ['mis-shaped', npy([160], bytes(160)), /mis-shaped has 1 dimension/],
+    ['text', Buffer.from('1,2,3\n4,5,6\n'), /text .* expected /],
+    ['not-finite', withNaN, /NaN at row 1, column 1 .*byte 144/],
+    ['terabytes.npy', npy([1e9, 1e4], bytes(16)), /terabytes\.npy claims .* bytes, but ends at byte 144\. /],
+    [
+      'terabytes.idx',
+      idx([2e9, 1000, 1000], bytes(16)),
+      /terabytes\.idx claims .* bytes, but ends at byte 32\. /,
+    ],
+    ['terabytes.idx.gz', gzipSync(idx([2e9, 1000, 1000], bytes(16))), /terabytes\.idx\.gz /],
+  ];
+  it.each(cases)('%s', async (what, content, sentence) => {
+    expect(await fails(1, ['--data', folder.write(what, content)])).toMatch(sentence);
+  });
+
+  it.each([
+    ['that is missing', ['--data', 'nowhere.npy'], /There is no file nowhere\.npy/],
+    ['that is a folder', ['--data', folder.path], /is a folder; expected a \.npy or IDX file/],
+    ['of another width', ['--data', wide, '--in_dims', '16'], /17 values a row; expected 16/],
+    ['held out, of another width', ['--data', rows, '--validation', wide], /17 values a row; expected 16/],
+    ['digits of another width', ['--dataset', 'mnist-10k', '--in_dims', '16'], /784 values a row/],
+  ])('%s', async (_, args, sentence) => {
+    expect(await fails(1, args)).toMatch(sentence);
+  });
+});
+
+describe.concurrent('models', () => {
+  const tensor = (shape: number[]) => {
+    const data = Float32Array.from(bytes(shape.reduce((a, b) => a * b)), (byte) => byte / 500);
+    return { shape, data };
+  };
+  const parameters = new Map([
+    ['encoder.0.weight', tensor([2, 16])],
+    ['encoder.0.bias', tensor([2])],
+    ['decoder.0.weight', tensor([16, 2])],
+    ['decoder.0.bias', tensor([16])],
+  ]);
+  const config = { in_dims: 16, h_dims: [2], activation: 'relu' as const };
+  const good = Buffer.from(encodeModel({ config, parameters, training: { batch_size: 64 } }));
+  const claims = (length: bigint) => {
+    const copy = Buffer.from(good);
+    copy.writeBigUInt64LE(length);
+    return copy;
+  };
+  /** The same file with a piece of its header replaced by one as long. */
+  const edited = (was: string, is: string) => {
+    expect([good.includes(was), is.length]).toEqual([true, was.length]);
+    return Buffer.from(good.toString('latin1').replace(was, is), 'latin1');
+  };
+  const withNaN = Buffer.from(good);
+  withNaN.writeFloatLE(Number.NaN, good.length - 4);
+
+  it('a good one is read', async () => {
+    const file = folder.write('good', good);
+    expect((await sae(['reconstruct', file, '--data', rows], { cwd: folder.make() })).status).toBe(0);
+  });
+
+  it.each([
+    ['empty', Buffer.alloc(0), /it has 0 bytes/],
+    ['short', good.subarray(0, 5), /it has 5 bytes/],
+    [
+      'truncated',
+      good.subarray(0, -1),
+      /decoder\.0\.bias ends at byte \d+, and the file at \d+: it is truncated/,
+    ],
+    ['over-long', Buffer.concat([good, Buffer.alloc(3)]), /3 bytes after its last tensor/],
+    ['header-of-terabytes', claims(5_000_000_000_000n), /claims a header of 5000000000000 bytes/],
+    ['header-beyond-numbers', claims(0xffffffffffffffffn), /claims a header of 18446744073709551615 bytes/],
+    ['tensor-of-terabytes', edited('[2,16]', '[9e12]'), /encoder\.0\.weight \[9000000000000\] needs/],
+    ['mis-shaped', edited('[16,2]', '[2,16]'), /decoder\.0\.weight is \[2, 16\], and \[16, 2\] was expected/],
+    ['of-doubles', edited('"F32"', '"F64"'), /of type "F64", and F32 was expected/],
+    ['not-finite', withNaN, /decoder\.0\.bias has NaN at index 15/],
+    ['without-json', edited('{"__meta', '["__meta'), /its header, from byte 8 on, is not JSON/],
+    ['with-odd-training', edited('{\\"batch_size\\":64}', '{\\"batch_sizes\\":4}'), /training/],
+    ['rows.npy', readFileSync(rows), /not a model/],
+  ])('%s', async (what, content, sentence) => {
+    const file = folder.write(`model-${what}`, content);
+    const said = await fails(1, ['reconstruct', file, '--data', rows]);
+    expect(said).toMatch(sentence);
+    expect(said).toContain(file);
+  });
+
+  it('that is missing, for every command that reads one', async () => {
+    const runs = [
+      ['reconstruct', 'nowhere', '--data', rows],
+      ['encode', 'nowhere', '--data', rows, '--out', 'out.npy'],
+      ['--init', 'nowhere', '--data', rows],
+    ];
+    for (const said of await Promise.all(runs.map((args) => fails(1, args)))) {
+      expect(said).toBe('sae: There is no model nowhere.\n');
+    }
+  });
+
+  it('of another width than the rows', async () => {
+    const args = ['encode', folder.write('good-too', good), '--data', wide, '--out', 'out.npy'];
+    expect(await fails(1, args)).toMatch(/17 values a row; expected 16/);
+  });
+});
+
+describe.concurrent('places that cannot be written', () => {
+  // Below a regular file nobody can make a folder, not even root.
+  const below = join(rows, 'below');
+  it.each([
+    ['files_dir', ['--data', rows, '--files_dir', below], /the folder .*below: a part of its path is a file/],
+    [
+      'images_dir',
+      ['--data', rows, '--images_dir', below],
+      /the folder .*below: a part of its path is a file/,
+    ],
+    ['images_dir, a file', ['--data', rows, '--images_dir', rows], /there is a file of that name/],
+  ])('%s', async (_, args, sentence) => {
+    expect(await fails(1, args)).toMatch(sentence);
+  });
+
+  it.runIf(process.platform === 'linux')('a folder in /proc', async () => {
+    expect(await fails(1, ['--data', rows, '--files_dir', '/proc/sae'])).toMatch(/the folder \/proc\/sae: /);
+  });
+
+  it('metrics.jsonl', async () => {
+    const cwd = folder.make();
+    mkdirSync(join(cwd, 'files', 'metrics.jsonl'), { recursive: true });
+    const { status, stderr } = await sae(['--data', rows], { cwd });
+    expect([status, stderr]).toEqual([
+      1,
+      `sae: ${join('files', 'metrics.jsonl')} cannot be written: it is a folder.\n`,
+    ]);
+  });
+});
+
+describe.concurrent('adapters', () => {
+  const none = { VK_DRIVER_FILES: '/nonexistent', VK_ICD_FILENAMES: '/nonexistent' };
+  it
+    .runIf(process.platform === 'linux')
+    .each([[['--data', rows]], [['--data', rows, '--adapter', 'llvmpipe']], [['devices']]])(
+    'none at all: %s',
+    async (args) => {
+      const said = await fails(1, args, none);
+      expect(said).toMatch(
+        /^sae: No WebGPU adapter was found\. .*install .*mesa-vulkan-drivers and libvulkan1/,
+      );
+    },
+  );
+
+  it('none of that name', async () => {
+    const said = await fails(1, ['--data', rows, '--adapter', 'Voodoo']);
+    expect(said).toMatch(/^sae: No adapter has "Voodoo" in its name\. There are: ".+"\.\n$/);
+  });
+
+  it('a model larger than its limits', async () => {
+    const said = await fails(1, ['--data', rows, '--h_dims', '[1e9]']);
+    expect(said).toMatch(
+      /encoder\.0\.weight \[1000000000, 16\] needs 61,035\.2 MiB .* allows [\d,.]+ MiB\.\n$/,
+    );
+  });
+});
+
+describe.concurrent('in mid-training', () => {
+  const losesDevice = fileURLToPath(new URL('lose-device.mjs', import.meta.url));
+
+  it('a loss that stops being finite is named, and the last good model kept', async () => {
+    const cwd = folder.make();
+    const args = [
+      '--data',
+      rows,
+      '--lr',
+      '1e30',
+      '--batch_size',
+      '40',
+      '--h_dims',
+      '4',
+      '--save-model',
+      '--json',
+    ];
+    const { status, stdout, stderr } = await sae(args, { cwd });
+    expect([status, stderr]).toEqual([
+      1,
+      'sae: The loss stopped being finite in epoch 1 at step 2. Training stopped there and the weights from ' +
+        'before that step are kept; a smaller lr usually helps.\n',
+    ]);
+    const file = join('files', 'sae.safetensors');
+    expect(objects(stdout)[0]).toEqual({ model: file });
+    const { config, parameters } = await readModelFile(join(cwd, file));
+    expect(config.h_dims).toEqual([4]);
+    for (const { data } of parameters.values()) {
+      expect(data.every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it('a lost device ends it with a sentence', async () => {
+    const cwd = folder.make();
+    // Many short steps, several submits of which are in flight.
+    const args = ['--data', rows, '--batch_size', '1', '--epochs', '100000', '--save-model', '--json'];
+    const { status, stdout, stderr } = await sae(args, { cwd, node: ['--import', losesDevice] });
+    expect(stderr).toMatch(/^sae: The device was [^\n]+\.\n$/);
+    expect(status).toBe(1);
+    // The epochs that were finished are on record, and nothing else is there.
+    expect(objects(readFileSync(join(cwd, 'files', 'metrics.jsonl'), 'utf8'))).toEqual(objects(stdout));
+    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl')]);
+  });
+});
+
+describe.concurrent('whoever reads the output', () => {
+  it('may stop reading: no stack trace', async () => {
+    const cwd = folder.make();
+    const { child, ended } = start(['--help'], { cwd });
+    child.stdout?.destroy();
+    const { status, stderr } = await ended;
+    expect([status, stderr]).toEqual([1, '']);
+  });
+
+  it('sees where a failure came from with DEBUG=sae only', async () => {
+    const [plain, debug] = await Promise.all(
+      ['other', 'other,sae'].map((DEBUG) => sae(['--data', 'nowhere'], { cwd: folder.path, env: { DEBUG } })),
+    );
+    expect([plain.status, plain.stderr]).toEqual([1, expect.not.stringMatching(stack)]);
+    expect([debug.status, debug.stderr]).toEqual([1, expect.stringMatching(stack)]);
+    expect(debug.stderr).toContain('There is no file nowhere.');
+  });
+});

@@ -1,0 +1,135 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readSystem } from '../../scripts/setup/system.mjs';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A small project with the real set-up, the real packages and a build of its own. */
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'setup-test-'));
+  for (const path of ['scripts', 'package-lock.json', 'tsconfig.json']) {
+    cpSync(join(repository, path), join(root, path), { recursive: true });
+  }
+  mkdirSync(join(root, 'src/cli'), { recursive: true });
+  writeFileSync(join(root, 'src/cli/main.ts'), '// nothing\n');
+  writeFileSync(join(root, 'package.json'), '{"scripts":{"build":"node build.mjs"}}');
+  writeFileSync(
+    join(root, 'build.mjs'),
+    `import { mkdirSync, writeFileSync } from 'node:fs';
+     mkdirSync('dist/cli', { recursive: true });
+     mkdirSync('dist/data', { recursive: true });
+     writeFileSync('dist/cli/main.js', '');
+     writeFileSync('dist/data/mnist-10k.idx.gz', '');`,
+  );
+  symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'), 'junction');
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function setUp(args: string[] = [], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'scripts/setup.mjs'), ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    // The packages are those of this repository: not even a set-up that is wrong may touch them.
+    env: { ...process.env, SAE_NO_INSTALL: '1', npm_config_dry_run: 'true', ...env },
+  });
+  return { status, stdout, stderr };
+}
+
+/** Every file of the project but the packages, with its size and time of change. */
+function files() {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => !path.startsWith('node_modules'))
+    .sort()
+    .map((path) => [path, statSync(join(root, path)).mtimeMs, statSync(join(root, path)).size]);
+}
+
+const silence = { status: 0, stdout: '', stderr: '' };
+
+describe('the set-up', () => {
+  it('builds once, and does nothing where nothing is missing', () => {
+    expect(setUp().stderr).toMatch(/^Building/);
+    const before = files();
+    expect(setUp()).toEqual(silence);
+    expect(setUp(['--test'])).toEqual(silence);
+    expect(files()).toEqual(before);
+  });
+
+  it('builds again after a source changed, an output vanished or a build failed', () => {
+    setUp();
+    writeFileSync(join(root, 'src/cli/main.ts'), '// something\n');
+    expect(setUp().stderr).toMatch(/^Building/);
+
+    rmSync(join(root, 'dist/cli/main.js'));
+    expect(setUp().stderr).toMatch(/^Building/);
+
+    writeFileSync(join(root, 'src/cli/main.ts'), '// something else\n');
+    cpSync(join(root, 'build.mjs'), join(root, 'good.mjs'));
+    writeFileSync(join(root, 'build.mjs'), 'console.log("src/cli/main.ts is wrong"); process.exit(1);');
+    for (const _ of ['once', 'twice']) {
+      const failed = setUp();
+      expect(failed).toMatchObject({ status: 1, stdout: '' });
+      expect(failed.stderr).toMatch(/is wrong\n.*The build failed/s);
+    }
+    cpSync(join(root, 'good.mjs'), join(root, 'build.mjs'));
+    expect(setUp()).toMatchObject({ status: 0, stderr: expect.stringMatching(/^Building/) });
+    expect(setUp()).toEqual(silence);
+  });
+
+  it('says which command installs the packages, and installs none, with SAE_NO_INSTALL', () => {
+    rmSync(join(root, 'node_modules'));
+    const { status, stderr } = setUp();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^[^\n]*Run: npm ci[^\n]*\n$/);
+    expect(existsSync(join(root, 'node_modules'))).toBe(false);
+  });
+
+  it('wants the packages of the lock-file, no others', () => {
+    const file = join(root, 'package-lock.json');
+    const lock = JSON.parse(readFileSync(file, 'utf8'));
+    const webgpu = lock.packages['node_modules/webgpu'];
+    for (const other of [{ ...webgpu, version: '0.0.1' }, { ...webgpu, integrity: 'sha512-' }, undefined]) {
+      lock.packages['node_modules/webgpu'] = other;
+      writeFileSync(file, JSON.stringify(lock));
+      expect(setUp()).toMatchObject({ status: 1, stderr: expect.stringContaining('npm ci') });
+    }
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'says how to get an adapter, and installs none, with SAE_NO_INSTALL',
+    () => {
+      setUp();
+      const none = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
+      const { status, stdout, stderr } = setUp([], none);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      expect(stderr).toMatch(/^Dawn, which runs WebGPU here, finds no adapter on this machine.*Install/);
+      if (readSystem().id === 'debian') {
+        expect(stderr).toMatch(/\n {2}(sudo )?apt-get install .*mesa-vulkan-drivers libvulkan1\n$/);
+      }
+    },
+  );
+
+  it('does not wait for one that is gone', () => {
+    mkdirSync(join(root, 'dist'));
+    writeFileSync(join(root, 'dist/.setup.lock'), '999999999');
+    expect(setUp()).toMatchObject({ status: 0 });
+    expect(existsSync(join(root, 'dist/.setup.lock'))).toBe(false);
+  });
+});

@@ -1,0 +1,172 @@
+import { afterAll, afterEach } from 'vitest';
+import type { Gpu } from '../../src/gpu/gpu.js';
+import type { KernelSource } from '../../src/gpu/kernel.js';
+import { Program, type Workgroups } from '../../src/gpu/program.js';
+import { padded, Tensor } from '../../src/gpu/tensor.js';
+import { openGpu } from '../../src/node/adapters.js';
+import { uniform } from '../reference/random.js';
+
+/** A GPU for a test file, closed at its end. A test fails where the device refused a command meanwhile. */
+export async function gpuOfFile(): Promise<Gpu> {
+  const gpu = await openGpu();
+  afterEach(() => gpu.finish());
+  afterAll(() => gpu.close());
+  return gpu;
+}
+
+/** f32 values between `low` and `high`. */
+export function reals(
+  random: () => number,
+  length: number,
+  low: number,
+  high: number,
+): Float32Array<ArrayBuffer> {
+  return Float32Array.from(uniform(random, length, low, high));
+}
+
+/** Whether two arrays hold the same values bit for bit, -0 and NaN included. */
+export function sameBits(a: Float32Array, b: Float32Array): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+    Buffer.from(buffer, byteOffset, byteLength);
+  return bytes(a).equals(bytes(b));
+}
+
+/** What is in a tensor's buffer, padding included. */
+export async function rawValues(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+  return new Float32Array(await tensor.gpu.read(tensor.buffer));
+}
+
+/** The sum of the magnitudes of all padding, or of the padding columns only: 0 where it is zeros. */
+export async function paddingOf(tensor: Tensor, only?: 'columns'): Promise<number> {
+  const raw = await rawValues(tensor);
+  const stride = padded(tensor.columns);
+  let sum = 0;
+  raw.forEach((value, i) => {
+    const outside = i % stride >= tensor.columns || (only === undefined && i >= tensor.rows * stride);
+    sum += outside ? Math.abs(value) : 0;
+  });
+  return sum;
+}
+
+/** Tensors and buffers for one small computation, all freed together. */
+export class Bench {
+  readonly #made: { destroy(): void }[] = [];
+
+  constructor(readonly gpu: Gpu) {}
+
+  /** A tensor with these values, or zeros. */
+  tensor(name: string, shape: readonly number[], values?: Float32Array<ArrayBuffer>): Tensor {
+    const tensor = new Tensor(this.gpu, name, shape);
+    this.#made.push(tensor);
+    if (values) {
+      tensor.write(values);
+    }
+    return tensor;
+  }
+
+  /** A tensor whose every value, padding included, is wrong until a kernel has written it. */
+  unwritten(name: string, shape: readonly number[]): Tensor {
+    const tensor = this.tensor(name, shape);
+    const garbage = new Float32Array(tensor.buffer.size / 4).fill(7e7);
+    this.gpu.device.queue.writeBuffer(tensor.buffer, 0, garbage);
+    return tensor;
+  }
+
+  /** A storage buffer that holds these numbers and may be larger. */
+  buffer(values: Uint32Array<ArrayBuffer>, bytes = values.byteLength, usage = 0): GPUBuffer {
+    const buffer = this.gpu.buffer('test', bytes, usage);
+    this.#made.push(buffer);
+    this.gpu.device.queue.writeBuffer(buffer, 0, values);
+    return buffer;
+  }
+
+  /** One record of `struct Step`, as a kernel binds it. */
+  step(record: Partial<StepRecord>): GPUBuffer {
+    const words = new Uint32Array(8);
+    const { first_row = 0, rows = 0 } = record;
+    words.set([first_row, rows]);
+    const { learning_rate = 0, second_correction = 0, sparsity_lambda = 0, sparsity_target = 0 } = record;
+    new Float32Array(words.buffer).set(
+      [learning_rate, second_correction, sparsity_lambda, sparsity_target],
+      2,
+    );
+    return this.buffer(words, 32, GPUBufferUsage.UNIFORM);
+  }
+
+  /** A program that is freed with the rest. */
+  program(): Program {
+    const program = new Program(this.gpu);
+    this.#made.push(program);
+    return program;
+  }
+
+  /** Runs one kernel once. */
+  async run(
+    source: KernelSource | readonly string[],
+    bindings: Parameters<Program['add']>[1],
+    workgroups: Workgroups,
+  ): Promise<void> {
+    const program = this.program();
+    const kernel = await this.gpu.kernel('files' in source ? source : { files: source });
+    program.add(kernel, bindings, workgroups);
+    program.submit();
+  }
+
+  async words(buffer: GPUBuffer): Promise<Uint32Array<ArrayBuffer>> {
+    return new Uint32Array(await this.gpu.read(buffer));
+  }
+
+  destroy(): void {
+    for (const made of this.#made) {
+      made.destroy();
+    }
+  }
+}
+
+/** `struct Step` of step.wgsl. */
+export interface StepRecord {
+  readonly first_row: number;
+  readonly rows: number;
+  readonly learning_rate: number;
+  readonly second_correction: number;
+  readonly sparsity_lambda: number;
+  readonly sparsity_target: number;
+}
+
+/** Lends `use` a bench, and frees what it made there. */
+export async function onBench<T>(gpu: Gpu, use: (bench: Bench) => Promise<T>): Promise<T> {
+  const bench = new Bench(gpu);
+  try {
+    return await use(bench);
+  } finally {
+    bench.destroy();
+  }
+}
+
+/** While `use` runs, the device reports other limits than it has. */
+export async function withLimits<T>(
+  gpu: Gpu,
+  limits: Partial<Record<keyof GPUSupportedLimits, number>>,
+  use: () => Promise<T>,
+): Promise<T> {
+  const { device } = gpu;
+  const real = device.limits;
+  const own = Object.getOwnPropertyDescriptor(device, 'limits');
+  const reported = new Proxy(real, {
+    get: (target, name) => limits[name as keyof GPUSupportedLimits] ?? Reflect.get(target, name, target),
+  });
+  Object.defineProperty(device, 'limits', { value: reported, configurable: true });
+  try {
+    return await use();
+  } finally {
+    Reflect.deleteProperty(device, 'limits');
+    if (own) {
+      Object.defineProperty(device, 'limits', own);
+    }
+  }
+}
+
+/** Lets a GPU pass for software or for hardware, which decides the family of GEMM kernels. */
+export function passFor(gpu: Gpu, kind: 'software' | 'hardware'): void {
+  Object.defineProperty(gpu, 'software', { value: kind === 'software', configurable: true });
+}

@@ -1,0 +1,113 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { build, preview } from 'vite';
+import { describe, expect, test } from 'vitest';
+import { forward, toParameterSet } from '../reference/autoencoder.js';
+import { type ParityVector, parityVectors } from '../reference/vectors.js';
+import '../support/compare.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What `train` in page.js gives back. */
+interface Trained {
+  readonly adapter: string;
+  readonly metrics: readonly { loss: number; mse: number; kl: number }[];
+  readonly after: Record<string, number[]>;
+  readonly codes: readonly number[];
+}
+
+const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+if (!browser) {
+  console.log('The engine in a browser is not tested: there is no Chromium in /usr/bin.');
+}
+
+describe.skipIf(!browser)('in Chromium', () => {
+  /** Bundles the page, serves it and trains in it: what each vector gave. */
+  async function trainInPage(vectors: readonly ParityVector[], steps: number): Promise<Trained[]> {
+    const outDir = mkdtempSync(join(tmpdir(), 'sae-page-'));
+    const common = {
+      root: join(root, 'test/web'),
+      configFile: false,
+      logLevel: 'warn',
+      build: { outDir },
+    } as const;
+    await build(common);
+    const server = await preview({ ...common, preview: { host: '127.0.0.1', port: 0 } });
+    // A browser with WebGPU on its software adapter, and without its own traffic.
+    const instance = await chromium.launch({
+      executablePath: browser!,
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--enable-unsafe-webgpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+    try {
+      const page = await instance.newPage();
+      const failures: string[] = [];
+      page.on('pageerror', (error) => failures.push(error.message));
+      // http://127.0.0.1 counts as a secure context, without which a page has no WebGPU.
+      await page.goto(server.resolvedUrls!.local[0]);
+      const results: Trained[] = [];
+      for (const { config, x, params } of vectors) {
+        const call = `train(${JSON.stringify({ config, x, params })}, ${steps})`;
+        results.push((await page.evaluate(call)) as Trained);
+      }
+      expect(failures).toEqual([]);
+      return results;
+    } finally {
+      await instance.close();
+      await server.close();
+      rmSync(outDir, { recursive: true });
+    }
+  }
+
+  test('the engine as it is trains a vector as PyTorch does', async () => {
+    const vectors = parityVectors().filter(({ name }) => ['relu-6-4', 'sigmoid-10'].includes(name));
+    const results = await trainInPage(vectors, 10);
+    for (const [i, { config, x, mse, kl, loss, params_after }] of vectors.entries()) {
+      const { adapter, metrics, after, codes } = results[i];
+      expect(adapter).not.toBe('');
+      expect(metrics).toHaveLength(10);
+      const { mse: seenMse, kl: seenKl, loss: seenLoss } = metrics[0];
+      expect([seenMse]).toBeCloseTensor([mse], 1e-5);
+      expect([seenKl]).toBeCloseTensor([kl], 1e-5);
+      expect([seenLoss]).toBeCloseTensor([loss], 1e-5);
+      for (const [name, values] of Object.entries(params_after['10'])) {
+        expect(after[name], name).toBeCloseTensor(values, 1e-5);
+      }
+      const trained = Object.fromEntries(
+        Object.entries(after).map(([name, data]) => [name, { shape: [], data }]),
+      );
+      const { hidden } = forward(config, toParameterSet(trained), Float64Array.from(x));
+      expect(codes).toBeCloseTensor(hidden, 1e-5);
+    }
+  });
+});
+
+test('the engine imports nothing that a browser has not', () => {
+  const folders = ['src/gpu', 'src/sae'];
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(root, folder)).map((file) => join(folder, file)),
+  );
+  const sources = files.filter((file) => file.endsWith('.ts'));
+  expect(sources.length).toBeGreaterThan(15);
+  for (const file of sources) {
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, specifier] of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)) {
+      const place = specifier.startsWith('.')
+        ? relative(root, dirname(resolve(root, dirname(file), specifier)))
+        : specifier.split('/')[0];
+      const allowed = file.startsWith('src/gpu') ? ['src/gpu'] : [...folders, 'zod', 'pure-rand'];
+      expect(allowed, `${file} imports ${specifier}`).toContain(place);
+    }
+  }
+});
