@@ -1,5 +1,9 @@
-// Operand A, stored [rows, depth]. Expects gemm.wgsl. Provides load_a.
+// Operand A, stored [rows, depth]. Expects gemm.wgsl. Provides load_a, load_a_row.
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
+
+fn load_a_row(row: u32, depth_block: u32) -> vec4f {
+  return a[row * gemm.depth_blocks + depth_block];
+}
 
 fn load_a(row_block: u32, depth_block: u32) -> mat4x4f {
   let stride = gemm.depth_blocks;

@@ -1,5 +1,9 @@
-// Operand B, stored transposed: [columns, depth]. Expects gemm.wgsl. Provides load_b.
+// Operand B, stored transposed: [columns, depth]. Expects gemm.wgsl. Provides load_b, load_b_column.
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
+
+fn load_b_column(depth_block: u32, column: u32) -> vec4f {
+  return b[column * gemm.depth_blocks + depth_block];
+}
 
 fn load_b(depth_block: u32, column_block: u32) -> mat4x4f {
   let stride = gemm.depth_blocks;

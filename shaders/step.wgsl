@@ -1,5 +1,6 @@
-// What differs from one step to the next. The host writes one record a step ahead of time; begin_step.wgsl copies
-// the next one here, so that every step encodes the same commands.
+// What differs from one step to the next. The host writes one record a step ahead of time; step_metrics.wgsl moves
+// on from one to the next, so that every step encodes the same commands. The forward pass reads `step`, the backward
+// pass `update`, the record of the same step.
 struct Step {
   first_row: u32,         // where the batch begins in the order of rows
   rows: u32,              // rows in this batch: the last one of an epoch may be short
@@ -10,6 +11,6 @@ struct Step {
 }
 
 struct State {
-  next: u32,    // index of the next record
+  done: u32,    // steps done
   halted: u32,  // 1 from the first step whose loss was not finite: updates then do nothing
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError, EngineError } from '../node/index.js';
 import { normalizeArguments } from './arguments.js';
+import { benchCommand } from './bench.js';
 import { devicesCommand } from './devices.js';
 import { encodeCommand } from './encode.js';
 import { Interrupted, interruptedStatus } from './interrupt.js';
@@ -16,7 +17,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 function program(): Command {
   const train = trainCommand();
-  const others = [reconstructCommand(), encodeCommand(), devicesCommand()];
+  const others = [reconstructCommand(), encodeCommand(), devicesCommand(), benchCommand()];
   const sae = new Command('sae')
     .description('Trains sparse autoencoders on WebGPU and looks inside them.')
     .version(version)

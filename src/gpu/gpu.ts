@@ -15,6 +15,7 @@ export class Gpu {
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #shaders: ShaderLoader;
   #failure: EngineError | undefined;
+  #allocatedBytes = 0;
 
   private constructor(
     readonly adapter: GPUAdapter,
@@ -51,13 +52,26 @@ export class Gpu {
     for (const limit of usedLimits) {
       requiredLimits[limit] = adapter.limits[limit];
     }
-    const device = await adapter.requestDevice({ requiredLimits });
+    const requiredFeatures = usedFeatures.filter((feature) => adapter.features.has(feature));
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
     return new Gpu(adapter, device, shaders);
   }
 
   /** True where a processor stands in for a GPU. */
   get software(): boolean {
     return this.adapter.info.isFallbackAdapter;
+  }
+
+  /** Invocations a subgroup, where that is one known number that `gemm_subgroup.wgsl` can use; else undefined. */
+  get subgroupSize(): number | undefined {
+    const { subgroupMinSize, subgroupMaxSize } = this.adapter.info;
+    const usable = this.device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize;
+    return usable && (subgroupMinSize === 4 || subgroupMinSize === 8) ? subgroupMinSize : undefined;
+  }
+
+  /** Bytes of all storage buffers made so far, those freed since included. */
+  get allocatedBytes(): number {
+    return this.#allocatedBytes;
   }
 
   /** The adapter's name as a person would say it. */
@@ -114,6 +128,7 @@ export class Gpu {
   /** A storage buffer of zeros. @throws LimitError where it is larger than the adapter can bind. */
   buffer(label: string, bytes: number, usage: GPUBufferUsageFlags = 0): GPUBuffer {
     this.checkSize(label, bytes);
+    this.#allocatedBytes += bytes;
     return this.device.createBuffer({
       label,
       size: bytes,
@@ -172,6 +187,7 @@ export class Gpu {
   }
 }
 
+const usedFeatures: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query'];
 const usedLimits = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',

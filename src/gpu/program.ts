@@ -3,6 +3,9 @@ import type { Gpu } from './gpu.js';
 import type { Kernel } from './kernel.js';
 import { Tensor } from './tensor.js';
 
+/** What a kernel's variable can be bound to. */
+export type Resource = Tensor | GPUBuffer | Uint32Array<ArrayBuffer>;
+export type Bindings = Readonly<Record<string, Resource>>;
 export type Workgroups = readonly [x: number, y: number];
 
 interface Dispatch {
@@ -23,13 +26,10 @@ export class Program {
 
   /**
    * Appends a dispatch.
-   * @param bindings in the order of their binding numbers; numbers become a uniform buffer of u32.
+   * @param bindings by the names of the WGSL variables; numbers become a uniform buffer of u32.
+   * @throws LimitError where the adapter cannot dispatch so many workgroups.
    */
-  add(
-    kernel: Kernel,
-    bindings: readonly (Tensor | GPUBuffer | Uint32Array<ArrayBuffer>)[],
-    workgroups: Workgroups,
-  ): void {
+  add(kernel: Kernel, bindings: Bindings, workgroups: Workgroups): void {
     const { maxComputeWorkgroupsPerDimension: most } = this.gpu.device.limits;
     if (Math.max(...workgroups) > most) {
       throw new LimitError(
@@ -37,12 +37,14 @@ export class Program {
           `(${this.gpu.name}) allows ${most}: the layer or the input is too wide for it.`,
       );
     }
-    const entries = bindings.map((resource, binding) => ({
-      binding,
-      resource: { buffer: this.#buffer(resource) },
-    }));
-    const layout = kernel.pipeline.getBindGroupLayout(0);
-    const bindGroup = this.gpu.device.createBindGroup({ label: kernel.name, layout, entries });
+    const entries = [...kernel.bindings].map(([name, binding]) => {
+      const resource = bindings[name];
+      if (resource === undefined) {
+        throw new RangeError(`${kernel.name} binds ${name}, and was not given it`);
+      }
+      return { binding, resource: { buffer: this.#buffer(resource) } };
+    });
+    const bindGroup = this.gpu.device.createBindGroup({ label: kernel.name, layout: kernel.layout, entries });
     this.#dispatches.push({ kernel, bindGroup, workgroups });
   }
 
@@ -50,20 +52,25 @@ export class Program {
     return this.#dispatches.length;
   }
 
-  encode(pass: GPUComputePassEncoder): void {
-    for (const { kernel, bindGroup, workgroups } of this.#dispatches) {
-      pass.setPipeline(kernel.pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
-    }
+  /** The kernel of a dispatch. */
+  name(index: number): string {
+    return this.#dispatches[index].kernel.name;
   }
 
-  /** Encodes the program `times` times and submits it as one. */
-  submit(times = 1): void {
+  /**
+   * Encodes the program `times` times and submits it as one.
+   * @param only index of the one dispatch to encode; all of them where it is not given.
+   */
+  submit(times = 1, only?: number): void {
+    const dispatches = only === undefined ? this.#dispatches : [this.#dispatches[only]];
     const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (let i = 0; i < times; i++) {
-      this.encode(pass);
+      for (const { kernel, bindGroup, workgroups } of dispatches) {
+        pass.setPipeline(kernel.pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+      }
     }
     pass.end();
     this.gpu.device.queue.submit([encoder.finish()]);
@@ -76,7 +83,7 @@ export class Program {
     }
   }
 
-  #buffer(resource: Tensor | GPUBuffer | Uint32Array<ArrayBuffer>): GPUBuffer {
+  #buffer(resource: Resource): GPUBuffer {
     if (resource instanceof Tensor) {
       return resource.buffer;
     }

@@ -2,7 +2,8 @@ import type { Gpu } from '../gpu/gpu.js';
 import type { Program } from '../gpu/program.js';
 import { padded, type Tensor } from '../gpu/tensor.js';
 import type { Dataset } from './dataset.js';
-import { elementwiseGrid, matrixSizes } from './forward.js';
+import { elementwiseGrid, matrixSizes } from './elementwise.js';
+import type { BatchInput } from './forward.js';
 
 /** Bytes written to the device at a time where rows must be padded on the way. */
 const writeBytes = 16 * 2 ** 20;
@@ -55,19 +56,46 @@ export class Examples {
     return examples;
   }
 
-  /** Appends what fills `batch` with the normalised rows that `order` names, beginning at the step's first row. */
-  async addGather(program: Program, step: GPUBuffer, order: GPUBuffer, batch: Tensor): Promise<void> {
-    const { data, normalization } = this.dataset;
-    const bits = data instanceof Uint8Array ? 'u8' : 'f32';
-    const kernel = await program.gpu.kernel({
-      files: ['step.wgsl', 'elementwise.wgsl', `examples_${bits}.wgsl`, 'gather.wgsl'],
-    });
-    for (const { buffer, firstRow, rows } of this.parts) {
-      const part = new Uint32Array([firstRow, rows, 0, 0]);
-      new Float32Array(part.buffer).set([normalization.mean, 1 / normalization.std], 2);
-      const bindings = [matrixSizes(batch), part, step, order, buffer, batch];
-      program.add(kernel, bindings, elementwiseGrid(batch));
+  /**
+   * What reads a batch's input: straight from the examples, or, where they lie in several parts, from a batch that is
+   * gathered first by dispatches that are appended to `program`.
+   * @param makeBatch makes the tensor for that batch, [rows, in_dims].
+   */
+  async input(
+    program: Program,
+    step: GPUBuffer,
+    order: GPUBuffer,
+    makeBatch: () => Promise<Tensor>,
+  ): Promise<BatchInput> {
+    if (this.parts.length === 1) {
+      return this.#read(this.parts[0], step, order);
     }
+    const batch = await makeBatch();
+    await this.addGather(program, step, order, batch);
+    const part = new Uint32Array([padded(this.dataset.in_dims) / 4]);
+    return { files: ['input_batch.wgsl'], bindings: { step, part, batch } };
+  }
+
+  /** Appends what fills `batch` with its input: the rows that `order` names, beginning at the step's first row. */
+  async addGather(program: Program, step: GPUBuffer, order: GPUBuffer, batch: Tensor): Promise<void> {
+    for (const part of this.parts) {
+      const { files, bindings } = this.#read(part, step, order);
+      const kernel = await program.gpu.kernel({
+        files: ['step.wgsl', 'elementwise.wgsl', ...files, 'gather.wgsl'],
+      });
+      const own = { matrix: matrixSizes(batch), gathered: batch };
+      program.add(kernel, { ...bindings, ...own }, elementwiseGrid(batch));
+    }
+  }
+
+  #read({ buffer, firstRow, rows }: Part, step: GPUBuffer, order: GPUBuffer): BatchInput {
+    const { data, normalization, in_dims } = this.dataset;
+    const part = new Uint32Array([firstRow, rows, padded(in_dims) / 4, in_dims, 0, 0]);
+    new Float32Array(part.buffer).set([normalization.mean, 1 / normalization.std], 4);
+    return {
+      files: [`examples_${data instanceof Uint8Array ? 'u8' : 'f32'}.wgsl`, 'input_examples.wgsl'],
+      bindings: { step, part, order, examples: buffer },
+    };
   }
 
   destroy(): void {

@@ -1,46 +1,52 @@
 import { addGemm } from '../gpu/gemm.js';
-import type { Program, Workgroups } from '../gpu/program.js';
-import { padded, Tensor } from '../gpu/tensor.js';
+import type { Bindings, Program } from '../gpu/program.js';
+import { Tensor } from '../gpu/tensor.js';
 import type { ModelLayer } from './model.js';
 
-/** Invocations a workgroup of the kernels that have one dimension. */
-const threads = 64;
-/** What every adapter allows in one dimension. */
-const mostWorkgroups = 65_535;
-
-/** The uniform that elementwise kernels need: the rows, the vec4s a row and the columns of a matrix. */
-export function matrixSizes({ rows, columns }: Tensor): Uint32Array<ArrayBuffer> {
-  return new Uint32Array([padded(rows), padded(columns) / 4, columns]);
+/** A batch's input that is read where it is used, by the functions of some WGSL files. */
+export interface BatchInput {
+  /** They declare `step` and provide `input_at`. */
+  readonly files: readonly string[];
+  readonly bindings: Bindings;
 }
 
-/** Workgroups for `elementwise.wgsl`: an invocation takes a vec4 of columns over 8 rows. */
-export function elementwiseGrid({ rows, columns }: Tensor): Workgroups {
-  return [Math.ceil(padded(columns) / 4 / 32), Math.ceil(padded(rows) / 8)];
-}
-
-/** Workgroups for a kernel that walks over all vec4s in strides, about `each` an invocation. */
-export function stridedGrid({ rows, columns }: Tensor, each: number): Workgroups {
-  const groups = Math.ceil((padded(rows) * padded(columns)) / 4 / threads / each);
-  return [Math.min(groups, mostWorkgroups), 1];
-}
-
-/** Workgroups for a kernel with one invocation a vec4 of columns. */
-export function columnGrid({ columns }: Tensor): Workgroups {
-  return [Math.ceil(padded(columns) / 4 / threads), 1];
+/** Where the last encoder layer leaves what `hidden_statistics.wgsl` adds up. */
+export interface HiddenSums {
+  readonly step: GPUBuffer;
+  /** f32 [rows / 4, hidden]. */
+  readonly column_sums: GPUBuffer;
+  /** A byte for each of `column_sums`. */
+  readonly active_counts: GPUBuffer;
 }
 
 /** Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias). */
 export async function addLayer(
   program: Program,
-  layer: ModelLayer,
-  input: Tensor,
+  { weight, bias, activation, inputs, outputs }: ModelLayer,
+  input: Tensor | BatchInput,
   output: Tensor,
+  sums?: HiddenSums,
 ): Promise<void> {
-  await addGemm(program, 'nt', input, layer.weight, output);
-  const kernel = await program.gpu.kernel({
-    files: ['elementwise.wgsl', `${layer.activation}.wgsl`, 'bias_activation.wgsl'],
+  const plain = input instanceof Tensor;
+  const sumFiles = sums
+    ? [...(plain ? ['step_only.wgsl'] : []), 'sum_columns.wgsl']
+    : ['sum_no_columns.wgsl'];
+  const files = [
+    'step.wgsl',
+    ...(plain ? ['gemm_a.wgsl'] : [...input.files, 'gemm_a_input.wgsl']),
+    'gemm_b_transposed.wgsl',
+    `${activation}.wgsl`,
+    'store_activation.wgsl',
+    ...sumFiles,
+  ];
+  await addGemm(program, { rows: output.rows, columns: outputs, depth: inputs }, files, {
+    ...(plain ? { a: input } : input.bindings),
+    b: weight,
+    bias,
+    c: output,
+    layer: new Uint32Array([outputs]),
+    ...sums,
   });
-  program.add(kernel, [matrixSizes(output), layer.bias, output], elementwiseGrid(output));
 }
 
 /** Appends layers one after another. `outputs[i]` takes what layer i gives. */

@@ -1,12 +1,10 @@
 import { addGemm } from '../gpu/gemm.js';
-import type { Gpu } from '../gpu/gpu.js';
 import { Pacer } from '../gpu/pacer.js';
 import { Program } from '../gpu/program.js';
 import { padded, Tensor, tensorBytes } from '../gpu/tensor.js';
 import type { Dataset } from './dataset.js';
 import { Examples } from './examples.js';
-import { addLayers, columnGrid, elementwiseGrid, layerOutputs, matrixSizes, stridedGrid } from './forward.js';
-import { parameterShapes } from './layers.js';
+import { addLayer, type BatchInput, layerOutputs } from './forward.js';
 import type { Model } from './model.js';
 import { batchesOf, stepBytes } from './schedule.js';
 
@@ -24,33 +22,24 @@ export interface StepLog {
 }
 
 const logBytes = 16;
-
-/** Workgroups of `mse.wgsl`, each invocation of which sums up about 16 vec4s. */
-function mseGroups(output: Tensor): number {
-  const blocks = (padded(output.rows) * padded(output.columns)) / 4;
-  return Math.min(256, Math.ceil(blocks / (64 * 16)));
-}
+/** Bytes of `struct Share`, and invocations a workgroup, in `hidden_statistics.wgsl`. */
+const shareBytes = 12;
+const statisticsThreads = 64;
 
 /**
  * One batch's forward pass, loss and metrics, and, for training, its backward pass and Adam: a program that is
  * recorded once for a model and a data set and encodes the same commands for every step. It owns its examples,
- * activations, gradients and Adam's moments.
+ * activations and Adam's moments.
+ *
+ * Everything elementwise is done by the GEMM that makes or uses the values: a layer is one dispatch forward and two
+ * backward, the first one and the last one a dispatch less, and two small ones end the forward pass.
  */
 export class TrainStep {
   readonly program: Program;
   readonly #pacer = new Pacer();
   readonly #tensors = new Map<string, Tensor>();
-  readonly #buffers: GPUBuffer[] = [];
-  #outputs: Tensor[] = [];
-  #readback!: GPUBuffer;
-  #order!: GPUBuffer;
-  #steps!: GPUBuffer;
-  #step!: GPUBuffer;
-  #state!: GPUBuffer;
-  #log!: GPUBuffer;
-  #activeRows!: GPUBuffer;
-  #everActive!: GPUBuffer;
-  #examples!: Examples;
+  readonly #buffers = new Map<string, GPUBuffer>();
+  #examples: Examples | undefined;
 
   private constructor(
     readonly model: Model,
@@ -79,9 +68,10 @@ export class TrainStep {
       step.#examples = await Examples.upload(model.gpu, dataset);
       const what = `training with batches of ${step.batchRows} rows`;
       await model.gpu.allocate(what, () => step.#allocate());
-      await step.#addForward();
+      const input = await step.#addInput(step.#examples);
+      await step.#addForward(input);
       if (update) {
-        await step.#addBackward();
+        await step.#addBackward(input);
       }
       return step;
     } catch (error) {
@@ -90,13 +80,9 @@ export class TrainStep {
     }
   }
 
-  /** The tensor of that name, such as `decoder.0.output` or `encoder.0.weight.gradient`. */
+  /** The tensor of that name, such as `encoder.0.output` or `encoder.0.weight.moments`. */
   tensor(name: string): Tensor {
-    const tensor = this.#tensors.get(name);
-    if (!tensor) {
-      throw new RangeError(`no tensor ${name}`);
-    }
-    return tensor;
+    return found(this.#tensors, name);
   }
 
   /**
@@ -111,11 +97,13 @@ export class TrainStep {
     signal?: AbortSignal,
     done?: (steps: number) => void,
   ): Promise<StepLog> {
-    const { device } = this.model.gpu;
-    device.queue.writeBuffer(this.#order, 0, order);
-    device.queue.writeBuffer(this.#steps, 0, records);
-    device.queue.writeBuffer(this.#state, 0, new Uint32Array([0]));
-    device.queue.writeBuffer(this.#everActive, 0, new Uint32Array(this.#everActive.size / 4));
+    const { queue } = this.model.gpu.device;
+    queue.writeBuffer(this.#buffer('order'), 0, order);
+    queue.writeBuffer(this.#buffer('steps'), 0, records);
+    queue.writeBuffer(this.#buffer('step'), 0, records, 0, stepBytes);
+    queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([0]));
+    const everActive = this.#buffer('ever_active');
+    queue.writeBuffer(everActive, 0, new Uint32Array(everActive.size / 4));
     const steps = await this.#pacer.run(this.program, records.byteLength / stepBytes, signal, done);
     return this.#readLog(steps);
   }
@@ -123,11 +111,8 @@ export class TrainStep {
   destroy(): void {
     this.program.destroy();
     this.#examples?.destroy();
-    for (const buffer of this.#buffers) {
-      buffer.destroy();
-    }
-    for (const tensor of this.#tensors.values()) {
-      tensor.destroy();
+    for (const owned of [...this.#buffers.values(), ...this.#tensors.values()]) {
+      owned.destroy();
     }
   }
 
@@ -137,141 +122,195 @@ export class TrainStep {
       const shape = [this.batchRows, width];
       gpu.checkSize(`A batch's layer [${shape.join(', ')}]`, tensorBytes(shape));
     }
+    if (this.update) {
+      for (const { name, inputs, outputs } of layers) {
+        gpu.checkSize(`Adam's moments of ${name}.weight`, 2 * tensorBytes([outputs, inputs]));
+      }
+    }
   }
 
   #allocate(): void {
-    const { model, batchRows } = this;
-    const { gpu } = model;
-    this.#outputs = layerOutputs(model.layers, batchRows);
-    const tensors = [new Tensor(gpu, 'input', [batchRows, model.config.in_dims]), ...this.#outputs];
-    tensors.push(new Tensor(gpu, 'means', [model.hidden]));
-    const output = this.#outputs[model.layers.length - 1];
-    tensors.push(new Tensor(gpu, 'partial_sums', [mseGroups(output) * 64]));
-    for (const layer of model.layers) {
-      tensors.push(new Tensor(gpu, `${layer.name}.output.gradient`, [batchRows, layer.outputs]));
+    const { model, batchRows, dataset } = this;
+    const { gpu, layers, hidden } = model;
+    const rowBlocks = padded(batchRows) / 4;
+    const keep = (tensor: Tensor) => this.#tensors.set(tensor.name, tensor);
+    for (const output of layerOutputs(layers.slice(0, -1), batchRows)) {
+      keep(output);
+    }
+    for (const layer of layers) {
+      keep(new Tensor(gpu, `${layer.name}.gradient`, [batchRows, layer.outputs]));
       if (this.update) {
-        for (const [name, shape] of parameterShapes(layer)) {
-          for (const kind of ['gradient', 'first_moment', 'second_moment']) {
-            tensors.push(new Tensor(gpu, `${name}.${kind}`, shape));
-          }
-        }
+        // Adam's m and v of each vec4 in turn.
+        keep(new Tensor(gpu, `${layer.name}.weight.moments`, [layer.outputs, 2 * padded(layer.inputs)]));
+        keep(new Tensor(gpu, `${layer.name}.bias.moments`, [2 * padded(layer.outputs)]));
       }
     }
-    for (const tensor of tensors) {
-      this.#tensors.set(tensor.name, tensor);
+    const make = (name: string, bytes: number, usage = 0) =>
+      this.#buffers.set(name, gpu.buffer(name, bytes, usage));
+    const batches = batchesOf(dataset.rows, batchRows);
+    make('order', dataset.rows * 4);
+    make('steps', batches * stepBytes);
+    make('step', stepBytes, GPUBufferUsage.UNIFORM);
+    make('update', stepBytes, GPUBufferUsage.UNIFORM);
+    make('state', 8, GPUBufferUsage.UNIFORM);
+    make('log_of_steps', batches * logBytes);
+    make('column_sums', rowBlocks * padded(hidden) * 4);
+    make('active_counts', rowBlocks * padded(hidden));
+    make('squared_errors', rowBlocks * padded(model.config.in_dims));
+    make('penalty_slopes', padded(hidden) * 4);
+    make('ever_active', padded(hidden) * 4);
+    make('shares', this.#statisticsGroups * statisticsThreads * shareBytes);
+    const readback = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const size = this.#buffer('log_of_steps').size + this.#buffer('ever_active').size;
+    this.#buffers.set('readback', gpu.device.createBuffer({ size, usage: readback }));
+  }
+
+  /** Enough for one invocation a vec4 of units. */
+  get #statisticsGroups(): number {
+    return Math.ceil(padded(this.model.hidden) / 4 / statisticsThreads);
+  }
+
+  #addInput(examples: Examples): Promise<BatchInput> {
+    const { model, batchRows, program } = this;
+    const { gpu, config } = model;
+    return examples.input(program, this.#buffer('step'), this.#buffer('order'), async () => {
+      const batch = await gpu.allocate(
+        'a batch',
+        () => new Tensor(gpu, 'input', [batchRows, config.in_dims]),
+      );
+      this.#tensors.set(batch.name, batch);
+      return batch;
+    });
+  }
+
+  async #addForward(input: BatchInput): Promise<void> {
+    const { program, model, batchRows } = this;
+    const { gpu, layers, encoder, hidden, config } = model;
+    const step = this.#buffer('step');
+    const sums = this.#pick('step', 'column_sums', 'active_counts');
+    const last = layers.length - 1;
+    for (const [i, layer] of layers.slice(0, last).entries()) {
+      const below = i === 0 ? input : this.tensor(`${layers[i - 1].name}.output`);
+      const isHidden = i === encoder.length - 1;
+      await addLayer(program, layer, below, this.tensor(`${layer.name}.output`), isHidden ? sums : undefined);
     }
-    const batches = batchesOf(this.dataset.rows, batchRows);
-    const buffer = (label: string, bytes: number, usage = 0) => {
-      const made = gpu.buffer(label, bytes, usage);
-      this.#buffers.push(made);
-      return made;
-    };
-    this.#order = buffer('The order of rows', this.dataset.rows * 4);
-    this.#steps = buffer("The steps' records", batches * stepBytes);
-    this.#step = buffer("The step's record", 32, GPUBufferUsage.UNIFORM);
-    this.#state = buffer('The state', 16);
-    this.#log = buffer("The steps' log", batches * logBytes);
-    this.#activeRows = buffer('The counts of active rows', padded(model.hidden) * 4);
-    this.#everActive = buffer('The units ever active', padded(model.hidden) * 4);
-    this.#readback = gpu.device.createBuffer({
-      size: this.#log.size + this.#everActive.size,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+
+    const { name, weight, bias, inputs, outputs } = layers[last];
+    const files = ['step.wgsl', ...input.files, 'gemm_a.wgsl', 'gemm_b_transposed.wgsl', 'store_loss.wgsl'];
+    await addGemm(program, { rows: batchRows, columns: outputs, depth: inputs }, files, {
+      ...input.bindings,
+      ...this.#pick('squared_errors'),
+      a: this.tensor(`${layers[last - 1].name}.output`),
+      b: weight,
+      bias,
+      gradients: this.tensor(`${name}.gradient`),
+      layer: new Uint32Array([outputs]),
     });
-    this.#buffers.push(this.#readback);
+
+    const statistics = await gpu.kernel({
+      files: ['step.wgsl', 'kl_sparsity.wgsl', 'hidden_statistics.wgsl'],
+    });
+    const sizes = new Uint32Array([padded(batchRows) / 4, padded(hidden) / 4, hidden, config.in_dims]);
+    const shared = this.#pick('squared_errors', 'penalty_slopes', 'ever_active', 'shares');
+    program.add(statistics, { ...sums, ...shared, sizes, step }, [this.#statisticsGroups, 1]);
+
+    const metrics = await gpu.kernel({ files: ['step.wgsl', 'step_metrics.wgsl'] });
+    const moved = this.#pick('shares', 'steps', 'step', 'update', 'state', 'log_of_steps');
+    program.add(metrics, { ...moved, sizes: new Uint32Array([config.in_dims]) }, [1, 1]);
   }
 
-  async #addForward(): Promise<void> {
-    const { program, model } = this;
-    const { gpu, layers } = model;
-    const input = this.tensor('input');
-    const begin = await gpu.kernel({ files: ['step.wgsl', 'begin_step.wgsl'] });
-    program.add(begin, [this.#state, this.#steps, this.#step], [1, 1]);
-    await this.#examples.addGather(program, this.#step, this.#order, input);
-    await addLayers(program, layers, input, this.#outputs);
-
-    const hidden = this.#outputs[model.encoder.length - 1];
-    const means = this.tensor('means');
-    const columnMeans = await gpu.kernel({
-      files: ['step.wgsl', `${model.config.activation}.wgsl`, 'column_means.wgsl'],
-    });
-    const counts = [this.#activeRows, this.#everActive];
-    program.add(columnMeans, [this.#step, hidden, means, ...counts], columnGrid(hidden));
-
-    const output = this.#outputs[layers.length - 1];
-    const partialSums = this.tensor('partial_sums');
-    const outputGradient = this.tensor(`${layers[layers.length - 1].name}.output.gradient`);
-    const mse = await gpu.kernel({ files: ['step.wgsl', 'mse.wgsl'] });
-    const mseBindings = [matrixSizes(output), this.#step, input, output, outputGradient, partialSums];
-    program.add(mse, mseBindings, [mseGroups(output), 1]);
-
-    const metrics = await gpu.kernel({ files: ['step.wgsl', 'kl_sparsity.wgsl', 'step_metrics.wgsl'] });
-    const sizes = new Uint32Array([model.config.in_dims, model.hidden]);
-    const metricsBindings = [sizes, this.#step, partialSums, means, this.#activeRows, this.#state, this.#log];
-    program.add(metrics, metricsBindings, [1, 1]);
-  }
-
-  async #addBackward(): Promise<void> {
-    const { program, model } = this;
-    const { gpu, layers } = model;
-    const activationGradient = await gpu.kernel({
-      files: ['elementwise.wgsl', `${model.config.activation}.wgsl`, 'activation_gradient.wgsl'],
-    });
-    const klGradient = await gpu.kernel({
-      files: ['step.wgsl', 'elementwise.wgsl', 'kl_sparsity.wgsl', 'kl_gradient.wgsl'],
-    });
-    const columnSums = await gpu.kernel({ files: ['column_sums.wgsl'] });
+  async #addBackward(input: BatchInput): Promise<void> {
+    const { program, model, batchRows } = this;
+    const { layers, encoder, config } = model;
+    const { update, state, penalty_slopes } = this.#pick('update', 'state', 'penalty_slopes');
+    // The backward pass reads the record of its own step: `step` is already the next one's.
+    const ownInput: BatchInput = { ...input, bindings: { ...input.bindings, step: update } };
     for (let l = layers.length - 1; l >= 0; l--) {
-      const { name, weight, bias } = layers[l];
-      const gradient = this.tensor(`${name}.output.gradient`);
+      const { name, weight, bias, inputs, outputs } = layers[l];
+      const a = this.tensor(`${name}.gradient`);
       if (l > 0) {
         // The gradient of this layer's input comes first: it reads the weights that Adam is about to change.
-        const below = this.#outputs[l - 1];
-        const belowGradient = this.tensor(`${layers[l - 1].name}.output.gradient`);
-        const sizes = matrixSizes(below);
-        const workgroups = elementwiseGrid(below);
-        await addGemm(program, 'nn', gradient, weight, belowGradient);
-        if (l === model.encoder.length) {
-          program.add(klGradient, [sizes, this.#step, this.tensor('means'), belowGradient], workgroups);
-        }
-        program.add(activationGradient, [sizes, below, belowGradient], workgroups);
+        const penalty = l === encoder.length ? 'penalty_kl.wgsl' : 'penalty_none.wgsl';
+        const files = [
+          'step.wgsl',
+          'gemm_a.wgsl',
+          'gemm_b.wgsl',
+          `${config.activation}.wgsl`,
+          penalty,
+          'store_gradient.wgsl',
+        ];
+        await addGemm(program, { rows: batchRows, columns: inputs, depth: outputs }, files, {
+          a,
+          b: weight,
+          gradients: this.tensor(`${layers[l - 1].name}.gradient`),
+          outputs: this.tensor(`${layers[l - 1].name}.output`),
+          update,
+          penalty_slopes,
+        });
       }
-      const input = l > 0 ? this.#outputs[l - 1] : this.tensor('input');
-      const weightGradient = this.tensor(`${name}.weight.gradient`);
-      await addGemm(program, 'tn', gradient, input, weightGradient);
-      const biasGradient = this.tensor(`${name}.bias.gradient`);
-      program.add(columnSums, [matrixSizes(gradient), gradient, biasGradient], columnGrid(gradient));
-      await this.#addAdam(weight, gpu);
-      await this.#addAdam(bias, gpu);
+      const below: BatchInput =
+        l === 0
+          ? { files: [...ownInput.files, 'b_input.wgsl'], bindings: ownInput.bindings }
+          : { files: ['b_layer.wgsl'], bindings: { b: this.tensor(`${layers[l - 1].name}.output`) } };
+      const files = [
+        'step.wgsl',
+        'gemm_a_transposed.wgsl',
+        ...below.files,
+        'gemm_b_ones.wgsl',
+        'adam_rule.wgsl',
+        'store_adam.wgsl',
+      ];
+      // One more block of columns for the bias.
+      const shape = { rows: outputs, columns: padded(inputs) + 4, depth: batchRows };
+      await addGemm(program, shape, files, {
+        ...below.bindings,
+        a,
+        weights: weight,
+        weight_moments: this.tensor(`${name}.weight.moments`),
+        biases: bias,
+        bias_moments: this.tensor(`${name}.bias.moments`),
+        state,
+        update,
+      });
     }
-  }
-
-  async #addAdam(parameters: Tensor, gpu: Gpu): Promise<void> {
-    const adam = await gpu.kernel({ files: ['step.wgsl', 'adam.wgsl'] });
-    const [gradient, first, second] = ['gradient', 'first_moment', 'second_moment'].map((kind) =>
-      this.tensor(`${parameters.name}.${kind}`),
-    );
-    const bindings = [this.#step, this.#state, gradient, parameters, first, second];
-    this.program.add(adam, bindings, stridedGrid(parameters, 8));
   }
 
   async #readLog(steps: number): Promise<StepLog> {
     const { gpu, hidden } = this.model;
-    const readback = this.#readback;
+    const readback = this.#buffer('readback');
+    const log = this.#buffer('log_of_steps');
+    const everActive = this.#buffer('ever_active');
     const encoder = gpu.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(this.#log, 0, readback, 0, this.#log.size);
-    encoder.copyBufferToBuffer(this.#everActive, 0, readback, this.#log.size, this.#everActive.size);
+    encoder.copyBufferToBuffer(log, 0, readback, 0, log.size);
+    encoder.copyBufferToBuffer(everActive, 0, readback, log.size, everActive.size);
     gpu.device.queue.submit([encoder.finish()]);
     const bytes = await gpu.map(readback);
-    const floats = new Float32Array(bytes, 0, this.#log.size / 4);
+    const floats = new Float32Array(bytes, 0, log.size / 4);
     const words = new Uint32Array(bytes);
-    const everActive = words.subarray(this.#log.size / 4, this.#log.size / 4 + hidden);
+    const active = words.subarray(log.size / 4, log.size / 4 + hidden);
     return {
       steps,
       mse: (step) => floats[step * 4],
       kl: (step) => floats[step * 4 + 1],
       active: (step) => words[step * 4 + 2],
       finite: (step) => words[step * 4 + 3] === 1,
-      dead: everActive.reduce((sum, rows) => sum + (rows === 0 ? 1 : 0), 0),
+      dead: active.reduce((sum, rows) => sum + (rows === 0 ? 1 : 0), 0),
     };
   }
+
+  #buffer(name: string): GPUBuffer {
+    return found(this.#buffers, name);
+  }
+
+  #pick<Name extends string>(...names: Name[]): Record<Name, GPUBuffer> {
+    return Object.fromEntries(names.map((name) => [name, this.#buffer(name)])) as Record<Name, GPUBuffer>;
+  }
+}
+
+function found<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  if (value === undefined) {
+    throw new RangeError(`a training step has no ${name}`);
+  }
+  return value;
 }

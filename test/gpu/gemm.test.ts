@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addGemm, type GemmOrder, type GemmTile, gemmTile } from '../../src/gpu/gemm.js';
+import { type GemmOrder, type GemmTile, multiply } from '../../src/gpu/gemm.js';
 import { gemmNN, gemmNT, gemmTN } from '../reference/gemm.js';
 import { seededRandom } from '../reference/random.js';
 import '../support/compare.js';
@@ -16,25 +16,27 @@ const size = fc.oneof(
   fc.constantFrom(1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 299, 300),
 );
 
+const lanes = gpu.subgroupSize;
 const tiles: [string, GemmTile & { slice_depth?: number }][] = [
-  ['register', gemmTile(true)],
-  ['shared', gemmTile(false)],
+  ['register', { family: 'register', tile_rows: 1, tile_columns: 1, threads_rows: 8, threads_columns: 8 }],
+  ['shared', { family: 'shared', tile_rows: 1, tile_columns: 1, threads_rows: 16, threads_columns: 16 }],
   [
     'register, 2x4 blocks an invocation',
     { family: 'register', tile_rows: 2, tile_columns: 4, threads_rows: 4, threads_columns: 2 },
   ],
   [
     'shared, 2x2 blocks an invocation, slices of 3',
-    {
-      family: 'shared',
-      tile_rows: 2,
-      tile_columns: 2,
-      threads_rows: 4,
-      threads_columns: 8,
-      slice_depth: 3,
-    },
+    { family: 'shared', tile_rows: 2, tile_columns: 2, threads_rows: 4, threads_columns: 8, slice_depth: 3 },
   ],
 ];
+if (lanes !== undefined) {
+  const subgroup = { family: 'subgroup', lanes, lane_blocks: 1, shared_blocks: 2 } as const;
+  tiles.push(
+    ['subgroup, lanes along columns', { ...subgroup, lanes_along_rows: 0 }],
+    ['subgroup, lanes along rows', { ...subgroup, lanes_along_rows: 1 }],
+    ['subgroup, 2x3 blocks a lane', { ...subgroup, lane_blocks: 2, shared_blocks: 3, lanes_along_rows: 0 }],
+  );
+}
 
 /** Values for an operand. Mostly of one sign: a sum that cancels to nearly nothing says little about rounding. */
 function operand(random: () => number, length: number) {
@@ -50,7 +52,7 @@ async function check(order: GemmOrder, tile: GemmTile, m: number, n: number, k: 
     const b = bench.tensor('b', order === 'nt' ? [n, k] : [k, n], right);
     const c = bench.unwritten('c', [m, n]);
     const program = bench.program();
-    await addGemm(program, order, a, b, c, tile);
+    await multiply(program, order, a, b, c, tile);
     program.submit();
     expect(await c.read()).toBeCloseTensor(references[order](left, right, m, n, k), tolerance);
     expect(await paddingOf(c)).toBe(0);
@@ -70,13 +72,13 @@ test('shapes that do not fit together are refused', async () => {
   await onBench(gpu, async (bench) => {
     const tensor = (...shape: number[]) => bench.tensor('x', shape);
     const program = bench.program();
-    await expect(addGemm(program, 'nn', tensor(2, 3), tensor(4, 5), tensor(2, 5))).rejects.toThrow(
+    await expect(multiply(program, 'nn', tensor(2, 3), tensor(4, 5), tensor(2, 5))).rejects.toThrow(
       'GEMM nn: [2,3] and [4,5] do not make [2,5]',
     );
-    await expect(addGemm(program, 'nt', tensor(2, 3), tensor(5, 3), tensor(2, 6))).rejects.toThrow(
+    await expect(multiply(program, 'nt', tensor(2, 3), tensor(5, 3), tensor(2, 6))).rejects.toThrow(
       RangeError,
     );
-    await expect(addGemm(program, 'tn', tensor(3, 2), tensor(3, 5), tensor(3, 5))).rejects.toThrow(
+    await expect(multiply(program, 'tn', tensor(3, 2), tensor(3, 5), tensor(3, 5))).rejects.toThrow(
       RangeError,
     );
   });

@@ -78,7 +78,9 @@ describe('larger than the adapter allows', () => {
       const kernel = await gpu.kernel({ files: ['column_sums.wgsl'] });
       const x = bench.tensor('x', [4]);
       const program = new Program(gpu);
-      expect(() => program.add(kernel, [new Uint32Array(4), x, x], [most + 1, 1])).toThrow(
+      expect(() =>
+        program.add(kernel, { matrix: new Uint32Array(4), values: x, sums: x }, [most + 1, 1]),
+      ).toThrow(
         `column_sums needs ${most + 1} workgroups in one dimension, and this adapter (${gpu.name}) allows ${most}`,
       );
     });

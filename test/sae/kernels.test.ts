@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { KernelSource } from '../../src/gpu/kernel.js';
 import { padded } from '../../src/gpu/tensor.js';
 import type { Dataset } from '../../src/sae/dataset.js';
+import { elementwiseGrid, matrixSizes } from '../../src/sae/elementwise.js';
 import { Examples } from '../../src/sae/examples.js';
-import { columnGrid, elementwiseGrid, matrixSizes, stridedGrid } from '../../src/sae/forward.js';
 import { stepRecords } from '../../src/sae/schedule.js';
 import { activationBackward, biasActivation, isActive } from '../reference/activation.js';
 import { adamStep } from '../reference/adam.js';
@@ -24,6 +23,7 @@ import {
   sameBits,
   withLimits,
 } from '../support/device.js';
+import { columnGrid, deinterleaved, interleaved, stridedGrid } from '../support/separate-step.js';
 
 const gpu = await gpuOfFile();
 
@@ -113,7 +113,7 @@ describe('bias_activation', () => {
       const values = bench.tensor('values', [rows, columns], x);
       const bias = bench.tensor('bias', [columns], shift);
       const files = ['elementwise.wgsl', `${activation}.wgsl`, 'bias_activation.wgsl'];
-      await bench.run(files, [matrixSizes(values), bias, values], elementwiseGrid(values));
+      await bench.run(files, { matrix: matrixSizes(values), bias, values }, elementwiseGrid(values));
       // In units of the values themselves: a sum may end near 0, where it is all rounding.
       const expected = biasActivation(x, shift, rows, columns, activation);
       expect(maxDistance(await values.read(), expected)).toBeLessThan(tolerance * 3);
@@ -131,7 +131,7 @@ describe('activation_gradient', () => {
       const outputs = bench.tensor('outputs', [rows, columns], y);
       const gradients = bench.tensor('gradients', [rows, columns], g);
       const files = ['elementwise.wgsl', `${activation}.wgsl`, 'activation_gradient.wgsl'];
-      await bench.run(files, [matrixSizes(outputs), outputs, gradients], elementwiseGrid(outputs));
+      await bench.run(files, { matrix: matrixSizes(outputs), outputs, gradients }, elementwiseGrid(outputs));
       expect(await gradients.read()).toBeCloseTensor(activationBackward(g, y, activation), tolerance);
       expect(await paddingOf(gradients)).toBe(0);
     });
@@ -157,7 +157,7 @@ describe('column_means', () => {
       const ever = bench.buffer(before);
       await bench.run(
         ['step.wgsl', `${activation}.wgsl`, 'column_means.wgsl'],
-        [bench.step({ rows: present }), hidden, means, counts, ever],
+        { step: bench.step({ rows: present }), hidden, means, active_rows: counts, ever_active: ever },
         columnGrid(hidden),
       );
       const seen = values.subarray(0, present * columns);
@@ -180,7 +180,7 @@ test('column_sums', async () => {
     const x = reals(random, rows * columns, -0.25, 1);
     const values = bench.tensor('values', [rows, columns], x);
     const sums = bench.unwritten('sums', [columns]);
-    await bench.run(['column_sums.wgsl'], [matrixSizes(values), values, sums], columnGrid(values));
+    await bench.run(['column_sums.wgsl'], { matrix: matrixSizes(values), values, sums }, columnGrid(values));
     expect(await sums.read()).toBeCloseTensor(columnSums(x, rows, columns), tolerance);
     expect(await paddingOf(sums)).toBe(0);
   });
@@ -210,12 +210,12 @@ describe('kl_gradient', () => {
     const gradients = bench.tensor('gradients', [rows, columns], before);
     await bench.run(
       ['step.wgsl', 'elementwise.wgsl', 'kl_sparsity.wgsl', 'kl_gradient.wgsl'],
-      [
-        matrixSizes(gradients),
-        bench.step({ rows: present, sparsity_lambda, sparsity_target }),
+      {
+        matrix: matrixSizes(gradients),
+        step: bench.step({ rows: present, sparsity_lambda, sparsity_target }),
         means,
         gradients,
-      ],
+      },
       elementwiseGrid(gradients),
     );
     const { slope } = klSparsity(m, sparsity_target);
@@ -247,7 +247,14 @@ test('mse: value and gradient of a batch that may be short', async () => {
     const partials = bench.unwritten('partial sums', [groups * 64]);
     await bench.run(
       ['step.wgsl', 'mse.wgsl'],
-      [matrixSizes(output), bench.step({ rows: present }), input, output, gradient, partials],
+      {
+        matrix: matrixSizes(output),
+        step: bench.step({ rows: present }),
+        inputs: input,
+        reconstructions: output,
+        gradients: gradient,
+        partial_sums: partials,
+      },
       [groups, 1],
     );
     const count = present * columns;
@@ -261,14 +268,13 @@ test('mse: value and gradient of a batch that may be short', async () => {
   });
 });
 
-describe('step_metrics', () => {
+describe('hidden_statistics and step_metrics', () => {
   interface Inputs {
-    readonly hidden: number;
+    readonly hidden: Float32Array<ArrayBuffer>;
     readonly columns: number;
     readonly rows: number;
-    readonly partials: Float32Array<ArrayBuffer>;
-    readonly means: Float32Array<ArrayBuffer>;
-    readonly activeRows: Uint32Array<ArrayBuffer>;
+    readonly squaredErrors: Float32Array<ArrayBuffer>;
+    readonly in_dims: number;
     readonly sparsity_lambda?: number;
     readonly sparsity_target?: number;
     /** Index of the step, whose log entry is written. */
@@ -276,22 +282,61 @@ describe('step_metrics', () => {
     readonly halted?: number;
   }
 
-  const source: KernelSource = { files: ['step.wgsl', 'kl_sparsity.wgsl', 'step_metrics.wgsl'] };
+  /** The sums over four rows each that the encoder's GEMM leaves, and how many of them were active, a byte each. */
+  function partialSums({ hidden, columns, rows }: Inputs) {
+    const stride = padded(columns);
+    const blocks = padded(rows) / 4;
+    const sums = new Float32Array(blocks * stride);
+    const active = new Uint8Array(blocks * stride);
+    for (let i = 0; i < rows * columns; i++) {
+      const at = Math.floor(i / columns / 4) * stride + (i % columns);
+      sums[at] += hidden[i];
+      active[at] += hidden[i] > 0 ? 1 : 0;
+    }
+    return { sums, active: new Uint32Array(active.buffer), blocks };
+  }
+
+  const settings = { batch_size: 3, lr: 0.01 };
 
   async function measure(bench: Bench, inputs: Inputs) {
-    const { hidden, columns, rows, sparsity_lambda = 0.2, sparsity_target = 0.01, index = 0 } = inputs;
-    const state = bench.buffer(new Uint32Array([index + 1, inputs.halted ?? 0]), 16);
+    const { columns, rows, in_dims, sparsity_lambda = 0.2, sparsity_target = 0.01, index = 0 } = inputs;
+    const { sums, active, blocks } = partialSums(inputs);
+    const groups = Math.ceil(padded(columns) / 4 / 64);
+    const step = bench.step({ rows, sparsity_lambda, sparsity_target });
+    const state = bench.buffer(new Uint32Array([index, inputs.halted ?? 0]));
     const log = bench.buffer(new Uint32Array(6 * 4).fill(0xabcd));
-    const bindings = [
-      new Uint32Array([columns, hidden]),
-      bench.step({ rows, sparsity_lambda, sparsity_target }),
-      bench.tensor('partial sums', [inputs.partials.length], inputs.partials),
-      bench.tensor('means', [hidden], inputs.means),
-      bench.buffer(inputs.activeRows),
-      state,
-      log,
-    ];
-    await bench.run(source, bindings, [1, 1]);
+    const slopes = bench.unwritten('slopes', [columns]);
+    const everActive = bench.buffer(new Uint32Array(padded(columns)));
+    const shares = bench.buffer(new Uint32Array(groups * 64 * 3));
+    await bench.run(
+      ['step.wgsl', 'kl_sparsity.wgsl', 'hidden_statistics.wgsl'],
+      {
+        sizes: new Uint32Array([blocks, padded(columns) / 4, columns, in_dims]),
+        step,
+        column_sums: bench.buffer(new Uint32Array(sums.buffer)),
+        active_counts: bench.buffer(active),
+        squared_errors: bench.buffer(new Uint32Array(inputs.squaredErrors.buffer)),
+        penalty_slopes: slopes,
+        ever_active: everActive,
+        shares,
+      },
+      [groups, 1],
+    );
+    const records = new Uint32Array(stepRecords(18, 4, { ...settings, sparsity_lambda, sparsity_target }));
+    const update = bench.buffer(new Uint32Array(6));
+    await bench.run(
+      ['step.wgsl', 'step_metrics.wgsl'],
+      {
+        sizes: new Uint32Array([in_dims]),
+        shares,
+        steps: bench.buffer(records),
+        step,
+        update,
+        state,
+        log_of_steps: log,
+      },
+      [1, 1],
+    );
     const words = await bench.words(log);
     const floats = new Float32Array(words.buffer);
     const entry = words.subarray(index * 4, index * 4 + 4);
@@ -300,96 +345,97 @@ describe('step_metrics', () => {
       kl: floats[index * 4 + 1],
       active: entry[2],
       finite: entry[3],
-      halted: (await bench.words(state))[1],
+      state: [...(await bench.words(state))],
+      update: await bench.words(update),
+      step: (await bench.words(step)).slice(0, 6),
+      records,
+      slopes: await slopes.read(),
+      padding: await paddingOf(slopes),
+      everActive: [...(await bench.words(everActive))],
       elsewhere: [...words].filter((_, i) => Math.floor(i / 4) !== index),
     };
   }
 
-  function someInputs(random: () => number, hidden = upTo(300, random)): Inputs {
-    const activeRows = Uint32Array.from({ length: padded(hidden) }, (_, j) =>
-      j < hidden ? upTo(64, random) - 1 : 0,
-    );
+  function someInputs(random: () => number, columns = upTo(300, random), rows = upTo(64, random)): Inputs {
+    const means = someMeans(random, columns).map((mean) => (random() < 0.1 ? 0 : mean));
+    const hidden = reals(random, rows * columns, 0, 2).map((value, i) => value * means[i % columns]);
     return {
       hidden,
-      columns: upTo(300, random),
-      rows: upTo(64, random),
-      partials: reals(random, 64 * upTo(5, random), 0, 3),
-      means: someMeans(random, hidden),
-      activeRows,
+      columns,
+      rows,
+      in_dims: upTo(300, random),
+      squaredErrors: reals(random, upTo(900, random), 0, 3),
     };
   }
 
-  test('MSE, KL divergence and active units go to the step\u2019s log entry', async () => {
-    await shapes(async (bench, { columns: hidden, random }) => {
+  test('a step\u2019s metrics, its slopes, and the next step\u2019s record', async () => {
+    await shapes(async (bench, { columns, random }) => {
       const sparsity_target = pick(targets, random);
-      const inputs = { ...someInputs(random, hidden), index: upTo(6, random) - 1, sparsity_target };
+      const index = upTo(6, random) - 1;
+      const inputs = { ...someInputs(random, columns), index, sparsity_target };
+      const { rows, hidden, in_dims } = inputs;
       const seen = await measure(bench, inputs);
-      const sum = inputs.partials.reduce((total, value) => total + value, 0);
-      expect([seen.mse]).toBeCloseTensor([sum / (inputs.rows * inputs.columns)], tolerance);
-      const { kl } = klSparsity(inputs.means, sparsity_target);
+      const sum = inputs.squaredErrors.reduce((total, value) => total + value, 0);
+      expect([seen.mse]).toBeCloseTensor([sum / (rows * in_dims)], tolerance);
+      const { kl, slope } = klSparsity(columnMeans(hidden, rows, columns), sparsity_target);
       // WGSL allows a logarithm an absolute error of 2^-21, which a unit near its target shows.
-      expect(Math.abs(seen.kl - kl)).toBeLessThan(tolerance * kl + 2 * hidden * 2 ** -21);
-      expect(seen.active).toBe(inputs.activeRows.reduce((total, rows) => total + rows, 0));
-      expect(seen).toMatchObject({ finite: 1, halted: 0 });
+      expect(Math.abs(seen.kl - kl)).toBeLessThan(tolerance * kl + 2 * columns * 2 ** -21);
+      const expected = slope.map((value) => (0.2 * value) / rows);
+      expect(seen.slopes).toBeCloseTensor(expected, 5e-5);
+      expect(seen.padding).toBe(0);
+      expect(seen.active).toBe(hidden.reduce((total, value) => total + (value > 0 ? 1 : 0), 0));
+      expect(seen.everActive.slice(0, columns).map(Boolean)).toEqual(
+        Array.from({ length: columns }, (_, j) => hidden.some((value, i) => i % columns === j && value > 0)),
+      );
+      expect(seen).toMatchObject({ finite: 1, state: [index + 1, 0] });
       expect(new Set(seen.elsewhere)).toEqual(new Set([0xabcd]));
-    });
-  });
-
-  test('units that are never active cost what the formula says', async () => {
-    await onBench(gpu, async (bench) => {
-      const means = new Float32Array(21);
-      const { kl } = await measure(bench, { ...someInputs(seededRandom(1), 21), means });
-      expect([kl]).toBeCloseTensor([klSparsity(means, 0.01).kl], tolerance);
+      const next = Math.min(index + 1, 5);
+      expect([...seen.step]).toEqual([...seen.records.subarray(next * 6, next * 6 + 6)]);
+      expect(seen.update[1]).toBe(rows);
     });
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('%s halts', async (value) => {
     await onBench(gpu, async (bench) => {
-      const inputs = someInputs(seededRandom(2), 70);
-      for (const at of [0, 63, inputs.partials.length - 1]) {
-        const partials = inputs.partials.with(at, value);
-        expect(await measure(bench, { ...inputs, partials })).toMatchObject({ finite: 0, halted: 1 });
+      const inputs = someInputs(seededRandom(2), 70, 9);
+      for (const at of [0, 63, inputs.squaredErrors.length - 1]) {
+        const squaredErrors = inputs.squaredErrors.with(at, value);
+        expect(await measure(bench, { ...inputs, squaredErrors })).toMatchObject({
+          finite: 0,
+          state: [1, 1],
+        });
       }
       for (const at of [0, 64, 69]) {
-        const means = inputs.means.with(at, value);
-        expect(await measure(bench, { ...inputs, means })).toMatchObject({ finite: 0, halted: 1 });
+        const hidden = inputs.hidden.with(at, value);
+        expect(await measure(bench, { ...inputs, hidden })).toMatchObject({ finite: 0, state: [1, 1] });
       }
     });
   });
 
   test('a sum beyond the largest f32 halts', async () => {
     await onBench(gpu, async (bench) => {
-      const partials = new Float32Array(64).fill(3e38);
-      const inputs = { ...someInputs(seededRandom(3)), partials };
-      expect(await measure(bench, inputs)).toMatchObject({ finite: 0, halted: 1 });
+      const squaredErrors = new Float32Array(64).fill(3e38);
+      const inputs = { ...someInputs(seededRandom(3)), squaredErrors };
+      expect(await measure(bench, inputs)).toMatchObject({ finite: 0, state: [1, 1] });
     });
   });
 
   test('what is halted stays so', async () => {
     await onBench(gpu, async (bench) => {
       const inputs = { ...someInputs(seededRandom(4)), halted: 1 };
-      expect(await measure(bench, inputs)).toMatchObject({ finite: 1, halted: 1 });
+      expect(await measure(bench, inputs)).toMatchObject({ finite: 1, state: [1, 1] });
     });
   });
-});
 
-test('begin_step copies the next record and moves on', async () => {
-  await onBench(gpu, async (bench) => {
-    const settings = { batch_size: 3, lr: 0.01, sparsity_lambda: 0.2, sparsity_target: 0.05 };
-    const records = new Uint32Array(stepRecords(8, 4, settings));
-    const state = bench.buffer(new Uint32Array([1, 0]), 16);
-    const step = bench.buffer(new Uint32Array(8), 32, GPUBufferUsage.UNIFORM);
-    const kernel = ['step.wgsl', 'begin_step.wgsl'];
-    const bindings = [state, bench.buffer(records), step];
-    await bench.run(kernel, bindings, [1, 1]);
-    expect([...(await bench.words(step))].slice(0, 6)).toEqual([...records.subarray(6, 12)]);
-    await bench.run(kernel, bindings, [1, 1]);
-    const last = (await bench.words(step)).slice(0, 6);
+  test('the records that the host writes', () => {
+    const records = new Uint32Array(
+      stepRecords(8, 4, { ...settings, sparsity_lambda: 0.2, sparsity_target: 0.05 }),
+    );
+    const last = records.slice(12);
     expect([...last.subarray(0, 2)]).toEqual([6, 2]);
     const t = 4 + 2 + 1;
     const floats = [0.01 / (1 - 0.9 ** t), 1 / Math.sqrt(1 - 0.999 ** t), 0.2, 0.05].map(Math.fround);
     expect([...new Float32Array(last.buffer, 8)]).toEqual(floats);
-    expect((await bench.words(state))[0]).toBe(3);
   });
 });
 
@@ -412,19 +458,20 @@ describe('adam', () => {
     const record = new Float32Array(
       stepRecords(1, t - 1, { batch_size: 1, lr, sparsity_lambda: 0, sparsity_target: 0.1 }),
     );
-    const tensors = [gradient, parameters, m, v].map((values) => bench.tensor('values', shape, values));
+    const gradients = bench.tensor('gradients', shape, gradient);
+    const values = bench.tensor('parameters', shape, parameters);
+    const moments = bench.tensor('moments', [shape.reduce((product, length) => product * padded(length), 2)]);
+    moments.write(interleaved(shape, m, v));
     const step = bench.step({ learning_rate: record[2], second_correction: record[3] });
     const state = bench.buffer(new Uint32Array([1, halted]), 16);
     await bench.run(
-      ['step.wgsl', 'adam.wgsl'],
-      [step, state, ...tensors],
-      stridedGrid(tensors[1], pick([1, 8], Math.random)),
+      ['step.wgsl', 'adam_rule.wgsl', 'adam.wgsl'],
+      { update: step, state, gradients, parameters: values, moments },
+      stridedGrid(values, pick([1, 8], Math.random)),
     );
-    for (const tensor of tensors) {
-      expect(await paddingOf(tensor)).toBe(0);
-    }
-    const [, after, first, second] = await Promise.all(tensors.map((tensor) => tensor.read()));
-    return { parameters: after, m: first, v: second };
+    expect(await paddingOf(values)).toBe(0);
+    const [first, second] = deinterleaved(shape, await moments.read());
+    return { parameters: await values.read(), m: first, v: second };
   }
 
   /** Parameters no larger than an update, so that the update counts; moments as they are at step t. */

@@ -15,8 +15,9 @@ import { gemmNT } from '../reference/gemm.js';
 import { seededRandom, uniform } from '../reference/random.js';
 import { type ParityVector, parityVectors } from '../reference/vectors.js';
 import { relativeError } from '../support/compare.js';
-import { gpuOfFile, passFor } from '../support/device.js';
-import { floatRows, modelConfig, toParameters } from '../support/models.js';
+import { gpuOfFile, useFamily } from '../support/device.js';
+import { firstGradient, floatRows, modelConfig, toParameters } from '../support/models.js';
+import { separateGradients } from '../support/separate-step.js';
 
 const gpu = await gpuOfFile();
 const tolerance = 1e-5;
@@ -62,14 +63,23 @@ async function train(
 }
 
 describe.each([
-  ['register tiles', 'software'],
-  ['shared tiles', 'hardware'],
-] as const)('%s', (_, kind) => {
+  ['subgroup tiles', 'subgroup'],
+  ['register tiles', 'register'],
+  ['shared tiles', 'shared'],
+] as const)('%s', (_, family) => {
   test.each(parityVectors())('$name', async (vector) => {
-    passFor(gpu, kind);
+    useFamily(gpu, family);
     const layers = layersOf(vector.config);
     const hidden = `${layers[layers.length / 2 - 1].name}.output`;
-    const output = `${layers[layers.length - 1].name}.output`;
+    const { config, params, x } = vector;
+    const untrained = await Model.from(gpu, modelConfig(config), toParameters(params));
+    const rows = floatRows(x, config.in_dims);
+    compare(vector.name, 'output', await untrained.reconstruct(rows), vector.output);
+    const separate = await separateGradients(untrained, rows, config);
+    for (const [name, gradient] of Object.entries(vector.grads)) {
+      compare(vector.name, `the gradient of ${name}, separate kernels`, separate.get(name)!, gradient);
+    }
+    untrained.close();
     let steps = 0;
     await train(vector, 10, async (step, trainer, model, metrics) => {
       steps = step;
@@ -78,12 +88,11 @@ describe.each([
       if (step === 1) {
         const read = (name: string) => trainer.step.tensor(name).read();
         check('hidden', await read(hidden), vector.hidden);
-        check('output', await read(output), vector.output);
         check('mse', [metrics.mse], [vector.mse]);
         check('kl', [metrics.kl], [vector.kl]);
         check('loss', [metrics.loss], [vector.loss]);
         for (const [name, gradient] of Object.entries(vector.grads)) {
-          check(`the gradient of ${name}`, await read(`${name}.gradient`), gradient);
+          check(`the gradient of ${name}`, await firstGradient(trainer, name), gradient);
         }
       }
       const expected = vector.params_after[`${step}` as '1' | '2' | '10'];
@@ -150,10 +159,11 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
 }
 
 test.each([
-  ['register tiles', 'software'],
-  ['shared tiles', 'hardware'],
-] as const)('the whole gradient of random models, %s', async (_, kind) => {
-  passFor(gpu, kind);
+  ['subgroup tiles', 'subgroup'],
+  ['register tiles', 'register'],
+  ['shared tiles', 'shared'],
+] as const)('the whole gradient of random models, %s', async (_, family) => {
+  useFamily(gpu, family);
   const property = fc.asyncProperty(cases, async (model) => {
     fc.pre(wellConditioned(model));
     const { config, parameters, x } = model;
@@ -168,7 +178,7 @@ test.each([
     const floor = 0.01 * Math.max(...Object.values(grads).map(largestOf));
     await train({ config, x: [...x], params }, 1, async (_step, trainer) => {
       for (const [name, gradient] of Object.entries(grads)) {
-        const seen = await trainer.step.tensor(`${name}.gradient`).read();
+        const seen = await firstGradient(trainer, name);
         const scale = largestOf(gradient) > 0 ? [floor] : [];
         expect([...seen, ...scale], name).toBeCloseTensor([...gradient, ...scale], tolerance);
       }
@@ -191,7 +201,7 @@ test.each(['relu-6-4', 'sigmoid-9-5', 'tangent-relu-6'])('differences of the los
   const direction = new Map<string, Float32Array>();
   await train(vector, 1, async (_, trainer) => {
     for (const tensor of Object.keys(vector.params)) {
-      direction.set(tensor, await trainer.step.tensor(`${tensor}.gradient`).read());
+      direction.set(tensor, await firstGradient(trainer, tensor));
     }
   });
   const norm = Math.hypot(...[...direction.values()].map((values) => Math.hypot(...values)));

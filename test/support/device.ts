@@ -1,7 +1,7 @@
 import { afterAll, afterEach } from 'vitest';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { KernelSource } from '../../src/gpu/kernel.js';
-import { Program, type Workgroups } from '../../src/gpu/program.js';
+import { type Bindings, Program, type Workgroups } from '../../src/gpu/program.js';
 import { padded, Tensor } from '../../src/gpu/tensor.js';
 import { openGpu } from '../../src/node/adapters.js';
 import { uniform } from '../reference/random.js';
@@ -103,7 +103,7 @@ export class Bench {
   /** Runs one kernel once. */
   async run(
     source: KernelSource | readonly string[],
-    bindings: Parameters<Program['add']>[1],
+    bindings: Bindings,
     workgroups: Workgroups,
   ): Promise<void> {
     const program = this.program();
@@ -166,7 +166,11 @@ export async function withLimits<T>(
   }
 }
 
-/** Lets a GPU pass for software or for hardware, which decides the family of GEMM kernels. */
-export function passFor(gpu: Gpu, kind: 'software' | 'hardware'): void {
-  Object.defineProperty(gpu, 'software', { value: kind === 'software', configurable: true });
+/** Which family of GEMM kernels a GPU uses: what it takes for one, or what it has. */
+export function useFamily(gpu: Gpu, family: 'subgroup' | 'register' | 'shared'): void {
+  Object.defineProperty(gpu, 'software', { value: family !== 'shared', configurable: true });
+  Reflect.deleteProperty(gpu, 'subgroupSize');
+  if (family === 'register') {
+    Object.defineProperty(gpu, 'subgroupSize', { value: undefined, configurable: true });
+  }
 }

@@ -7,7 +7,8 @@ import { randomPair, shuffle } from '../../src/sae/random.js';
 import { Trainer } from '../../src/sae/trainer.js';
 import { type ParameterSet, type ReferenceConfig, toParameterSet } from '../reference/autoencoder.js';
 import { seededRandom } from '../reference/random.js';
-import { reals, sameBits } from './device.js';
+import { rawValues, reals, sameBits } from './device.js';
+import { deinterleaved } from './separate-step.js';
 
 /** f32 rows as they are, not normalised. */
 export function floatRows(data: ArrayLike<number>, in_dims: number): Dataset {
@@ -78,4 +79,16 @@ export async function trained(
   } finally {
     model.close();
   }
+}
+
+/**
+ * The gradient that a trainer's first step used. The step never stores it: Adam's first moment, from zero, is a tenth
+ * of it.
+ */
+export async function firstGradient(trainer: Trainer, name: string): Promise<Float32Array<ArrayBuffer>> {
+  const { layers } = trainer.step.model;
+  const layer = layers.find((candidate) => name.startsWith(`${candidate.name}.`))!;
+  const { shape } = name.endsWith('weight') ? layer.weight : layer.bias;
+  const moments = await rawValues(trainer.step.tensor(`${name}.moments`));
+  return deinterleaved(shape, moments)[0].map((m) => m * 10);
 }

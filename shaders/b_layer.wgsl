@@ -1,0 +1,10 @@
+// For gemm_b_ones.wgsl: B is a layer's output, [depth, columns]. Provides b_at(), b_element().
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+
+fn b_at(row: u32, column_block: u32) -> vec4f {
+  return b[row * (gemm.column_blocks - 1) + column_block];
+}
+
+fn b_element(row: u32, column: u32) -> f32 {
+  return b[row * (gemm.column_blocks - 1) + column / 4][column % 4];
+}

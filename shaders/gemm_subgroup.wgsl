@@ -1,0 +1,79 @@
+// GEMM for software adapters with subgroups, where reading memory costs far more than arithmetic: a load is done
+// for each lane one by one, even where all lanes want the same value. So the lanes of a subgroup lie along one axis of C, each with
+// its own blocks there; what they share, the lines of the other axis, is read by a lane each and passed round.
+// Expects subgroups.wgsl, gemm.wgsl, load_a, load_a_row, load_b, load_b_column, store_block. Provides the entry point.
+override lanes: u32 = 8;             // invocations a subgroup, and a workgroup
+override lane_blocks: u32 = 1;       // blocks of C a lane, along the lanes' axis: at most 4
+override shared_blocks: u32 = 2;     // blocks of C a lane, along the other axis: at most 8
+override lanes_along_rows: bool = false;
+
+const max_lane_blocks = 4u;
+const max_shared_blocks = 8u;
+const max_lines = 4u * max_shared_blocks;
+
+// Four elements of one line of the shared operand: of a row of A, or of a column of B.
+fn load_line(line: u32, depth_block: u32) -> vec4f {
+  if (lanes_along_rows) {
+    return load_b_column(depth_block, min(line, gemm.column_blocks * 4 - 1));
+  }
+  return load_a_row(min(line, gemm.row_blocks * 4 - 1), depth_block);
+}
+
+// A block of the operand along the lanes' axis: column i holds the block's four lines at depth i.
+fn load_lane_block(block: u32, depth_block: u32) -> mat4x4f {
+  if (lanes_along_rows) {
+    return transpose(load_a(min(block, gemm.row_blocks - 1), depth_block));
+  }
+  return load_b(depth_block, min(block, gemm.column_blocks - 1));
+}
+
+fn pass_round(value: vec4f, lane: u32) -> vec4f {
+  return vec4f(
+    subgroupShuffle(value.x, lane),
+    subgroupShuffle(value.y, lane),
+    subgroupShuffle(value.z, lane),
+    subgroupShuffle(value.w, lane),
+  );
+}
+
+@compute @workgroup_size(lanes)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first_block = (group.x * lanes + lane) * lane_blocks;
+  let first_line = group.y * shared_blocks * 4;
+  let lines = shared_blocks * 4;
+
+  var sums: array<vec4f, max_lines * max_lane_blocks>;
+  for (var k = 0u; k < gemm.depth_blocks; k++) {
+    var shared_lines: array<vec4f, max_lines>;  // this lane's own
+    for (var i = 0u; i < lines; i += lanes) {
+      shared_lines[i / lanes] = load_line(first_line + i + lane, k);
+    }
+    for (var j = 0u; j < lane_blocks; j++) {
+      let block = load_lane_block(first_block + j, k);
+      for (var i = 0u; i < lines; i++) {
+        sums[i * max_lane_blocks + j] += block * pass_round(shared_lines[i / lanes], i % lanes);
+      }
+    }
+  }
+
+  for (var i = 0u; i < shared_blocks; i++) {
+    let shared_block = group.y * shared_blocks + i;
+    for (var j = 0u; j < lane_blocks; j++) {
+      let lane_block = first_block + j;
+      let at = i * 4 * max_lane_blocks + j;
+      let block = mat4x4f(
+        sums[at],
+        sums[at + max_lane_blocks],
+        sums[at + 2 * max_lane_blocks],
+        sums[at + 3 * max_lane_blocks],
+      );
+      if (lanes_along_rows) {
+        if (lane_block < gemm.row_blocks && shared_block < gemm.column_blocks) {
+          store_block(lane_block, shared_block, transpose(block));
+        }
+      } else if (shared_block < gemm.row_blocks && lane_block < gemm.column_blocks) {
+        store_block(shared_block, lane_block, block);
+      }
+    }
+  }
+}

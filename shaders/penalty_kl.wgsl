@@ -1,0 +1,10 @@
+// For store_gradient.wgsl: the slopes that hidden_statistics.wgsl left. Expects step.wgsl.
+@group(0) @binding(4) var<uniform> update: Step;
+@group(0) @binding(9) var<storage, read> penalty_slopes: array<vec4f>;
+
+fn penalty_slope(row: u32, column_block: u32) -> vec4f {
+  if (row >= update.rows) {
+    return vec4f(0);
+  }
+  return penalty_slopes[column_block];
+}

@@ -1,0 +1,32 @@
+// Ends the GEMM that makes a weight's gradient with Adam's update of that weight, so that the gradient is never stored.
+// The block of columns after the weight's own holds the bias's gradient in its first column; see gemm_b_ones.wgsl.
+// Expects gemm.wgsl, step.wgsl, adam_rule.wgsl.
+@group(0) @binding(3) var<storage, read_write> weights: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> weight_moments: array<vec4f>;  // m and v of each vec4 in turn
+@group(0) @binding(9) var<storage, read_write> biases: array<vec4f>;
+@group(0) @binding(10) var<storage, read_write> bias_moments: array<vec4f>;
+@group(0) @binding(11) var<uniform> state: State;
+@group(0) @binding(12) var<uniform> update: Step;
+
+fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
+  if (state.halted != 0) {
+    return;
+  }
+  let own_blocks = gemm.column_blocks - 1;
+  if (column_block == own_blocks) {
+    let gradient = vec4f(block[0].x, block[1].x, block[2].x, block[3].x);
+    let i = row_block;
+    let after = adam(Adam(biases[i], bias_moments[2 * i], bias_moments[2 * i + 1]), gradient, update);
+    biases[i] = after.value;
+    bias_moments[2 * i] = after.m;
+    bias_moments[2 * i + 1] = after.v;
+    return;
+  }
+  for (var row = 0u; row < 4; row++) {
+    let i = (row_block * 4 + row) * own_blocks + column_block;
+    let after = adam(Adam(weights[i], weight_moments[2 * i], weight_moments[2 * i + 1]), block[row], update);
+    weights[i] = after.value;
+    weight_moments[2 * i] = after.m;
+    weight_moments[2 * i + 1] = after.v;
+  }
+}

@@ -1,0 +1,2 @@
+// Goes first: lets the files after it use subgroup operations.
+enable subgroups;

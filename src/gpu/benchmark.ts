@@ -1,0 +1,72 @@
+import { type GemmOrder, type GemmTile, gemmTile, multiply } from './gemm.js';
+import type { Gpu } from './gpu.js';
+import { Program } from './program.js';
+import { Tensor } from './tensor.js';
+import { type Spread, timeProgram } from './timing.js';
+
+/** What an adapter can do at best. */
+export interface Peak {
+  /** Multiply-adds, counted as two, in thousand millions a second. */
+  readonly gflops: number;
+  /** Bytes read and written, in thousand millions a second. */
+  readonly gigabytes: number;
+}
+
+/** Measures a loop of multiply-adds and a copy. */
+export async function measurePeak(gpu: Gpu): Promise<Peak> {
+  const groups = gpu.software ? 64 : 4096;
+  const turns = 1024;
+  const arithmetic = new Program(gpu);
+  const results = new Tensor(gpu, 'results', [groups * 64 * 4]);
+  const fma = await gpu.kernel({ files: ['peak_arithmetic.wgsl'], constants: { turns } });
+  arithmetic.add(fma, { results }, [groups, 1]);
+  const operations = groups * 64 * turns * 2 * 4 * 4 * 2;
+  const gflops = operations / (await timeProgram(arithmetic)).min / 1e6;
+
+  const values = gpu.software ? 2 ** 22 : 2 ** 26;
+  const copy = new Program(gpu);
+  const [source, destination] = ['source', 'destination'].map((name) => new Tensor(gpu, name, [values]));
+  copy.add(await gpu.kernel({ files: ['peak_copy.wgsl'] }), { source, destination }, [
+    values / 4 / 64 / 16,
+    1,
+  ]);
+  const gigabytes = (values * 4 * 2) / (await timeProgram(copy)).min / 1e6;
+  for (const used of [arithmetic, copy, results, source, destination]) {
+    used.destroy();
+  }
+  return { gflops, gigabytes };
+}
+
+/** One GEMM's speed. */
+export interface GemmResult {
+  readonly order: GemmOrder;
+  /** [rows, columns, depth]. */
+  readonly shape: readonly [number, number, number];
+  readonly tile: GemmTile;
+  readonly milliseconds: Spread;
+  readonly gflops: number;
+}
+
+/** Times c [m, n] = a·b over a depth of k, by itself. */
+export async function measureGemm(
+  gpu: Gpu,
+  order: GemmOrder,
+  [m, n, k]: readonly [number, number, number],
+): Promise<GemmResult> {
+  const a = new Tensor(gpu, 'a', order === 'tn' ? [k, m] : [m, k]);
+  const b = new Tensor(gpu, 'b', order === 'nt' ? [n, k] : [k, n]);
+  const c = new Tensor(gpu, 'c', [m, n]);
+  for (const operand of [a, b]) {
+    operand.write(
+      Float32Array.from({ length: operand.rows * operand.columns }, (_, i) => ((i * 7) % 13) / 13),
+    );
+  }
+  const tile = gemmTile(gpu, { rows: m, columns: n, depth: k });
+  const program = new Program(gpu);
+  await multiply(program, order, a, b, c, tile);
+  const milliseconds = await timeProgram(program);
+  for (const used of [program, a, b, c]) {
+    used.destroy();
+  }
+  return { order, shape: [m, n, k], tile, milliseconds, gflops: (2 * m * n * k) / milliseconds.median / 1e6 };
+}
