@@ -124,7 +124,7 @@ export class TrainStep {
     }
     if (this.update) {
       for (const { name, inputs, outputs } of layers) {
-        gpu.checkSize(`Adam's moments of ${name}.weight`, 2 * tensorBytes([outputs, inputs]));
+        gpu.checkSize(`The tensor of Adam's moments for ${name}.weight`, 2 * tensorBytes([outputs, inputs]));
       }
     }
   }
