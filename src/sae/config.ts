@@ -26,7 +26,7 @@ const modelConfig = z.strictObject({
   activation: z.enum(['relu', 'sigmoid'], expected('activation must be relu or sigmoid')).default('relu'),
 });
 
-const trainConfig = z.strictObject({
+export const trainConfig = z.strictObject({
   batch_size: whole('batch_size', 1).default(64),
   epochs: whole('epochs', 1).default(20),
   lr: number('lr', 'above 0', (value) => value > 0).default(1e-4),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ModelConfig, parseModelConfig, type TrainConfig } from './config.js';
+import { type ModelConfig, parseModelConfig, type TrainConfig, trainConfig } from './config.js';
 import type { Dataset, Normalization } from './dataset.js';
 import { ConfigError, ModelFileError } from './errors.js';
 import { layersOf, parameterShapes } from './layers.js';
@@ -33,7 +33,7 @@ const descriptions = {
   activation: z.object({ activation: z.enum(['relu', 'sigmoid']) }),
   normalization: z.object({ mean: finite, std: finite.gt(0) }),
   image_shape: z.tuple([length, length]),
-  training: z.record(z.string(), z.unknown()),
+  training: trainConfig,
 } as const;
 
 /**
@@ -83,7 +83,7 @@ export function decodeModel(bytes: Uint8Array, source: string): SavedModel {
     parameters: tensors,
     ...(normalization && { normalization }),
     ...(image_shape && { image_shape }),
-    ...(training && { training: training as Partial<TrainConfig> }),
+    ...(training && { training }),
   };
 }
 

@@ -8,7 +8,7 @@ import { afterAll, expect } from 'vitest';
 export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 export const digitsFile = fileURLToPath(new URL('../../dist/data/mnist-10k.idx.gz', import.meta.url));
 /** A process that is still there after this long hangs. */
-const hangs = 60_000;
+export const hangs = 60_000;
 
 export interface Result {
   /** Null where a signal ended the process. */

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesIn, main, succeeds, temporaryFolder } from './sae.js';
+import { filesIn, hangs, main, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 const columns = 80;
@@ -31,7 +31,9 @@ async function onTerminal(args: readonly string[], cwd: string, interruptAt?: Re
       child.stdin.write('\x03');
     }
   });
+  const timer = setTimeout(() => child.kill(), hangs);
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  clearTimeout(timer);
   return { status, text, ...draw(text) };
 }
 

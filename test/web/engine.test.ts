@@ -32,7 +32,7 @@ describe.skipIf(!browser)('in Chromium', () => {
       root: join(root, 'test/web'),
       configFile: false,
       logLevel: 'warn',
-      build: { outDir },
+      build: { outDir, emptyOutDir: true },
     } as const;
     await build(common);
     const server = await preview({ ...common, preview: { host: '127.0.0.1', port: 0 } });

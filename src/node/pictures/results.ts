@@ -5,7 +5,6 @@ import type { Model } from '../../sae/model.js';
 import { sampleRows } from '../../sae/random.js';
 import { writeFeatures } from './features.js';
 import { imageShape } from './image-shape.js';
-import { writeLossCurve } from './loss.js';
 import { writePlot } from './plot.js';
 
 /** What pictures were drawn, and why others were not, in a sentence. */
@@ -45,6 +44,8 @@ export async function drawLoss(
   sparsity_lambda: number,
   images_dir: string,
 ): Promise<string> {
+  // The chart library takes half a second to load: nobody should wait for it who draws no curve.
+  const { writeLossCurve } = await import('./loss.js');
   const file = join(images_dir, 'loss.png');
   await writeLossCurve(file, epochs, sparsity_lambda);
   return file;

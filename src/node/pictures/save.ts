@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { EngineError } from '../../gpu/errors.js';
+import { makeFolder } from '../folder.js';
 import { loadSharp, reason } from './fonts.js';
 
 /** An 8-bit grey picture in memory: row-major, [height, width], 0 black to 255 white. */
@@ -51,8 +51,8 @@ export async function saveGreyImage(file: string, { width, height, pixels }: Gre
  * @throws EngineError when it cannot be written.
  */
 export async function savePicture(file: string, bytes: Buffer): Promise<void> {
+  await makeFolder(dirname(file));
   try {
-    await mkdir(dirname(file), { recursive: true });
     await writeFileAtomic(file, bytes);
   } catch (error) {
     throw new EngineError(
