@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readModelFile, writeModelFile } from '../../src/node/model-file.js';
+import { parseTrainConfig } from '../../src/sae/config.js';
 import { ModelFileError } from '../../src/sae/errors.js';
 import { Model } from '../../src/sae/model.js';
 import { decodeModel, encodeModel, type SavedModel } from '../../src/sae/saved-model.js';
@@ -28,7 +29,7 @@ const saved: SavedModel = {
   parameters: toParameters(randomParameters(config, seededRandom(1))),
   normalization: { mean: 0.1307, std: 0.3081 },
   image_shape: [2, 3],
-  training: { lr: 1e-3, epochs: 7 },
+  training: parseTrainConfig({ lr: 1e-3, epochs: 7 }),
 };
 
 interface Entry {
