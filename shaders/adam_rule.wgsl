@@ -1,5 +1,5 @@
 // Adam (Kingma and Ba, 2015) in PyTorch's form: parameters -= lr/c1 * m / (sqrt(v)/sqrt(c2) + eps). The bias
-// corrections come from the host in the step's record, where they are computed in double. Provides adam().
+// corrections come from the host in the step's record, where they are computed in double. Expects step.wgsl. Provides adam().
 const beta1 = 0.9;
 const beta2 = 0.999;
 const adam_epsilon = 1e-8;

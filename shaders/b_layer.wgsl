@@ -1,4 +1,4 @@
-// For gemm_b_ones.wgsl: B is a layer's output, [depth, columns]. Provides b_at(), b_element().
+// For gemm_b_ones.wgsl: B is a layer's output, [depth, columns]. Expects gemm.wgsl. Provides b_at(), b_element().
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 
 fn b_at(row: u32, column_block: u32) -> vec4f {

@@ -1,6 +1,6 @@
 // For kernels that treat every vec4 of a [rows, columns] matrix alike: an invocation takes one column of vec4s over a
 // few rows. Starting an invocation costs a software adapter more than such work itself, and so does dividing an
-// index into row and column. Provides end_row() and column_mask().
+// index into row and column. Provides matrix, end_row() and column_mask().
 override workgroup_size: u32 = 32;
 override rows_each: u32 = 8;
 

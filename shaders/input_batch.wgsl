@@ -1,4 +1,4 @@
-// The batch's input from a batch that gather.wgsl filled. Expects step.wgsl. Provides input_at().
+// The batch's input from a batch that gather.wgsl filled. Expects step.wgsl. Provides step, input_at().
 struct Part {
   column_blocks: u32,
 }

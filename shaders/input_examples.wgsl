@@ -1,6 +1,6 @@
 // The batch's input, read where it is used: the examples that the order of rows names, normalised. Rows past the
 // batch's end and the padding are zeros. A data set larger than one binding lies in several parts; see gather.wgsl.
-// Expects step.wgsl, stored(). Provides input_at().
+// Expects step.wgsl, stored(). Provides step, in_part(), input_at().
 struct Part {
   first_row: u32,
   rows: u32,

@@ -1,5 +1,6 @@
 // The KL sparsity penalty of one unit whose mean activation is `mean`, and its slope.
-// With r = target + 1e-8 and q = mean + 1e-8, the divergence is r log(r/q) + (1-r) log((1-r)/(1-q)).
+// With r = target + 1e-8 and q = mean + 1e-8, the divergence is r log(r/q) + (1-r) log((1-r)/(1-q)):
+// the PyTorch original's penalty without its constant, so that it is 0 where the mean meets the target.
 // A ReLU's mean can pass 1, where the logarithm ends; so above q = 0.99 the penalty goes on along its tangent,
 // and the unit is still pushed down. Provides kl_divergence() and kl_slope().
 const kl_epsilon = 1e-8;

@@ -1,6 +1,6 @@
 // Ends the GEMM that makes a weight's gradient with Adam's update of that weight, so that the gradient is never stored.
 // The block of columns after the weight's own holds the bias's gradient in its first column; see gemm_b_ones.wgsl.
-// Expects gemm.wgsl, step.wgsl, adam_rule.wgsl.
+// Expects gemm.wgsl, step.wgsl, adam_rule.wgsl. Provides store_block.
 @group(0) @binding(3) var<storage, read_write> weights: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> weight_moments: array<vec4f>;  // m and v of each vec4 in turn
 @group(0) @binding(9) var<storage, read_write> biases: array<vec4f>;

@@ -1,5 +1,6 @@
 // Ends the GEMM that takes a gradient back through a layer's weights: with the sparsity penalty's slope, if the layer
 // below is the last encoder layer, and the derivative of that layer's activation. Expects gemm.wgsl, derivative(), penalty_slope().
+// Provides store_block.
 @group(0) @binding(3) var<storage, read_write> gradients: array<vec4f>;
 @group(0) @binding(8) var<storage, read> outputs: array<vec4f>;
 

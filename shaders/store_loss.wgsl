@@ -1,6 +1,6 @@
 // Ends the last decoder layer's GEMM with its bias, the reconstruction loss and its gradient: the reconstruction
 // itself is not stored. Loss: mean over rows and inputs of (reconstruction - input)^2. Rows past the batch's end have gradient 0, which
-// keeps them out of everything before. Expects gemm.wgsl, step.wgsl with a variable `step`, input_at().
+// keeps them out of everything before. Expects gemm.wgsl, step.wgsl with a variable `step`, input_at(). Provides store_block.
 struct Layer {
   columns: u32,  // without padding
 }

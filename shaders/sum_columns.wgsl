@@ -1,6 +1,6 @@
 // For store_activation.wgsl: a block's part of the sums over rows that the KL sparsity needs, and how often its units
 // were active. hidden_statistics.wgsl adds the parts up. Rows past the batch's end do not count.
-// Expects gemm.wgsl, step.wgsl with a variable `step`, active_above.
+// Expects gemm.wgsl, step.wgsl with a variable `step`, active_above. Provides sum_columns().
 @group(0) @binding(10) var<storage, read_write> column_sums: array<vec4f>;
 @group(0) @binding(11) var<storage, read_write> active_counts: array<u32>;  // a byte a column
 

@@ -95,7 +95,7 @@ export async function provideWebGpu() {
 }
 
 /** An adapter's name as the engine says it. */
-export function adapterName({ info }) {
+function adapterName({ info }) {
   return info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(' ');
 }
 

@@ -2,7 +2,16 @@ import type { Command } from 'commander';
 import { ConfigError } from '../node/index.js';
 
 /** Options that take True or False, or stand alone for True. */
-const booleans = new Set(['download-mnist', 'train', 'save-model', 'save-plots', 'shuffle', 'quiet', 'json']);
+const booleans = new Set([
+  'download-mnist',
+  'train',
+  'save-model',
+  'save-plots',
+  'shuffle',
+  'quiet',
+  'json',
+  'profile',
+]);
 const booleanWord = /^(true|false|1|0)$/i;
 
 /**

@@ -48,7 +48,7 @@ interface BenchValues extends ReporterOptions {
 export function benchCommand(): Command {
   const command = new Command('bench')
     .description('time training steps and single GEMMs on an adapter')
-    .option('--profile', 'also time every kernel of a step by itself', false);
+    .addOption(options.profileOption);
   for (const option of options.runOptions) {
     command.addOption(option);
   }

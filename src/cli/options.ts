@@ -20,7 +20,7 @@ function boolean(flags: string, description: string, standard: boolean): Option 
 
 export const modelOptions = [
   numeric('--in-dims <n>', 'values a row; with --data, as many as its rows have', 784),
-  new Option('--h-dims <list>', 'widths of the encoder layers, mirrored in the decoder')
+  new Option('--h-dims <list>', 'widths of the encoder layers, mirrored in the decoder; in quotes')
     .default([20], '"[20]"')
     .argParser(parseHDims),
   text('--activation <name>', 'relu or sigmoid', 'relu'),
@@ -28,10 +28,14 @@ export const modelOptions = [
 
 export const trainingOptions = [
   numeric('--batch-size <n>', 'rows a training step', 64),
-  numeric('--epochs <n>', 'passes over the data', 20),
+  numeric('--epochs <n>', 'passes over the data; 120 where auto falls back to mnist-10k', 20),
   numeric('--lr <x>', "Adam's learning rate", 1e-4),
   numeric('--sparsity-lambda <x>', 'weight of the KL sparsity penalty', 0.2),
-  numeric('--sparsity-target <x>', 'mean activation that each hidden unit is pushed to', 0.01),
+  numeric(
+    '--sparsity-target <x>',
+    'mean activation that each hidden unit is pushed to, between 0 and 0.99',
+    0.01,
+  ),
   boolean('--shuffle [bool]', 'a new order of rows each epoch', true),
   boolean('--train [bool]', 'False: skip training; needs --init', true),
   text('--init <file>', 'start from a saved model, whose sizes win'),
@@ -63,6 +67,8 @@ export const pictureOptions = [
 export const seedOption = numeric('--seed <n>', 'seed of all that is random', 42);
 
 export const jsonOption = boolean('--json [bool]', 'print one JSON object a line, and nothing else', false);
+
+export const profileOption = boolean('--profile [bool]', 'also time every kernel of a step by itself', false);
 
 export const runOptions = [
   text('--adapter <name>', "part of the adapter's name, as `sae devices` lists it"),

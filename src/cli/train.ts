@@ -57,7 +57,10 @@ Examples:
   $ sae --epochs 100 --h_dims "[256, 128, 64]"    three encoder layers
   $ sae --data rows.npy --h-dims 64 --save-model  your own rows; the model goes to files/sae.safetensors
   $ sae --init files/sae.safetensors --epochs 5   go on from a saved model
-  $ sae --init files/sae.safetensors --no-train   only draw its pictures`;
+  $ sae --init files/sae.safetensors --no-train   only draw its pictures
+
+Names may be written in snake_case as well. A [bool] stands alone for True, takes True, False, 1 or 0, or is
+negated: --no-shuffle.`;
 
 /** `sae train`. */
 export function trainCommand(): Command {

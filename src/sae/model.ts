@@ -50,7 +50,7 @@ export class Model {
 
   /**
    * A model with given parameters, such as those of a saved one.
-   * @throws ConfigError, LimitError (before anything is allocated), OutOfMemoryError.
+   * @throws LimitError (before anything is allocated), OutOfMemoryError; RangeError where parameters do not fit `config`.
    */
   static async from(gpu: Gpu, config: ModelConfig, parameters: Parameters): Promise<Model> {
     const model = await Model.#allocate(gpu, config);
@@ -108,7 +108,7 @@ export class Model {
     return this.#tensors().reduce((sum, { rows, columns }) => sum + rows * columns, 0);
   }
 
-  /** Reads all parameters back to the host. */
+  /** Reads all parameters back to the host. @throws DeviceLostError. */
   async parameters(): Promise<Parameters> {
     const parameters: Parameters = new Map();
     for (const tensor of this.#tensors()) {
@@ -123,7 +123,10 @@ export class Model {
     return this.#run(this.encoder, inputsOf(dataset), dataset.rows);
   }
 
-  /** Reconstructions of codes [rows, hidden], in the model's normalised units: [rows, in_dims]. */
+  /**
+   * Reconstructions of codes [rows, hidden], in the model's normalised units: [rows, in_dims].
+   * @throws DataError where there are no codes, or their number is no multiple of hidden.
+   */
   async decode(codes: Float32Array): Promise<Float32Array<ArrayBuffer>> {
     const { hidden } = this;
     if (codes.length === 0 || codes.length % hidden !== 0) {

@@ -3,7 +3,7 @@ import type { TrainConfig } from './config.js';
 /** Bytes of one record of `struct Step` in `step.wgsl`. */
 export const stepBytes = 24;
 
-/** Adam's beta1 and beta2, as in `adam.wgsl`. */
+/** Adam's beta1 and beta2, as in `adam_rule.wgsl`. */
 const beta1 = 0.9;
 const beta2 = 0.999;
 

@@ -10,9 +10,10 @@ export type DatasetName = (typeof datasetNames)[number];
 
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'> {
-  readonly dataset: DatasetName;
-  /** False: the network is never touched. */
-  readonly download_mnist: boolean;
+  /** `auto`, which is `mnist` where it can be had and else `mnist-10k`, where it is not given. */
+  readonly dataset?: DatasetName;
+  /** False: the network is never touched. True where it is not given. */
+  readonly download_mnist?: boolean;
   /** A file of the user's own rows, instead of a data set by name. */
   readonly data?: string | undefined;
   /** A file of held-out rows, instead of MNIST's test digits. */
@@ -37,8 +38,8 @@ export interface LoadedDatasets {
 }
 
 /** Reads, and where needed downloads, the rows to train on and those held out. Throws DataError or ConfigError. */
-export async function loadDatasets(options: LoadOptions): Promise<LoadedDatasets> {
-  const { dataset, data, normalize } = options;
+export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDatasets> {
+  const { dataset = 'auto', data, normalize } = options;
   const option = typeof normalize === 'string' ? parseNormalize(normalize) : normalize;
   if (data !== undefined && dataset !== 'auto') {
     throw new ConfigError(
@@ -68,7 +69,7 @@ async function loadMnist10k(
 }
 
 async function loadMnist(options: LoadOptions, option: NormalizeOption | undefined): Promise<LoadedDatasets> {
-  const { dataset, download_mnist, signal, onProgress, connectTimeout, idleTimeout } = options;
+  const { dataset, download_mnist = true, signal, onProgress, connectTimeout, idleTimeout } = options;
   const source = options.source ?? mnistSource;
   const folder = options.data_dir ?? cacheFolder();
   const fetching = { mirrors: source.mirrors, folder, signal, onProgress, connectTimeout, idleTimeout };

@@ -13,7 +13,10 @@ export interface Pictures {
   readonly skipped?: string;
 }
 
-/** Draws `plot.png` (some rows, chosen by `seed`, above their reconstructions) and `features.png` into a folder. */
+/**
+ * Draws `plot.png` (some rows, chosen by `seed`, above their reconstructions) and `features.png` into a folder.
+ * @throws DataError where the rows are not as wide as the model's input; EngineError where a file cannot be written.
+ */
 export async function drawModel(
   model: Model,
   dataset: Dataset,
@@ -38,7 +41,10 @@ export async function drawModel(
   return { files: [plot, features] };
 }
 
-/** Draws `loss.png` into a folder. */
+/**
+ * Draws `loss.png` into a folder, and gives its path.
+ * @throws DataError where there is no epoch; EngineError where the file cannot be written.
+ */
 export async function drawLoss(
   epochs: readonly EpochMetrics[],
   sparsity_lambda: number,
