@@ -36,6 +36,25 @@ fn pass_round(value: vec4f, lane: u32) -> vec4f {
   );
 }
 
+// Shared block i and lane block j of the sums: by selection, so that the loop round it is not unrolled; see block_row().
+fn finished_block(sums: ptr<function, array<vec4f, max_lines * max_lane_blocks>>, i: u32, j: u32) -> mat4x4f {
+  var block: mat4x4f;
+  for (var b = 0u; b < shared_blocks; b++) {
+    for (var d = 0u; d < lane_blocks; d++) {
+      if (b == i && d == j) {
+        let at = b * 4 * max_lane_blocks + d;
+        block = mat4x4f(
+          sums[at],
+          sums[at + max_lane_blocks],
+          sums[at + 2 * max_lane_blocks],
+          sums[at + 3 * max_lane_blocks],
+        );
+      }
+    }
+  }
+  return block;
+}
+
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first_block = (group.x * lanes + lane) * lane_blocks;
@@ -56,23 +75,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
 
-  for (var i = 0u; i < shared_blocks; i++) {
-    let shared_block = group.y * shared_blocks + i;
+  let shared_count = select(gemm.row_blocks, gemm.column_blocks, lanes_along_rows);
+  let lane_count = select(gemm.column_blocks, gemm.row_blocks, lanes_along_rows);
+  let first_shared = group.y * shared_blocks;
+  for (var i = 0u; i < min(shared_blocks, shared_count - first_shared); i++) {
     for (var j = 0u; j < lane_blocks; j++) {
-      let lane_block = first_block + j;
-      let at = i * 4 * max_lane_blocks + j;
-      let block = mat4x4f(
-        sums[at],
-        sums[at + max_lane_blocks],
-        sums[at + 2 * max_lane_blocks],
-        sums[at + 3 * max_lane_blocks],
-      );
-      if (lanes_along_rows) {
-        if (lane_block < gemm.row_blocks && shared_block < gemm.column_blocks) {
-          store_block(lane_block, shared_block, transpose(block));
+      if (first_block + j < lane_count) {
+        let block = finished_block(&sums, i, j);
+        if (lanes_along_rows) {
+          store_block(first_block + j, first_shared + i, transpose(block));
+        } else {
+          store_block(first_shared + i, first_block + j, block);
         }
-      } else if (shared_block < gemm.row_blocks && lane_block < gemm.column_blocks) {
-        store_block(shared_block, lane_block, block);
       }
     }
   }

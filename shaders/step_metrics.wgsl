@@ -46,14 +46,12 @@ fn main(@builtin(local_invocation_index) thread: u32) {
   }
   sums[thread] = sum;
   workgroupBarrier();
-  for (var half = workgroup_size / 2; half > 0; half /= 2) {
-    if (thread < half) {
-      sums[thread] = add(sums[thread], sums[thread + half]);
-    }
-    workgroupBarrier();
-  }
   if (thread == 0) {
-    let total = sums[0];
+    // One after another: a tree of sums with barriers takes software adapters most of a second to compile.
+    var total = Share();
+    for (var i = 0u; i < workgroup_size; i++) {
+      total = add(total, sums[i]);
+    }
     let mse = total.squares / (f32(step.rows) * f32(sizes.columns));
     let finite = is_finite(mse + step.sparsity_lambda * total.divergence);
     log_of_steps[state.done] = StepMetrics(mse, total.divergence, total.active_units, u32(finite));

@@ -22,9 +22,9 @@ fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
     bias_moments[2 * i + 1] = after.v;
     return;
   }
-  for (var row = 0u; row < 4; row++) {
+  for (var row = 0u; row < rows_of_block(row_block); row++) {
     let i = (row_block * 4 + row) * own_blocks + column_block;
-    let after = adam(Adam(weights[i], weight_moments[2 * i], weight_moments[2 * i + 1]), block[row], update);
+    let after = adam(Adam(weights[i], weight_moments[2 * i], weight_moments[2 * i + 1]), block_row(block, row), update);
     weights[i] = after.value;
     weight_moments[2 * i] = after.m;
     weight_moments[2 * i + 1] = after.v;

@@ -5,9 +5,9 @@
 @group(0) @binding(8) var<storage, read> outputs: array<vec4f>;
 
 fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
-  for (var i = 0u; i < 4; i++) {
+  for (var i = 0u; i < rows_of_block(row_block); i++) {
     let row = row_block * 4 + i;
     let at = row * gemm.column_blocks + column_block;
-    gradients[at] = (block[i] + penalty_slope(row, column_block)) * derivative(outputs[at]);
+    gradients[at] = (block_row(block, i) + penalty_slope(row, column_block)) * derivative(outputs[at]);
   }
 }

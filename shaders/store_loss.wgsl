@@ -14,11 +14,11 @@ fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
   let scale = 2 / (f32(step.rows) * f32(layer.columns));
   let shift = bias[column_block];
   var sum = 0.0;
-  for (var i = 0u; i < 4; i++) {
+  for (var i = 0u; i < rows_of_block(row_block); i++) {
     let row = row_block * 4 + i;
     var difference = vec4f(0);
     if (row < step.rows) {
-      difference = block[i] + shift - input_at(row, column_block);
+      difference = block_row(block, i) + shift - input_at(row, column_block);
     }
     sum += dot(difference, difference);
     gradients[row * gemm.column_blocks + column_block] = scale * difference;
