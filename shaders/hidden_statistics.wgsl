@@ -7,7 +7,6 @@ struct Sizes {
   row_blocks: u32,
   hidden_blocks: u32,
   hidden: u32,
-  columns: u32,  // of the input
 }
 
 struct Share {

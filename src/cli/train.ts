@@ -146,7 +146,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const modelFile = join(values.files_dir, 'sae.safetensors');
     if (values.save_model) {
       const parameters = await model.parameters();
-      await writeModelFile(values.files_dir, modelFile, {
+      await writeModelFile(modelFile, {
         config: model.config,
         parameters,
         normalization,

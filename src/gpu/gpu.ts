@@ -115,9 +115,15 @@ export class Gpu {
     return made;
   }
 
+  /** Bytes that a buffer can have and be bound as a whole. */
+  get largestBuffer(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
   /** @throws LimitError where a buffer of that many bytes is more than the adapter can bind. */
   checkSize(what: string, bytes: number): void {
-    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize);
+    const limit = this.largestBuffer;
     if (bytes > limit) {
       throw new LimitError(
         `${what} needs ${megabytes(bytes)} in one piece, and this adapter (${this.name}) allows ${megabytes(limit)}.`,
@@ -187,7 +193,7 @@ export class Gpu {
   }
 }
 
-const usedFeatures: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query'];
+const usedFeatures: readonly GPUFeatureName[] = ['subgroups'];
 const usedLimits = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',

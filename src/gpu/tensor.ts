@@ -10,6 +10,20 @@ export function tensorBytes(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * padded(length), 4);
 }
 
+/** Rows of `columns` values with zeros after each, up to the padded length; the same array where none are needed. */
+export function padRows<T extends Float32Array | Uint8Array>(values: T, columns: number): T {
+  const stride = padded(columns);
+  if (columns === stride) {
+    return values;
+  }
+  const rows = values.length / columns;
+  const out = values instanceof Uint8Array ? new Uint8Array(rows * stride) : new Float32Array(rows * stride);
+  for (let row = 0; row < rows; row++) {
+    out.set(values.subarray(row * columns, (row + 1) * columns), row * stride);
+  }
+  return out as T;
+}
+
 /**
  * An f32 vector or row-major matrix on the device. There every dimension is padded to a multiple of 4, so that kernels
  * read whole vec4s and 4x4 blocks; the padding is zeros and stays so. On the host there is no padding.
@@ -40,16 +54,8 @@ export class Tensor {
 
   /** Writes values without padding, `rows` rows from the first one on; [rows, columns]. */
   write(values: Float32Array<ArrayBuffer>, rows: number = this.rows): void {
-    const { columns } = this;
-    const stride = padded(columns);
-    let source = values;
-    if (stride !== columns) {
-      source = new Float32Array(rows * stride);
-      for (let row = 0; row < rows; row++) {
-        source.set(values.subarray(row * columns, (row + 1) * columns), row * stride);
-      }
-    }
-    this.gpu.device.queue.writeBuffer(this.buffer, 0, source, 0, rows * stride);
+    const stride = padded(this.columns);
+    this.gpu.device.queue.writeBuffer(this.buffer, 0, padRows(values, this.columns), 0, rows * stride);
   }
 
   /** The values without padding, row-major; the first `rows` rows. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { ModelFileError } from '../sae/errors.js';
 import { decodeModel, encodeModel, type SavedModel } from '../sae/saved-model.js';
@@ -26,8 +27,8 @@ export async function readModelFile(file: string): Promise<SavedModel> {
  * Saves a model as safetensors: written beside its place, flushed and renamed, so that a kill leaves the old file or
  * the new one. @throws ModelFileError where it cannot be written.
  */
-export async function writeModelFile(folder: string, file: string, model: SavedModel): Promise<void> {
-  await makeFolder(folder);
+export async function writeModelFile(file: string, model: SavedModel): Promise<void> {
+  await makeFolder(dirname(file));
   try {
     await writeFileAtomic(file, encodeModel(model) as unknown as Buffer);
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { Gpu } from '../gpu/gpu.js';
 import type { Program } from '../gpu/program.js';
-import { padded, type Tensor } from '../gpu/tensor.js';
+import { padded, padRows, type Tensor } from '../gpu/tensor.js';
 import type { Dataset } from './dataset.js';
 import { elementwiseGrid, matrixSizes } from './elementwise.js';
 import type { BatchInput } from './forward.js';
@@ -26,11 +26,7 @@ export class Examples {
     const { rows, in_dims, data } = dataset;
     const stride = padded(in_dims);
     const rowBytes = stride * data.BYTES_PER_ELEMENT;
-    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
-    const rowsPerPart = Math.max(
-      1,
-      Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / rowBytes),
-    );
+    const rowsPerPart = Math.max(1, Math.floor(gpu.largestBuffer / rowBytes));
     const parts: Part[] = [];
     const examples = new Examples(dataset, parts);
     try {
@@ -50,7 +46,7 @@ export class Examples {
       for (let row = 0; row < partRows; row += blockRows) {
         const end = Math.min(row + blockRows, partRows);
         const values = data.subarray((firstRow + row) * in_dims, (firstRow + end) * in_dims);
-        gpu.device.queue.writeBuffer(buffer, row * rowBytes, padRows(values, in_dims, stride));
+        gpu.device.queue.writeBuffer(buffer, row * rowBytes, padRows(values, in_dims) as BufferSource);
       }
     }
     return examples;
@@ -103,16 +99,4 @@ export class Examples {
       buffer.destroy();
     }
   }
-}
-
-function padRows(values: Uint8Array | Float32Array, columns: number, stride: number): BufferSource {
-  if (columns === stride) {
-    return values as BufferSource;
-  }
-  const rows = values.length / columns;
-  const out = values instanceof Uint8Array ? new Uint8Array(rows * stride) : new Float32Array(rows * stride);
-  for (let row = 0; row < rows; row++) {
-    out.set(values.subarray(row * columns, (row + 1) * columns), row * stride);
-  }
-  return out;
 }

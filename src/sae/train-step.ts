@@ -210,7 +210,7 @@ export class TrainStep {
     const statistics = await gpu.kernel({
       files: ['step.wgsl', 'kl_sparsity.wgsl', 'hidden_statistics.wgsl'],
     });
-    const sizes = new Uint32Array([padded(batchRows) / 4, padded(hidden) / 4, hidden, config.in_dims]);
+    const sizes = new Uint32Array([padded(batchRows) / 4, padded(hidden) / 4, hidden]);
     const shared = this.#pick('squared_errors', 'penalty_slopes', 'ever_active', 'shares');
     program.add(statistics, { ...sums, ...shared, sizes, step }, [this.#statisticsGroups, 1]);
 

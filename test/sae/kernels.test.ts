@@ -311,7 +311,7 @@ describe('hidden_statistics and step_metrics', () => {
     await bench.run(
       ['step.wgsl', 'kl_sparsity.wgsl', 'hidden_statistics.wgsl'],
       {
-        sizes: new Uint32Array([blocks, padded(columns) / 4, columns, in_dims]),
+        sizes: new Uint32Array([blocks, padded(columns) / 4, columns]),
         step,
         column_sums: bench.buffer(new Uint32Array(sums.buffer)),
         active_counts: bench.buffer(active),

@@ -137,7 +137,7 @@ describe.skipIf(!python)('the original\u2019s class in PyTorch', () => {
       const { normalization } = rows;
       const file = join(folder, 'model.safetensors');
       const parameters = await model.parameters();
-      await writeModelFile(folder, file, { config: model.config, parameters, normalization });
+      await writeModelFile(file, { config: model.config, parameters, normalization });
       const { mean, std } = normalization;
       const inputs = Array.from({ length: 100 }, (_, i) =>
         Array.from(rows.data.subarray(i * 30, (i + 1) * 30), (value) => (value / 255 - mean) / std),
@@ -383,7 +383,7 @@ describe('what is refused', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sae-saved-'));
     try {
       const file = join(folder, 'deeper', 'model.safetensors');
-      await writeModelFile(join(folder, 'deeper'), file, saved);
+      await writeModelFile(file, saved);
       expect(readFileSync(file)).toEqual(bytes);
     } finally {
       rmSync(folder, { recursive: true });
