@@ -9,14 +9,3 @@ struct Gemm {
 }
 
 @group(0) @binding(0) var<uniform> gemm: Gemm;
-
-// Row i of a block of C. By selection: an index that is not constant would make compilers unroll the loop round it,
-// and software adapters take seconds to compile what is unrolled.
-fn block_row(block: mat4x4f, i: u32) -> vec4f {
-  return select(select(block[0], block[1], i == 1), select(block[2], block[3], i == 3), i >= 2);
-}
-
-// How many rows of a block there are: always 4, which compilers must not know, for the same reason.
-fn rows_of_block(row_block: u32) -> u32 {
-  return min(4u, (gemm.row_blocks - row_block) * 4);
-}

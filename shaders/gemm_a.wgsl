@@ -1,4 +1,6 @@
-// Operand A, stored [rows, depth]. Expects gemm.wgsl. Provides load_a, load_a_row.
+// Operand A, stored [rows, depth]. Expects gemm.wgsl. Provides load_a, load_a_row, a_along_depth.
+const a_along_depth = true;  // how it lies in memory
+
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 
 fn load_a_row(row: u32, depth_block: u32) -> vec4f {

@@ -1,4 +1,6 @@
-// Operand A: the batch's input, [rows, depth]. Expects gemm.wgsl, input_at(). Provides load_a, load_a_row.
+// Operand A: the batch's input, [rows, depth]. Expects gemm.wgsl, input_at(). Provides load_a, load_a_row, a_along_depth.
+const a_along_depth = true;  // how it lies in memory
+
 fn load_a_row(row: u32, depth_block: u32) -> vec4f {
   return input_at(row, depth_block);
 }

@@ -1,4 +1,6 @@
-// Operand B, stored [depth, columns]. Expects gemm.wgsl. Provides load_b, load_b_column.
+// Operand B, stored [depth, columns]. Expects gemm.wgsl. Provides load_b, load_b_column, b_along_depth.
+const b_along_depth = false;  // how it lies in memory
+
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 
 fn load_b_column(depth_block: u32, column: u32) -> vec4f {

@@ -5,6 +5,7 @@
 override lanes: u32 = 8;             // invocations a subgroup, and a workgroup
 override lane_blocks: u32 = 1;       // blocks of C a lane, along the lanes' axis: at most 4
 override shared_blocks: u32 = 2;     // blocks of C a lane, along the other axis: at most 8
+override turns: u32 = 1;             // such tiles an invocation makes one after the other, along the other axis
 override lanes_along_rows: bool = false;
 
 const max_lane_blocks = 4u;
@@ -36,7 +37,8 @@ fn pass_round(value: vec4f, lane: u32) -> vec4f {
   );
 }
 
-// Shared block i and lane block j of the sums: by selection, so that the loop round it is not unrolled; see block_row().
+// Shared block i and lane block j of the sums. By selection: an index that is not constant would make compilers unroll the
+// loop round it, and software adapters take seconds to compile what is unrolled.
 fn finished_block(sums: ptr<function, array<vec4f, max_lines * max_lane_blocks>>, i: u32, j: u32) -> mat4x4f {
   var block: mat4x4f;
   for (var b = 0u; b < shared_blocks; b++) {
@@ -58,34 +60,37 @@ fn finished_block(sums: ptr<function, array<vec4f, max_lines * max_lane_blocks>>
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first_block = (group.x * lanes + lane) * lane_blocks;
-  let first_line = group.y * shared_blocks * 4;
   let lines = shared_blocks * 4;
-
-  var sums: array<vec4f, max_lines * max_lane_blocks>;
-  for (var k = 0u; k < gemm.depth_blocks; k++) {
-    var shared_lines: array<vec4f, max_lines>;  // this lane's own
-    for (var i = 0u; i < lines; i += lanes) {
-      shared_lines[i / lanes] = load_line(first_line + i + lane, k);
-    }
-    for (var j = 0u; j < lane_blocks; j++) {
-      let block = load_lane_block(first_block + j, k);
-      for (var i = 0u; i < lines; i++) {
-        sums[i * max_lane_blocks + j] += block * pass_round(shared_lines[i / lanes], i % lanes);
-      }
-    }
-  }
-
   let shared_count = select(gemm.row_blocks, gemm.column_blocks, lanes_along_rows);
   let lane_count = select(gemm.column_blocks, gemm.row_blocks, lanes_along_rows);
-  let first_shared = group.y * shared_blocks;
-  for (var i = 0u; i < min(shared_blocks, shared_count - first_shared); i++) {
-    for (var j = 0u; j < lane_blocks; j++) {
-      if (first_block + j < lane_count) {
-        let block = finished_block(&sums, i, j);
-        if (lanes_along_rows) {
-          store_block(first_block + j, first_shared + i, transpose(block));
-        } else {
-          store_block(first_shared + i, first_block + j, block);
+  let end = min((group.y + 1) * shared_blocks * turns, shared_count);
+
+  for (var first_shared = group.y * shared_blocks * turns; first_shared < end; first_shared += shared_blocks) {
+    let first_line = first_shared * 4;
+    // Zeros that are written: Mesa keeps the last turn's sums where they are only implied.
+    var sums = array<vec4f, max_lines * max_lane_blocks>();
+    for (var k = 0u; k < gemm.depth_blocks; k++) {
+      var shared_lines: array<vec4f, max_lines>;  // this lane's own
+      for (var i = 0u; i < lines; i += lanes) {
+        shared_lines[i / lanes] = load_line(first_line + i + lane, k);
+      }
+      for (var j = 0u; j < lane_blocks; j++) {
+        let block = load_lane_block(first_block + j, k);
+        for (var i = 0u; i < lines; i++) {
+          sums[i * max_lane_blocks + j] += block * pass_round(shared_lines[i / lanes], i % lanes);
+        }
+      }
+    }
+
+    for (var i = 0u; i < min(shared_blocks, shared_count - first_shared); i++) {
+      for (var j = 0u; j < lane_blocks; j++) {
+        if (first_block + j < lane_count) {
+          let block = finished_block(&sums, i, j);
+          if (lanes_along_rows) {
+            store_block(first_block + j, first_shared + i, transpose(block));
+          } else {
+            store_block(first_shared + i, first_block + j, block);
+          }
         }
       }
     }

@@ -4,8 +4,5 @@
 @group(0) @binding(9) var<storage, read> penalty_slopes: array<vec4f>;
 
 fn penalty_slope(row: u32, column_block: u32) -> vec4f {
-  if (row >= update.rows) {
-    return vec4f(0);
-  }
-  return penalty_slopes[column_block];
+  return select(vec4f(0), penalty_slopes[column_block], row < update.rows);
 }

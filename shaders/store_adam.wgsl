@@ -8,25 +8,32 @@
 @group(0) @binding(11) var<uniform> state: State;
 @group(0) @binding(12) var<uniform> update: Step;
 
+fn update_weights(i: u32, gradient: vec4f) {
+  let after = adam(Adam(weights[i], weight_moments[2 * i], weight_moments[2 * i + 1]), gradient, update);
+  weights[i] = after.value;
+  weight_moments[2 * i] = after.m;
+  weight_moments[2 * i + 1] = after.v;
+}
+
+fn update_biases(i: u32, gradient: vec4f) {
+  let after = adam(Adam(biases[i], bias_moments[2 * i], bias_moments[2 * i + 1]), gradient, update);
+  biases[i] = after.value;
+  bias_moments[2 * i] = after.m;
+  bias_moments[2 * i + 1] = after.v;
+}
+
 fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
   if (state.halted != 0) {
     return;
   }
   let own_blocks = gemm.column_blocks - 1;
   if (column_block == own_blocks) {
-    let gradient = vec4f(block[0].x, block[1].x, block[2].x, block[3].x);
-    let i = row_block;
-    let after = adam(Adam(biases[i], bias_moments[2 * i], bias_moments[2 * i + 1]), gradient, update);
-    biases[i] = after.value;
-    bias_moments[2 * i] = after.m;
-    bias_moments[2 * i + 1] = after.v;
+    update_biases(row_block, vec4f(block[0].x, block[1].x, block[2].x, block[3].x));
     return;
   }
-  for (var row = 0u; row < rows_of_block(row_block); row++) {
-    let i = (row_block * 4 + row) * own_blocks + column_block;
-    let after = adam(Adam(weights[i], weight_moments[2 * i], weight_moments[2 * i + 1]), block_row(block, row), update);
-    weights[i] = after.value;
-    weight_moments[2 * i] = after.m;
-    weight_moments[2 * i + 1] = after.v;
-  }
+  let i = row_block * 4 * own_blocks + column_block;
+  update_weights(i, block[0]);
+  update_weights(i + own_blocks, block[1]);
+  update_weights(i + 2 * own_blocks, block[2]);
+  update_weights(i + 3 * own_blocks, block[3]);
 }

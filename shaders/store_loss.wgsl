@@ -10,18 +10,18 @@ struct Layer {
 @group(0) @binding(9) var<uniform> layer: Layer;
 @group(0) @binding(10) var<storage, read_write> squared_errors: array<f32>;
 
-fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
+// Four values of a row: their gradient goes to memory, the sum of their squared errors comes back.
+fn store_row(row: u32, column_block: u32, reconstruction: vec4f) -> f32 {
   let scale = 2 / (f32(step.rows) * f32(layer.columns));
+  let difference = select(vec4f(0), reconstruction - input_at(row, column_block), row < step.rows);
+  gradients[row * gemm.column_blocks + column_block] = scale * difference;
+  return dot(difference, difference);
+}
+
+fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
   let shift = bias[column_block];
-  var sum = 0.0;
-  for (var i = 0u; i < rows_of_block(row_block); i++) {
-    let row = row_block * 4 + i;
-    var difference = vec4f(0);
-    if (row < step.rows) {
-      difference = block_row(block, i) + shift - input_at(row, column_block);
-    }
-    sum += dot(difference, difference);
-    gradients[row * gemm.column_blocks + column_block] = scale * difference;
-  }
-  squared_errors[row_block * gemm.column_blocks + column_block] = sum;
+  let row = row_block * 4;
+  let first = store_row(row, column_block, block[0] + shift) + store_row(row + 1, column_block, block[1] + shift);
+  let last = store_row(row + 2, column_block, block[2] + shift) + store_row(row + 3, column_block, block[3] + shift);
+  squared_errors[row_block * gemm.column_blocks + column_block] = first + last;
 }

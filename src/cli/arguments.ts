@@ -11,6 +11,7 @@ const booleans = new Set([
   'quiet',
   'json',
   'profile',
+  'tuning',
 ]);
 const booleanWord = /^(true|false|1|0)$/i;
 

@@ -41,6 +41,7 @@ const softwareFlops = 5e9;
 
 interface BenchValues extends ReporterOptions {
   readonly adapter?: string;
+  readonly tune: string;
   readonly profile: boolean;
 }
 
@@ -59,7 +60,7 @@ export function benchCommand(): Command {
 
 async function bench(values: BenchValues): Promise<void> {
   const reporter = new Reporter(values);
-  const gpu = await openGpu({ adapter: values.adapter });
+  const gpu = await openGpu(await options.openOptions(values));
   try {
     const peak = await measurePeak(gpu);
     reporter.json({ adapter: gpu.name, software: gpu.software, ...peak });

@@ -1,15 +1,23 @@
 import { Command } from 'commander';
-import { type AdapterDescription, describeAdapters, NoAdapterError, openGpu } from '../node/index.js';
+import {
+  type AdapterDescription,
+  describeAdapters,
+  NoAdapterError,
+  openGpu,
+  type Tiles,
+  tuningFile,
+} from '../node/index.js';
 import { valuesOf } from './arguments.js';
-import { jsonOption } from './options.js';
+import { jsonOption, tuningOption } from './options.js';
 
 /** `sae devices`. */
 export function devicesCommand(): Command {
   const command = new Command('devices')
     .description('list the adapters, which would be used and why, their limits and features')
+    .addOption(tuningOption)
     .addOption(jsonOption);
   return command.action(async () => {
-    const { json } = valuesOf<{ json: boolean }>(command).values;
+    const { json, tuning } = valuesOf<{ json: boolean; tuning: boolean }>(command).values;
     const adapters = await describeAdapters();
     if (adapters.length === 0) {
       // Opening one says what to install.
@@ -17,7 +25,12 @@ export function devicesCommand(): Command {
       throw new NoAdapterError('Dawn names no adapter.');
     }
     for (const adapter of adapters) {
-      process.stdout.write(json ? `${JSON.stringify(adapter)}\n` : `${describe(adapter, adapters.length)}\n`);
+      const tiles = tuning ? await storedTiles(adapter) : undefined;
+      process.stdout.write(
+        json
+          ? `${JSON.stringify({ ...adapter, ...(tiles && { tiles }) })}\n`
+          : `${describe(adapter, adapters.length)}\n${tiles ? describeTiles(tiles) : ''}`,
+      );
     }
   });
 }
@@ -36,4 +49,26 @@ function describe(adapter: AdapterDescription, adapters: number): string {
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   return [name, ...rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`)].join('\n');
+}
+
+async function storedTiles({ name }: AdapterDescription): Promise<Tiles> {
+  const gpu = await openGpu({ adapter: name });
+  try {
+    return await gpu.tuner.stored();
+  } finally {
+    gpu.close();
+  }
+}
+
+function describeTiles(tiles: Tiles): string {
+  const shapes = Object.entries(tiles);
+  const where = `(${tuningFile()})`;
+  if (shapes.length === 0) {
+    return `  no tiles were timed on it yet ${where}\n`;
+  }
+  const lines = shapes.map(([shape, { family, ...constants }]) => {
+    const values = Object.entries(constants).map(([name, value]) => `${name} ${value}`);
+    return `    ${shape.padEnd(20)} ${family.padEnd(9)} ${values.join(', ')}`;
+  });
+  return [`  tiles that were fastest on it ${where}`, ...lines, ''].join('\n');
 }

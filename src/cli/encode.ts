@@ -14,6 +14,7 @@ interface EncodeValues extends ReporterOptions {
   readonly out: string;
   readonly normalize?: string;
   readonly adapter?: string;
+  readonly tune: string;
 }
 
 /** `sae encode`. */
@@ -42,7 +43,7 @@ async function encode(file: string, values: EncodeValues): Promise<void> {
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
   const dataset = await readDataset(data, { in_dims, normalize });
-  const gpu = await openGpu({ adapter: values.adapter });
+  const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);
     const { rows } = dataset;

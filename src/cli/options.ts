@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { ConfigError, datasetNames } from '../node/index.js';
+import { ConfigError, datasetNames, type OpenOptions, readTiles } from '../node/index.js';
 import { parseBoolean, parseHDims, parseNumber } from './arguments.js';
 
 // Each option once. Names are kebab-case here; normalizeArguments() lets the original's snake_case through as well.
@@ -70,8 +70,19 @@ export const jsonOption = boolean('--json [bool]', 'print one JSON object a line
 
 export const profileOption = boolean('--profile [bool]', 'also time every kernel of a step by itself', false);
 
+export const tuningOption = boolean(
+  '--tuning [bool]',
+  'also list the tiles that were found fastest on each adapter',
+  false,
+);
+
 export const runOptions = [
   text('--adapter <name>', "part of the adapter's name, as `sae devices` lists it"),
+  text(
+    '--tune <how>',
+    'how the tile of a matrix product is chosen: off, quick, full, or a run.json to repeat',
+    'quick',
+  ),
   boolean('--quiet [bool]', 'print nothing but failures', false),
   jsonOption,
 ];
@@ -81,4 +92,18 @@ export function checkNumSamples(num_samples: number): void {
   if (!Number.isSafeInteger(num_samples) || num_samples < 1) {
     throw new ConfigError(`num_samples must be a whole number of at least 1, and is ${num_samples}.`);
   }
+}
+
+/** What `--adapter` and `--tune` say. @throws ConfigError */
+export async function openOptions({
+  adapter,
+  tune,
+}: {
+  readonly adapter?: string;
+  readonly tune: string;
+}): Promise<OpenOptions> {
+  if (tune === 'off' || tune === 'quick' || tune === 'full') {
+    return { adapter, tune };
+  }
+  return { adapter, tune: 'off', tiles: await readTiles(tune) };
 }

@@ -21,6 +21,7 @@ interface ReconstructValues extends ReporterOptions, LoadOptions {
   readonly images_dir: string;
   readonly seed: number;
   readonly adapter?: string;
+  readonly tune: string;
   readonly normalize?: string;
 }
 
@@ -54,7 +55,7 @@ async function reconstruct(
 ): Promise<void> {
   const normalize = modelNormalization(file, saved, values.normalize);
   const signal = interruptible(reporter);
-  const gpu = await openGpu({ adapter: values.adapter });
+  const gpu = await openGpu(await options.openOptions(values));
   try {
     const { in_dims } = saved.config;
     const loaded = await loadWithBar(reporter, { ...values, signal, in_dims, normalize });

@@ -24,6 +24,7 @@ import {
   type TrainConfig,
   Trainer,
   writeModelFile,
+  writeRunFile,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
@@ -48,6 +49,7 @@ interface TrainValues
   readonly files_dir: string;
   readonly images_dir: string;
   readonly adapter?: string;
+  readonly tune: string;
   readonly normalize?: string;
 }
 
@@ -111,13 +113,14 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     refuseDifferences(init, saved, requested, given);
     normalize = modelNormalization(init, saved, values.normalize);
   }
+  const opening = await options.openOptions(values);
   for (const folder of foldersOf(values)) {
     await makeFolder(folder);
   }
 
   const reporter = new Reporter(values);
   const signal = interruptible(reporter);
-  const gpu = await openGpu({ adapter: values.adapter });
+  const gpu = await openGpu(opening);
   try {
     const widthMatters = given.has('in_dims') || values.data === undefined;
     const loaded = await loadWithBar(reporter, {
@@ -192,6 +195,7 @@ async function runEpochs(
   const file = join(files_dir, 'metrics.jsonl');
   record(file, 'w', '');
   const trainer = await Trainer.create(model, dataset, config);
+  await writeRunFile(join(files_dir, 'run.json'), trainer);
   const digits = String(config.epochs).length;
   const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
   reporter.startBar(config.epochs * dataset.rows, label(1));

@@ -1,7 +1,8 @@
-import { type GemmOrder, type GemmTile, gemmTile, multiply } from './gemm.js';
+import { multiply } from './gemm.js';
 import type { Gpu } from './gpu.js';
 import { Program } from './program.js';
 import { Tensor } from './tensor.js';
+import type { GemmOrder, GemmTile } from './tiles.js';
 import { type Spread, timeProgram } from './timing.js';
 
 /** What an adapter can do at best. */
@@ -18,18 +19,17 @@ export async function measurePeak(gpu: Gpu): Promise<Peak> {
   const turns = 1024;
   const arithmetic = new Program(gpu);
   const results = new Tensor(gpu, 'results', [groups * 64 * 4]);
-  const fma = await gpu.kernel({ files: ['peak_arithmetic.wgsl'], constants: { turns } });
+  const fma = { files: ['peak_arithmetic.wgsl'], constants: { turns } };
   arithmetic.add(fma, { results }, [groups, 1]);
+  await arithmetic.ready();
   const operations = groups * 64 * turns * 2 * 4 * 4 * 2;
   const gflops = operations / (await timeProgram(arithmetic)).min / 1e6;
 
   const values = gpu.software ? 2 ** 22 : 2 ** 26;
   const copy = new Program(gpu);
   const [source, destination] = ['source', 'destination'].map((name) => new Tensor(gpu, name, [values]));
-  copy.add(await gpu.kernel({ files: ['peak_copy.wgsl'] }), { source, destination }, [
-    values / 4 / 64 / 16,
-    1,
-  ]);
+  copy.add({ files: ['peak_copy.wgsl'] }, { source, destination }, [values / 4 / 64 / 16, 1]);
+  await copy.ready();
   const gigabytes = (values * 4 * 2) / (await timeProgram(copy)).min / 1e6;
   for (const used of [arithmetic, copy, results, source, destination]) {
     used.destroy();
@@ -61,9 +61,10 @@ export async function measureGemm(
       Float32Array.from({ length: operand.rows * operand.columns }, (_, i) => ((i * 7) % 13) / 13),
     );
   }
-  const tile = gemmTile(gpu, { rows: m, columns: n, depth: k });
+  const tile = await gpu.tuner.tile({ order, rows: m, columns: n, depth: k });
   const program = new Program(gpu);
   await multiply(program, order, a, b, c, tile);
+  await program.ready();
   const milliseconds = await timeProgram(program);
   for (const used of [program, a, b, c]) {
     used.destroy();

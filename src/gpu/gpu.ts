@@ -1,5 +1,6 @@
 import { DeviceLostError, EngineError, LimitError, NoAdapterError, OutOfMemoryError } from './errors.js';
 import { Kernel, type KernelSource, kernelKey } from './kernel.js';
+import { Tuner, type TuningOptions } from './tuner.js';
 
 /** Gives the text of a file in `shaders/`. The host injects it: a disk, a bundle or a server. */
 export type ShaderLoader = (file: string) => string | Promise<string>;
@@ -14,6 +15,8 @@ export const adapterRequest: GPURequestAdapterOptions = { powerPreference: 'high
 export class Gpu {
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #shaders: ShaderLoader;
+  /** Chooses how GEMMs are laid out. */
+  readonly tuner: Tuner;
   #failure: EngineError | undefined;
   #allocatedBytes = 0;
 
@@ -21,8 +24,10 @@ export class Gpu {
     readonly adapter: GPUAdapter,
     readonly device: GPUDevice,
     shaders: ShaderLoader,
+    tuning: TuningOptions,
   ) {
     this.#shaders = shaders;
+    this.tuner = new Tuner(this, shaders, tuning);
     device.lost.then((info) => {
       this.#failure ??= new DeviceLostError(
         info.reason === 'destroyed'
@@ -43,7 +48,7 @@ export class Gpu {
    * @param provider `navigator.gpu`, or Dawn's object of the same kind.
    * @throws NoAdapterError where there is none.
    */
-  static async open(provider: GPU, shaders: ShaderLoader): Promise<Gpu> {
+  static async open(provider: GPU, shaders: ShaderLoader, tuning: TuningOptions = {}): Promise<Gpu> {
     const adapter = await provider.requestAdapter(adapterRequest);
     if (!adapter) {
       throw new NoAdapterError('No WebGPU adapter was found.');
@@ -54,7 +59,7 @@ export class Gpu {
     }
     const requiredFeatures = usedFeatures.filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    return new Gpu(adapter, device, shaders);
+    return new Gpu(adapter, device, shaders, tuning);
   }
 
   /** True where a processor stands in for a GPU. */
@@ -193,7 +198,7 @@ export class Gpu {
   }
 }
 
-const usedFeatures: readonly GPUFeatureName[] = ['subgroups'];
+const usedFeatures: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query'];
 const usedLimits = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',

@@ -18,7 +18,7 @@ export class Kernel {
 
   /** @throws EngineError with the compiler's messages and the lines that they are about. */
   static async compile(device: GPUDevice, source: KernelSource, texts: readonly string[]): Promise<Kernel> {
-    const name = source.files.map((file) => file.replace('.wgsl', '')).join('+');
+    const name = kernelName(source);
     const code = texts.join('\n');
     const bindings = new Map<string, number>();
     const entries: GPUBindGroupLayoutEntry[] = [];
@@ -55,6 +55,11 @@ const bindingTypes = {
   'storage,read': 'read-only-storage',
   'storage,read_write': 'storage',
 } as const;
+
+/** What messages and tools call a kernel. */
+export function kernelName({ files }: KernelSource): string {
+  return files.map((file) => file.replace('.wgsl', '')).join('+');
+}
 
 /** Equal for kernels made of the same files with the same constants. */
 export function kernelKey({ files, constants = {} }: KernelSource): string {

@@ -1,12 +1,19 @@
 import { LimitError } from './errors.js';
 import type { Gpu } from './gpu.js';
-import type { Kernel } from './kernel.js';
+import { type Kernel, type KernelSource, kernelName } from './kernel.js';
 import { Tensor } from './tensor.js';
 
 /** What a kernel's variable can be bound to. */
 export type Resource = Tensor | GPUBuffer | Uint32Array<ArrayBuffer>;
 export type Bindings = Readonly<Record<string, Resource>>;
 export type Workgroups = readonly [x: number, y: number];
+
+/** A dispatch whose kernel may still be compiling. */
+interface Planned {
+  readonly kernel: Promise<Kernel>;
+  readonly bindings: Bindings;
+  readonly workgroups: Workgroups;
+}
 
 interface Dispatch {
   readonly kernel: Kernel;
@@ -15,37 +22,50 @@ interface Dispatch {
 }
 
 /**
- * An ordered list of dispatches whose bind groups are made once: encoding it again allocates nothing of ours.
- * Each dispatch sees what the ones before it wrote.
+ * An ordered list of dispatches whose kernels are compiled side by side and whose bind groups are made once: encoding it
+ * again allocates nothing of ours. Each dispatch sees what the ones before it wrote.
  */
 export class Program {
+  readonly #planned: Planned[] = [];
   readonly #dispatches: Dispatch[] = [];
   readonly #uniforms: GPUBuffer[] = [];
 
   constructor(readonly gpu: Gpu) {}
 
   /**
-   * Appends a dispatch.
+   * Appends a dispatch and begins to compile its kernel; `ready` waits for all of them.
    * @param bindings by the names of the WGSL variables; numbers become a uniform buffer of u32.
    * @throws LimitError where the adapter cannot dispatch so many workgroups.
    */
-  add(kernel: Kernel, bindings: Bindings, workgroups: Workgroups): void {
+  add(source: KernelSource, bindings: Bindings, workgroups: Workgroups): void {
     const { maxComputeWorkgroupsPerDimension: most } = this.gpu.device.limits;
     if (Math.max(...workgroups) > most) {
       throw new LimitError(
-        `${kernel.name} needs ${Math.max(...workgroups)} workgroups in one dimension, and this adapter ` +
+        `${kernelName(source)} needs ${Math.max(...workgroups)} workgroups in one dimension, and this adapter ` +
           `(${this.gpu.name}) allows ${most}: the layer or the input is too wide for it.`,
       );
     }
-    const entries = [...kernel.bindings].map(([name, binding]) => {
-      const resource = bindings[name];
-      if (resource === undefined) {
-        throw new RangeError(`${kernel.name} binds ${name}, and was not given it`);
-      }
-      return { binding, resource: { buffer: this.#buffer(resource) } };
-    });
-    const bindGroup = this.gpu.device.createBindGroup({ label: kernel.name, layout: kernel.layout, entries });
-    this.#dispatches.push({ kernel, bindGroup, workgroups });
+    const kernel = this.gpu.kernel(source);
+    // Where several do not compile, the first is reported, by ready().
+    kernel.catch(() => {});
+    this.#planned.push({ kernel, bindings, workgroups });
+  }
+
+  /** Waits until every kernel is compiled; a program is submitted after that. @throws EngineError where one does not compile. */
+  async ready(): Promise<void> {
+    for (const { kernel: compiling, bindings, workgroups } of this.#planned.splice(0)) {
+      const kernel = await compiling;
+      const entries = [...kernel.bindings].map(([name, binding]) => {
+        const resource = bindings[name];
+        if (resource === undefined) {
+          throw new RangeError(`${kernel.name} binds ${name}, and was not given it`);
+        }
+        return { binding, resource: { buffer: this.#buffer(resource) } };
+      });
+      const { name: label, layout } = kernel;
+      const bindGroup = this.gpu.device.createBindGroup({ label, layout, entries });
+      this.#dispatches.push({ kernel, bindGroup, workgroups });
+    }
   }
 
   get length(): number {
@@ -60,11 +80,16 @@ export class Program {
   /**
    * Encodes the program `times` times and submits it as one.
    * @param only index of the one dispatch to encode; all of them where it is not given.
+   * @param timestampWrites where the device is to write when it began and ended.
+   * @throws RangeError before `ready`.
    */
-  submit(times = 1, only?: number): void {
+  submit(times = 1, only?: number, timestampWrites?: GPUComputePassTimestampWrites): void {
+    if (this.#planned.length > 0) {
+      throw new RangeError('a program is submitted only after ready()');
+    }
     const dispatches = only === undefined ? this.#dispatches : [this.#dispatches[only]];
     const encoder = this.gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
+    const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
     for (let i = 0; i < times; i++) {
       for (const { kernel, bindGroup, workgroups } of dispatches) {
         pass.setPipeline(kernel.pipeline);

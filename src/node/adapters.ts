@@ -1,7 +1,9 @@
 import { create, globals } from 'webgpu';
 import { NoAdapterError } from '../gpu/errors.js';
 import { adapterRequest, Gpu } from '../gpu/gpu.js';
+import type { TuningOptions } from '../gpu/tuner.js';
 import { loadShader } from './shaders.js';
+import { tuningStore } from './tuning.js';
 
 /** An adapter that Dawn offers. */
 interface AdapterName {
@@ -89,15 +91,21 @@ function flagsFor({ backend, name }: AdapterName): string[] {
   return [`backend=${backend}`, `adapter=${name}`];
 }
 
+/** Which adapter, and how the layout of its GEMMs is chosen. */
+export interface OpenOptions extends Omit<TuningOptions, 'store'> {
+  /** Part of the name of the adapter to use; by default the one that Dawn prefers. */
+  readonly adapter?: string | undefined;
+}
+
 /**
- * Opens a GPU, or a processor that stands in for one.
- * @param options.adapter part of the name of the adapter to use; by default the one that Dawn prefers.
+ * Opens a GPU, or a processor that stands in for one. Tiles that were found are kept in the user's cache folder.
  * @throws NoAdapterError with what to install, or with the names that there are.
  */
-export async function openGpu({ adapter }: { adapter?: string | undefined } = {}): Promise<Gpu> {
+export async function openGpu({ adapter, ...options }: OpenOptions = {}): Promise<Gpu> {
+  const tuning = { ...options, store: tuningStore };
   if (adapter === undefined) {
     try {
-      return await Gpu.open(provider([]), loadShader);
+      return await Gpu.open(provider([]), loadShader, tuning);
     } catch (error) {
       throw error instanceof NoAdapterError ? new NoAdapterError(`${error.message} ${howToGetOne}`) : error;
     }
@@ -113,5 +121,5 @@ export async function openGpu({ adapter }: { adapter?: string | undefined } = {}
         : `No WebGPU adapter was found. ${howToGetOne}`,
     );
   }
-  return Gpu.open(provider(flagsFor(match)), loadShader);
+  return Gpu.open(provider(flagsFor(match)), loadShader, tuning);
 }

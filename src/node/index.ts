@@ -1,5 +1,5 @@
 export * from '../sae/index.js';
-export { type AdapterDescription, describeAdapters, openGpu } from './adapters.js';
+export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } from './adapters.js';
 export { datasetNames, type LoadedDatasets, type LoadOptions, loadDatasets } from './data/datasets.js';
 export { type NormalizeOption, parseNormalize } from './data/normalize.js';
 export { writeNpy } from './data/npy.js';
@@ -7,3 +7,5 @@ export { readDataset } from './data/read.js';
 export { makeFolder } from './folder.js';
 export { readModelFile, writeModelFile } from './model-file.js';
 export { drawLoss, drawModel, type Pictures } from './pictures/results.js';
+export { readTiles, writeRunFile } from './run-file.js';
+export { tuningFile } from './tuning.js';

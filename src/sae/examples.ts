@@ -67,20 +67,18 @@ export class Examples {
       return this.#read(this.parts[0], step, order);
     }
     const batch = await makeBatch();
-    await this.addGather(program, step, order, batch);
+    this.addGather(program, step, order, batch);
     const part = new Uint32Array([padded(this.dataset.in_dims) / 4]);
     return { files: ['input_batch.wgsl'], bindings: { step, part, batch } };
   }
 
   /** Appends what fills `batch` with its input: the rows that `order` names, beginning at the step's first row. */
-  async addGather(program: Program, step: GPUBuffer, order: GPUBuffer, batch: Tensor): Promise<void> {
+  addGather(program: Program, step: GPUBuffer, order: GPUBuffer, batch: Tensor): void {
     for (const part of this.parts) {
       const { files, bindings } = this.#read(part, step, order);
-      const kernel = await program.gpu.kernel({
-        files: ['step.wgsl', 'elementwise.wgsl', ...files, 'gather.wgsl'],
-      });
+      const source = { files: ['step.wgsl', 'elementwise.wgsl', ...files, 'gather.wgsl'] };
       const own = { matrix: matrixSizes(batch), gathered: batch };
-      program.add(kernel, { ...bindings, ...own }, elementwiseGrid(batch));
+      program.add(source, { ...bindings, ...own }, elementwiseGrid(batch));
     }
   }
 

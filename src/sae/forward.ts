@@ -39,7 +39,7 @@ export async function addLayer(
     'store_activation.wgsl',
     ...sumFiles,
   ];
-  await addGemm(program, { rows: output.rows, columns: outputs, depth: inputs }, files, {
+  await addGemm(program, { order: 'nt', rows: output.rows, columns: outputs, depth: inputs }, files, {
     ...(plain ? { a: input } : input.bindings),
     b: weight,
     bias,

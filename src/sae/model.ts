@@ -179,6 +179,7 @@ export class Model {
     ]);
     try {
       await addLayers(program, layers, tensors[0], tensors.slice(1));
+      await program.ready();
       for (let first = 0; first < rows; first += blockRows) {
         const end = Math.min(rows, first + blockRows);
         tensors[0].write(block(first, end), end - first);

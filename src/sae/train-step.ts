@@ -73,6 +73,7 @@ export class TrainStep {
       if (update) {
         await step.#addBackward(input);
       }
+      await step.program.ready();
       return step;
     } catch (error) {
       step.destroy();
@@ -185,7 +186,7 @@ export class TrainStep {
 
   async #addForward(input: BatchInput): Promise<void> {
     const { program, model, batchRows } = this;
-    const { gpu, layers, encoder, hidden, config } = model;
+    const { layers, encoder, hidden, config } = model;
     const step = this.#buffer('step');
     const sums = this.#pick('step', 'column_sums', 'active_counts');
     const last = layers.length - 1;
@@ -197,7 +198,7 @@ export class TrainStep {
 
     const { name, weight, bias, inputs, outputs } = layers[last];
     const files = ['step.wgsl', ...input.files, 'gemm_a.wgsl', 'gemm_b_transposed.wgsl', 'store_loss.wgsl'];
-    await addGemm(program, { rows: batchRows, columns: outputs, depth: inputs }, files, {
+    await addGemm(program, { order: 'nt', rows: batchRows, columns: outputs, depth: inputs }, files, {
       ...input.bindings,
       ...this.#pick('squared_errors'),
       a: this.tensor(`${layers[last - 1].name}.output`),
@@ -207,14 +208,12 @@ export class TrainStep {
       layer: new Uint32Array([outputs]),
     });
 
-    const statistics = await gpu.kernel({
-      files: ['step.wgsl', 'kl_sparsity.wgsl', 'hidden_statistics.wgsl'],
-    });
+    const statistics = { files: ['step.wgsl', 'kl_sparsity.wgsl', 'hidden_statistics.wgsl'] };
     const sizes = new Uint32Array([padded(batchRows) / 4, padded(hidden) / 4, hidden]);
     const shared = this.#pick('squared_errors', 'penalty_slopes', 'ever_active', 'shares');
     program.add(statistics, { ...sums, ...shared, sizes, step }, [this.#statisticsGroups, 1]);
 
-    const metrics = await gpu.kernel({ files: ['step.wgsl', 'step_metrics.wgsl'] });
+    const metrics = { files: ['step.wgsl', 'step_metrics.wgsl'] };
     const moved = this.#pick('shares', 'steps', 'step', 'update', 'state', 'log_of_steps');
     program.add(metrics, { ...moved, sizes: new Uint32Array([config.in_dims]) }, [1, 1]);
   }
@@ -239,7 +238,7 @@ export class TrainStep {
           penalty,
           'store_gradient.wgsl',
         ];
-        await addGemm(program, { rows: batchRows, columns: inputs, depth: outputs }, files, {
+        await addGemm(program, { order: 'nn', rows: batchRows, columns: inputs, depth: outputs }, files, {
           a,
           b: weight,
           gradients: this.tensor(`${layers[l - 1].name}.gradient`),
@@ -261,7 +260,7 @@ export class TrainStep {
         'store_adam.wgsl',
       ];
       // One more block of columns for the bias.
-      const shape = { rows: outputs, columns: padded(inputs) + 4, depth: batchRows };
+      const shape = { order: 'tn', rows: outputs, columns: padded(inputs) + 4, depth: batchRows } as const;
       await addGemm(program, shape, files, {
         ...below.bindings,
         a,

@@ -84,7 +84,8 @@ describe('gather', () => {
       const batch = bench.unwritten('batch', [rows, columns]);
       const program = bench.program();
       const step = bench.step({ first_row, rows: present });
-      await uploaded.addGather(program, step, bench.buffer(order), batch);
+      uploaded.addGather(program, step, bench.buffer(order), batch);
+      await program.ready();
       program.submit();
       const taken = order.subarray(first_row, first_row + present);
       const expected = new Float64Array(rows * columns);

@@ -15,7 +15,7 @@ import { gemmNT } from '../reference/gemm.js';
 import { seededRandom, uniform } from '../reference/random.js';
 import { type ParityVector, parityVectors } from '../reference/vectors.js';
 import { relativeError } from '../support/compare.js';
-import { gpuOfFile, useFamily } from '../support/device.js';
+import { familiesOf, gpuOfFile, useFamily } from '../support/device.js';
 import { firstGradient, floatRows, modelConfig, toParameters } from '../support/models.js';
 import { separateGradients } from '../support/separate-step.js';
 
@@ -62,11 +62,7 @@ async function train(
   }
 }
 
-describe.each([
-  ['subgroup tiles', 'subgroup'],
-  ['register tiles', 'register'],
-  ['shared tiles', 'shared'],
-] as const)('%s', (_, family) => {
+describe.each(familiesOf(gpu))('%s tiles', (family) => {
   test.each(parityVectors())('$name', async (vector) => {
     useFamily(gpu, family);
     const layers = layersOf(vector.config);
@@ -158,11 +154,7 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
   return true;
 }
 
-test.each([
-  ['subgroup tiles', 'subgroup'],
-  ['register tiles', 'register'],
-  ['shared tiles', 'shared'],
-] as const)('the whole gradient of random models, %s', async (_, family) => {
+test.each(familiesOf(gpu))('the whole gradient of random models, %s tiles', async (family) => {
   useFamily(gpu, family);
   const property = fc.asyncProperty(cases, async (model) => {
     fc.pre(wellConditioned(model));

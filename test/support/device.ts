@@ -3,6 +3,7 @@ import type { Gpu } from '../../src/gpu/gpu.js';
 import type { KernelSource } from '../../src/gpu/kernel.js';
 import { type Bindings, Program, type Workgroups } from '../../src/gpu/program.js';
 import { padded, Tensor } from '../../src/gpu/tensor.js';
+import { type GemmTile, gemmFamilies } from '../../src/gpu/tiles.js';
 import { openGpu } from '../../src/node/adapters.js';
 import { uniform } from '../reference/random.js';
 
@@ -107,8 +108,8 @@ export class Bench {
     workgroups: Workgroups,
   ): Promise<void> {
     const program = this.program();
-    const kernel = await this.gpu.kernel('files' in source ? source : { files: source });
-    program.add(kernel, bindings, workgroups);
+    program.add('files' in source ? source : { files: source }, bindings, workgroups);
+    await program.ready();
     program.submit();
   }
 
@@ -166,11 +167,32 @@ export async function withLimits<T>(
   }
 }
 
-/** Which family of GEMM kernels a GPU uses: what it takes for one, or what it has. */
-export function useFamily(gpu: Gpu, family: 'subgroup' | 'register' | 'shared'): void {
-  Object.defineProperty(gpu, 'software', { value: family !== 'shared', configurable: true });
-  Reflect.deleteProperty(gpu, 'subgroupSize');
-  if (family === 'register') {
-    Object.defineProperty(gpu, 'subgroupSize', { value: undefined, configurable: true });
-  }
+/** The families that this adapter can run: all, but for `subgroup` where it has no subgroups of one known size. */
+export function familiesOf(gpu: Gpu): GemmTile['family'][] {
+  return gemmFamilies.filter((family) => family !== 'subgroup' || gpu.subgroupSize !== undefined);
+}
+
+/** From now on a GPU uses one tile for every GEMM, of the given family. */
+export function useFamily(gpu: Gpu, family: GemmTile['family']): void {
+  const tiles: Record<GemmTile['family'], GemmTile> = {
+    shared: {
+      family: 'shared',
+      tile_rows: 2,
+      tile_columns: 2,
+      threads_rows: 8,
+      threads_columns: 8,
+      slice_depth: 4,
+    },
+    split: { family: 'split', splits: 8, tile_rows: 2, tile_columns: 4 },
+    register: { family: 'register', tile_rows: 2, tile_columns: 2, threads_rows: 4, threads_columns: 1 },
+    subgroup: {
+      family: 'subgroup',
+      lanes: gpu.subgroupSize ?? 0,
+      lane_blocks: 1,
+      shared_blocks: 2,
+      turns: 2,
+      lanes_along_rows: 0,
+    },
+  };
+  gpu.tuner.tile = async () => tiles[family];
 }

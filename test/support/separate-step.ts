@@ -78,14 +78,14 @@ export async function separateGradients(
   const tensor = (name: string, ...shape: number[]) => new Tensor(gpu, name, shape);
 
   const input = tensor('input', rows, config.in_dims);
-  await examples.addGather(program, step, order, input);
+  examples.addGather(program, step, order, input);
   const outputs: Tensor[] = [];
   for (const layer of layers) {
     const values = tensor('output', rows, layer.outputs);
     await multiply(program, 'nt', outputs.at(-1) ?? input, layer.weight, values);
     const files = ['elementwise.wgsl', `${layer.activation}.wgsl`, 'bias_activation.wgsl'];
     const bindings = { matrix: matrixSizes(values), bias: layer.bias, values };
-    program.add(await gpu.kernel({ files }), bindings, elementwiseGrid(values));
+    program.add({ files }, bindings, elementwiseGrid(values));
     outputs.push(values);
   }
 
@@ -94,11 +94,11 @@ export async function separateGradients(
   const counts = () => gpu.buffer('counts', padded(model.hidden) * 4);
   const meanFiles = ['step.wgsl', `${config.activation}.wgsl`, 'column_means.wgsl'];
   const meanBindings = { step, hidden, means, active_rows: counts(), ever_active: counts() };
-  program.add(await gpu.kernel({ files: meanFiles }), meanBindings, columnGrid(hidden));
+  program.add({ files: meanFiles }, meanBindings, columnGrid(hidden));
 
   const output = outputs[layers.length - 1];
   let gradient = tensor('gradient', rows, config.in_dims);
-  const mse = await gpu.kernel({ files: ['step.wgsl', 'mse.wgsl'] });
+  const mse = { files: ['step.wgsl', 'mse.wgsl'] };
   const mseBindings = {
     matrix: matrixSizes(output),
     step,
@@ -115,7 +115,7 @@ export async function separateGradients(
     const weightGradient = tensor(weightName, ...weightShape);
     await multiply(program, 'tn', gradient, l > 0 ? outputs[l - 1] : input, weightGradient);
     const sums = tensor(biasName, ...biasShape);
-    const columnSums = await gpu.kernel({ files: ['column_sums.wgsl'] });
+    const columnSums = { files: ['column_sums.wgsl'] };
     program.add(columnSums, { matrix: matrixSizes(gradient), values: gradient, sums }, columnGrid(gradient));
     gradients.set(weightName, weightGradient).set(biasName, sums);
     if (l > 0) {
@@ -125,14 +125,15 @@ export async function separateGradients(
       if (l === encoder.length) {
         const files = ['step.wgsl', 'elementwise.wgsl', 'kl_sparsity.wgsl', 'kl_gradient.wgsl'];
         const bindings = { matrix, step, means, gradients: below };
-        program.add(await gpu.kernel({ files }), bindings, elementwiseGrid(below));
+        program.add({ files }, bindings, elementwiseGrid(below));
       }
       const files = ['elementwise.wgsl', `${config.activation}.wgsl`, 'activation_gradient.wgsl'];
       const bindings = { matrix, outputs: outputs[l - 1], gradients: below };
-      program.add(await gpu.kernel({ files }), bindings, elementwiseGrid(below));
+      program.add({ files }, bindings, elementwiseGrid(below));
       gradient = below;
     }
   }
+  await program.ready();
   program.submit();
   const result = new Map<string, Float32Array<ArrayBuffer>>();
   for (const [name, values] of gradients) {
