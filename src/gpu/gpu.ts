@@ -164,12 +164,12 @@ export class Gpu {
     }
   }
 
-  /** Waits for a buffer made for reading, and gives a copy of what is in it. */
-  async map(staging: GPUBuffer): Promise<ArrayBuffer> {
+  /** Waits for a buffer made for reading, and gives a copy of its first `bytes` bytes. */
+  async map(staging: GPUBuffer, bytes: number = staging.size): Promise<ArrayBuffer> {
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await staging.mapAsync(GPUMapMode.READ, 0, bytes);
       this.check();
-      return staging.getMappedRange().slice(0);
+      return staging.getMappedRange(0, bytes).slice(0);
     } catch (error) {
       // A lost device shows first as a failed mapping: let its own message arrive.
       await new Promise<void>((resolve) => setTimeout(resolve, 0));

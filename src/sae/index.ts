@@ -12,8 +12,14 @@ export {
 } from './config.js';
 export * from './dataset.js';
 export * from './errors.js';
-export type { EpochMetrics, Metrics } from './metrics.js';
+export {
+  type EpochMetrics,
+  type LiveSettings,
+  liveSettings,
+  type Metrics,
+  type StepMetrics,
+} from './metrics.js';
 export { Model, type Parameters } from './model.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
-export { evaluate, type Progress, Trainer } from './trainer.js';
+export { evaluate, type Progress, type TrainedSteps, Trainer } from './trainer.js';

@@ -1,17 +1,21 @@
+import { Pacer } from '../gpu/pacer.js';
 import { parseTrainConfig, type TrainConfig, type TrainOptions } from './config.js';
 import type { Dataset } from './dataset.js';
-import { NonFiniteLossError } from './errors.js';
-import type { EpochMetrics, Metrics } from './metrics.js';
+import { ConfigError, NonFiniteLossError } from './errors.js';
+import {
+  type EpochMetrics,
+  type LiveSettings,
+  liveSettings,
+  type Metrics,
+  type Period,
+  penaltyOf,
+  type StepMetrics,
+  summarize,
+} from './metrics.js';
 import type { Model } from './model.js';
-import { type Random, randomPair, shuffle } from './random.js';
-import { batchesOf, type StepSettings, stepRecords } from './schedule.js';
+import { inOrder, RowOrders } from './row-orders.js';
+import { stepRecords } from './schedule.js';
 import { type StepLog, TrainStep } from './train-step.js';
-
-/** What an epoch will do, computed on the host ahead of it. */
-interface EpochPlan {
-  readonly order: Uint32Array<ArrayBuffer>;
-  readonly records: ArrayBuffer;
-}
 
 /** How far training is. */
 export interface Progress {
@@ -20,18 +24,36 @@ export interface Progress {
   readonly samples_per_second: number;
 }
 
+/** The steps of one submit. */
+export interface TrainedSteps {
+  readonly steps: readonly StepMetrics[];
+  /** Over about the last second. */
+  readonly samples_per_second: number;
+  /** Of the epoch that these steps ended, if they did. */
+  readonly epoch?: EpochMetrics;
+}
+
 /** Trains a model on a data set. Everything is on the device before the first step, and every kernel is compiled. */
 export class Trainer {
-  readonly #order: Uint32Array<ArrayBuffer>;
-  readonly #random: Random;
+  readonly #pacer = new Pacer();
+  readonly #orders: RowOrders;
+  #config: TrainConfig;
+  /** The epoch that the next step is in, or that the last one has ended; 0 before the first. */
   #epoch = 0;
+  /** The settings of this epoch's steps. */
+  #periods: Period[] = [];
+  #milliseconds = 0;
+  /** What `samples_per_second` of the epoch is computed from. */
+  #thisEpoch = { rows: 0, milliseconds: 0 };
+  #running = false;
+  #failure: NonFiniteLossError | undefined;
 
   private constructor(
-    readonly config: TrainConfig,
+    config: TrainConfig,
     readonly step: TrainStep,
   ) {
-    this.#order = inOrder(step.dataset.rows);
-    this.#random = randomPair(config.seed).forOrder;
+    this.#config = config;
+    this.#orders = new RowOrders(step.dataset.rows, config);
   }
 
   /** @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError. */
@@ -40,11 +62,95 @@ export class Trainer {
     return new Trainer(config, await TrainStep.create(model, dataset, config.batch_size, true));
   }
 
+  /** The configuration, with what has been changed since. */
+  get config(): TrainConfig {
+    return this.#config;
+  }
+
+  /** Steps that have been submitted since training began. */
+  get done(): number {
+    return (this.#epoch - 1) * this.step.batches + this.step.done;
+  }
+
+  /** Steps that the epoch at hand still has; those of a whole one where one has just ended. */
+  get leftInEpoch(): number {
+    return this.step.batches - this.step.done || this.step.batches;
+  }
+
+  /**
+   * Takes effect with the next submit, also while `steps` or `epochs` is at work. What is left out stays as it is.
+   * @throws ConfigError, and then nothing is changed.
+   */
+  change(settings: Partial<LiveSettings>): void {
+    const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+    const fixed = given.find(([name]) => !liveSettings.includes(name as keyof LiveSettings));
+    if (fixed) {
+      throw new ConfigError(
+        `${fixed[0]} cannot be changed while a model is trained, only ${liveSettings.join(', ')} can. Begin anew for it.`,
+      );
+    }
+    this.#config = parseTrainConfig({ ...this.#config, ...Object.fromEntries(given) });
+    if (this.step.done < this.step.batches) {
+      this.#schedule();
+    }
+  }
+
+  /**
+   * Trains on from wherever training is, past the ends of epochs, and gives what each submit's steps gave when it has
+   * ended. Others are in flight then, so the model may already be further. `config.epochs` does not end it.
+   * @param count steps after which it ends; without end where it is not given.
+   * @param signal ends it after the submits in flight, which are still given; another call goes on from there.
+   * @param submitMilliseconds of work that a submit should hold: the less, the sooner a signal or a change counts.
+   * @throws NonFiniteLossError, now and whenever it is called again: the model keeps the weights from before that
+   *   step. DeviceLostError.
+   */
+  async *steps({
+    count = Number.POSITIVE_INFINITY,
+    signal,
+    submitMilliseconds,
+  }: {
+    count?: number | undefined;
+    signal?: AbortSignal | undefined;
+    submitMilliseconds?: number | undefined;
+  } = {}): AsyncGenerator<TrainedSteps, void, void> {
+    if (this.#running) {
+      throw new Error('the trainer is at work: wait until its last call has ended');
+    }
+    if (this.#failure) {
+      throw this.#failure;
+    }
+    this.#running = true;
+    const { step } = this;
+    const clock = { lastEnd: performance.now(), rows: 0, milliseconds: 0 };
+    let left = count;
+    const submit = (most: number) => {
+      if (left <= 0 || signal?.aborted || this.#failure) {
+        return undefined;
+      }
+      if (step.done === step.batches) {
+        this.#beginEpoch();
+      }
+      const during = { epoch: this.#epoch, periods: this.#periods, settings: this.#config };
+      const { times, ended } = step.submit(Math.min(most, left));
+      left -= times;
+      if (step.done === step.batches) {
+        this.#orders.prepare();
+      }
+      return { times, ended: ended.then((log) => this.#account(log, during, clock)) };
+    };
+    try {
+      yield* this.#pacer.run(submit, submitMilliseconds);
+    } finally {
+      this.#running = false;
+    }
+  }
+
   /**
    * Trains epoch after epoch and gives each one's metrics; between two of them the model can be used and read.
-   * @param signal ends it after the submits in flight; an epoch that was cut short gives no metrics.
+   * @param signal ends it after the submits in flight; an epoch that was cut short gives no metrics, and another call
+   *   goes on with it.
    * @param progress is told how far training is, whenever the device has finished a submit.
-   * @throws NonFiniteLossError: the model keeps the weights from before that step. DeviceLostError.
+   * @throws as `steps`.
    */
   async *epochs({
     signal,
@@ -53,40 +159,20 @@ export class Trainer {
     signal?: AbortSignal | undefined;
     progress?: ((progress: Progress) => void) | undefined;
   } = {}): AsyncGenerator<EpochMetrics, void, void> {
-    const { config, step } = this;
-    const { rows } = step.dataset;
-    const began = performance.now();
-    let plan = this.#plan();
-    while (this.#epoch < config.epochs && !signal?.aborted) {
-      const epochBegan = performance.now();
-      const done = this.#epoch * rows;
-      const running = step.run(plan.order, plan.records, signal, (steps) => {
-        const rowsOfEpoch = Math.min(rows, steps * step.batchRows);
-        const seconds = (performance.now() - epochBegan) / 1000;
-        progress?.({ rows: done + rowsOfEpoch, samples_per_second: rowsOfEpoch / seconds });
-      });
-      // The device is busy with this epoch meanwhile.
-      this.#epoch += 1;
-      const epoch = this.#epoch;
-      if (epoch < config.epochs) {
-        plan = this.#plan();
+    const { batches } = this.step;
+    while (this.done < this.#config.epochs * batches && !signal?.aborted) {
+      const began = performance.now();
+      const before = this.#rowsDone(this.done);
+      let metrics: EpochMetrics | undefined;
+      for await (const { steps, epoch } of this.steps({ count: this.leftInEpoch, signal })) {
+        const rows = this.#rowsDone(steps[steps.length - 1].step);
+        const seconds = (performance.now() - began) / 1000;
+        progress?.({ rows, samples_per_second: (rows - before) / seconds });
+        metrics = epoch;
       }
-      const log = await running;
-      for (let i = 0; i < log.steps; i++) {
-        if (!log.finite(i)) {
-          throw new NonFiniteLossError(epoch, i + 1);
-        }
+      if (metrics) {
+        yield metrics;
       }
-      if (log.steps < batchesOf(rows, step.batchRows)) {
-        return;
-      }
-      const now = performance.now();
-      yield {
-        epoch,
-        ...summarize(log, step, config),
-        samples_per_second: (rows / (now - epochBegan)) * 1000,
-        seconds: (now - began) / 1000,
-      };
     }
   }
 
@@ -95,16 +181,99 @@ export class Trainer {
     this.step.destroy();
   }
 
-  #plan(): EpochPlan {
-    const { config, step } = this;
-    const { rows } = step.dataset;
-    if (config.shuffle) {
-      shuffle(this.#order, this.#random);
-    }
-    const settings = { ...config, batch_size: step.batchRows };
-    const updates = this.#epoch * batchesOf(rows, step.batchRows);
-    return { order: this.#order.slice(), records: stepRecords(rows, updates, settings) };
+  #beginEpoch(): void {
+    this.#epoch += 1;
+    this.#periods = [];
+    this.step.begin(this.#orders.next());
+    this.#schedule();
   }
+
+  /** Has the epoch's steps that are not submitted yet done with the settings of now. */
+  #schedule(): void {
+    const { step } = this;
+    const settings = { ...this.#config, batch_size: step.batchRows };
+    const updates = (this.#epoch - 1) * step.batches;
+    step.schedule(stepRecords(step.dataset.rows, updates, settings, step.done));
+    if (this.#periods.at(-1)?.from === step.done) {
+      this.#periods.pop();
+    }
+    this.#periods.push({ from: step.done, settings });
+  }
+
+  /** Rows of that many steps: an epoch's last batch may be short. */
+  #rowsDone(steps: number): number {
+    const { batches, batchRows, dataset } = this.step;
+    const epochs = Math.floor(steps / batches);
+    return epochs * dataset.rows + (steps - epochs * batches) * batchRows;
+  }
+
+  /** What a submit's steps gave. @throws NonFiniteLossError. */
+  #account(log: StepLog, { epoch, periods, settings }: During, clock: Clock): TrainedSteps {
+    const { batches, dataset, model } = this.step;
+    const { lr, sparsity_lambda, sparsity_target } = settings;
+    const before = (epoch - 1) * batches;
+    const steps: StepMetrics[] = [];
+    for (let i = log.first; i < log.end; i++) {
+      if (!log.finite(i)) {
+        this.#failure ??= new NonFiniteLossError(epoch, i + 1);
+        throw this.#failure;
+      }
+      const mse = log.mse(i);
+      const kl = log.kl(i);
+      steps.push({
+        step: before + i + 1,
+        epoch,
+        loss: mse + penaltyOf(kl, model.hidden, settings),
+        mse,
+        kl,
+        active: log.active(i) / (this.#rowsDone(i + 1) - this.#rowsDone(i)),
+        lr,
+        sparsity_lambda,
+        sparsity_target,
+      });
+    }
+
+    const rows = this.#rowsDone(log.end) - this.#rowsDone(log.first);
+    const now = performance.now();
+    const milliseconds = now - clock.lastEnd;
+    clock.lastEnd = now;
+    // Submits of the last second or so: a single one is too short to tell.
+    const faded = Math.exp(-milliseconds / 1000);
+    clock.rows = clock.rows * faded + rows;
+    clock.milliseconds = clock.milliseconds * faded + milliseconds;
+    this.#milliseconds += milliseconds;
+    this.#thisEpoch.rows += rows;
+    this.#thisEpoch.milliseconds += milliseconds;
+    const told = { steps, samples_per_second: (clock.rows / clock.milliseconds) * 1000 };
+    if (log.end < batches) {
+      return told;
+    }
+    const whole = this.#thisEpoch;
+    this.#thisEpoch = { rows: 0, milliseconds: 0 };
+    return {
+      ...told,
+      epoch: {
+        epoch,
+        ...summarize(log, periods, dataset.rows, model.hidden),
+        samples_per_second: (whole.rows / whole.milliseconds) * 1000,
+        seconds: this.#milliseconds / 1000,
+      },
+    };
+  }
+}
+
+/** What was so when some steps were submitted. */
+interface During {
+  readonly epoch: number;
+  readonly periods: readonly Period[];
+  readonly settings: LiveSettings;
+}
+
+/** When the last submit ended, and the rows of the last submits with the time that they took. */
+interface Clock {
+  lastEnd: number;
+  rows: number;
+  milliseconds: number;
 }
 
 /**
@@ -116,37 +285,15 @@ export async function evaluate(model: Model, dataset: Dataset, options: TrainOpt
   const step = await TrainStep.create(model, dataset, config.batch_size, false);
   try {
     const { rows } = dataset;
-    const records = stepRecords(rows, 0, { ...config, batch_size: step.batchRows });
-    return summarize(await step.run(inOrder(rows), records), step, config);
+    step.begin(inOrder(rows));
+    step.schedule(stepRecords(rows, 0, { ...config, batch_size: step.batchRows }));
+    const submit = (most: number) => (step.done < step.batches ? step.submit(most) : undefined);
+    let whole: StepLog | undefined;
+    for await (const log of new Pacer().run(submit)) {
+      whole = log;
+    }
+    return summarize(whole!, [{ from: 0, settings: config }], rows, model.hidden);
   } finally {
     step.destroy();
   }
-}
-
-/** Means over batches, as the original's; `active` is a mean over rows. Summed in double. */
-function summarize(log: StepLog, step: TrainStep, settings: StepSettings): Metrics {
-  const { sparsity_lambda, sparsity_target } = settings;
-  const mean = (value: (step: number) => number) => {
-    let sum = 0;
-    for (let i = 0; i < log.steps; i++) {
-      sum += value(i);
-    }
-    return sum / log.steps;
-  };
-  const mse = mean(log.mse);
-  const kl = mean(log.kl);
-  // The original's penalty is the divergence plus this constant, which has no gradient.
-  const target = sparsity_target + 1e-8;
-  const entropy = -target * Math.log(target) - (1 - target) * Math.log(1 - target);
-  return {
-    loss: mse + sparsity_lambda * (kl + step.model.hidden * entropy),
-    mse,
-    kl,
-    active: (mean(log.active) * log.steps) / step.dataset.rows,
-    dead: log.dead,
-  };
-}
-
-function inOrder(rows: number): Uint32Array<ArrayBuffer> {
-  return Uint32Array.from({ length: rows }, (_, row) => row);
 }
