@@ -20,6 +20,7 @@ export {
   type StepMetrics,
 } from './metrics.js';
 export { Model, type Parameters } from './model.js';
+export { Probe } from './probe.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
 export { evaluate, type Progress, type TrainedSteps, Trainer } from './trainer.js';
