@@ -15,6 +15,7 @@ export class Gpu {
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #shaders: ShaderLoader;
   #failure: EngineError | undefined;
+  readonly #buffers = new Set<GPUBuffer>();
   #allocatedBytes = 0;
 
   private constructor(
@@ -69,7 +70,7 @@ export class Gpu {
     return usable && (subgroupMinSize === 4 || subgroupMinSize === 8) ? subgroupMinSize : undefined;
   }
 
-  /** Bytes of all storage buffers made so far, those freed since included. */
+  /** Bytes of the storage buffers that there are. */
   get allocatedBytes(): number {
     return this.#allocatedBytes;
   }
@@ -134,12 +135,22 @@ export class Gpu {
   /** A storage buffer of zeros. @throws LimitError where it is larger than the adapter can bind. */
   buffer(label: string, bytes: number, usage: GPUBufferUsageFlags = 0): GPUBuffer {
     this.checkSize(label, bytes);
-    this.#allocatedBytes += bytes;
-    return this.device.createBuffer({
+    const buffer = this.device.createBuffer({
       label,
       size: bytes,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC | usage,
     });
+    this.#buffers.add(buffer);
+    this.#allocatedBytes += bytes;
+    return buffer;
+  }
+
+  /** Frees a buffer, also one that was freed before. */
+  free(buffer: GPUBuffer): void {
+    buffer.destroy();
+    if (this.#buffers.delete(buffer)) {
+      this.#allocatedBytes -= buffer.size;
+    }
   }
 
   /** Waits until everything submitted so far is done. @throws what has gone wrong meanwhile. */

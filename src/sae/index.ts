@@ -20,7 +20,9 @@ export {
   type StepMetrics,
 } from './metrics.js';
 export { Model, type Parameters } from './model.js';
+export { type GreyRange, greys, imageShape, inputRange, meanSquaredError, weightGreys } from './pictures.js';
 export { Probe } from './probe.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
 export { evaluate, type Progress, type TrainedSteps, Trainer } from './trainer.js';
+export { type UnitActivity, UnitPictures, unitActivity } from './units.js';

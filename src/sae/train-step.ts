@@ -157,8 +157,11 @@ export class TrainStep {
   destroy(): void {
     this.program.destroy();
     this.#examples?.destroy();
-    for (const owned of [...this.#buffers.values(), ...this.#readbacks, ...this.#tensors.values()]) {
-      owned.destroy();
+    for (const buffer of [...this.#buffers.values(), ...this.#readbacks]) {
+      this.model.gpu.free(buffer);
+    }
+    for (const tensor of this.#tensors.values()) {
+      tensor.destroy();
     }
   }
 

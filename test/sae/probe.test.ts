@@ -64,6 +64,7 @@ describe.each([
     expect(gpu.allocatedBytes).toBe(before);
     probe.close();
     model.close();
+    expect(gpu.allocatedBytes).toBe(0);
   });
 
   test('sees the weights of the moment while they are trained', async () => {

@@ -35,6 +35,7 @@ async function training<T>(
   } finally {
     trainer.close();
     model.close();
+    expect(gpu.allocatedBytes).toBe(0);
   }
 }
 
