@@ -10,6 +10,9 @@ export {
   type TrainConfig,
   type TrainOptions,
 } from './config.js';
+export { imagesDataset, type NamedImage } from './data/images.js';
+export { type NormalizeOption, parseNormalize } from './data/normalize.js';
+export { type DecodeOptions, decodeDataset } from './data/rows.js';
 export * from './dataset.js';
 export * from './errors.js';
 export {
