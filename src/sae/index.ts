@@ -15,6 +15,7 @@ export { type NormalizeOption, parseNormalize } from './data/normalize.js';
 export { type DecodeOptions, decodeDataset } from './data/rows.js';
 export * from './dataset.js';
 export * from './errors.js';
+export { evaluate } from './evaluate.js';
 export {
   type EpochMetrics,
   type LiveSettings,
@@ -27,5 +28,5 @@ export { type GreyRange, greys, imageShape, inputRange, meanSquaredError, weight
 export { Probe } from './probe.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
-export { evaluate, type Progress, type TrainedSteps, Trainer } from './trainer.js';
+export { type Progress, type Snapshot, type TrainedSteps, Trainer } from './trainer.js';
 export { type UnitActivity, UnitPictures, unitActivity } from './units.js';

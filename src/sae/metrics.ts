@@ -53,15 +53,14 @@ interface PassLog {
   readonly dead?: number;
 }
 
-/** Settings from a step of a pass on. */
-export interface Period {
+/** The penalty of the steps of a pass from one on. */
+export interface Period extends Penalty {
   readonly from: number;
-  readonly settings: Penalty;
 }
 
 /**
  * A pass's metrics: means over batches, as the original's; `active` is a mean over rows. Summed in double.
- * @param periods the settings of the pass, in order; the first one's from step 0 on.
+ * @param periods of the pass, in order; the first one from step 0 on.
  */
 export function summarize(log: PassLog, periods: readonly Period[], rows: number, hidden: number): Metrics {
   const sum = (value: (step: number) => number, from = 0, end = log.end) => {
@@ -72,10 +71,10 @@ export function summarize(log: PassLog, periods: readonly Period[], rows: number
     return total;
   };
   const mse = sum(log.mse) / log.end;
-  const penalties = periods.map(({ from, settings }, i) => {
+  const penalties = periods.map((period, i) => {
     const end = periods[i + 1]?.from ?? log.end;
-    const steps = end - from;
-    return steps > 0 ? (steps / log.end) * penaltyOf(sum(log.kl, from, end) / steps, hidden, settings) : 0;
+    const steps = end - period.from;
+    return (steps / log.end) * penaltyOf(sum(log.kl, period.from, end) / steps, hidden, period);
   });
   return {
     loss: penalties.reduce((total, penalty) => total + penalty, mse),

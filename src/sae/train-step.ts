@@ -22,6 +22,17 @@ export interface StepLog {
   readonly dead?: number;
 }
 
+/** What is on the device of a training step between two submits, besides the model. */
+export interface StepState {
+  /** Of Adam, by the tensors' names, as they lie on the device. */
+  readonly moments: ReadonlyMap<string, ArrayBuffer>;
+  /** Log entries of the pass's steps so far. */
+  readonly log: ArrayBuffer;
+  readonly ever_active: ArrayBuffer;
+  /** Whether a loss was not finite. */
+  readonly halted: boolean;
+}
+
 const logBytes = 16;
 /** Bytes of `struct Share`, and invocations a workgroup, in `hidden_statistics.wgsl`. */
 const shareBytes = 12;
@@ -152,6 +163,31 @@ export class TrainStep {
       };
     });
     return { times, ended };
+  }
+
+  /** Reads the state at one moment: every copy is submitted before the first is waited for. */
+  async state(): Promise<StepState> {
+    const { gpu } = this.model;
+    const momentsOf = [...this.#tensors.values()].filter(({ name }) => name.endsWith('.moments'));
+    const [log, ever_active, counters, moments] = await Promise.all([
+      gpu.read(this.#buffer('log_of_steps'), Math.max(1, this.#done) * logBytes),
+      gpu.read(this.#buffer('ever_active')),
+      gpu.read(this.#buffer('state')),
+      Promise.all(momentsOf.map(async ({ name, buffer }) => [name, await gpu.read(buffer)] as const)),
+    ]);
+    return { moments: new Map(moments), log, ever_active, halted: new Uint32Array(counters)[1] !== 0 };
+  }
+
+  /** Puts a state in the place of this one, with so many steps of the pass done. Call `begin` before it. */
+  restore({ moments, log, ever_active }: StepState, done: number): void {
+    const { queue } = this.model.gpu.device;
+    for (const [name, bytes] of moments) {
+      queue.writeBuffer(this.tensor(name).buffer, 0, bytes);
+    }
+    queue.writeBuffer(this.#buffer('log_of_steps'), 0, log);
+    queue.writeBuffer(this.#buffer('ever_active'), 0, ever_active);
+    queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([done]));
+    this.#done = done;
   }
 
   destroy(): void {

@@ -1,21 +1,21 @@
+import type { Gpu } from '../gpu/gpu.js';
 import { Pacer } from '../gpu/pacer.js';
-import { parseTrainConfig, type TrainConfig, type TrainOptions } from './config.js';
+import { type ModelConfig, parseTrainConfig, type TrainConfig, type TrainOptions } from './config.js';
 import type { Dataset } from './dataset.js';
-import { ConfigError, NonFiniteLossError } from './errors.js';
+import { ConfigError, DataError, NonFiniteLossError } from './errors.js';
 import {
   type EpochMetrics,
   type LiveSettings,
   liveSettings,
-  type Metrics,
   type Period,
   penaltyOf,
   type StepMetrics,
   summarize,
 } from './metrics.js';
-import type { Model } from './model.js';
-import { inOrder, RowOrders } from './row-orders.js';
+import { Model, type Parameters } from './model.js';
+import { RowOrders, type RowOrdersState } from './row-orders.js';
 import { stepRecords } from './schedule.js';
-import { type StepLog, TrainStep } from './train-step.js';
+import { type StepLog, type StepState, TrainStep } from './train-step.js';
 
 /** How far training is. */
 export interface Progress {
@@ -33,6 +33,21 @@ export interface TrainedSteps {
   readonly epoch?: EpochMetrics;
 }
 
+/** A copy on the host of all that training needs to go on, bit for bit on an adapter of the same kind. */
+export interface Snapshot {
+  readonly model: ModelConfig;
+  readonly parameters: Parameters;
+  readonly training: TrainConfig;
+  /** Steps done. */
+  readonly done: number;
+  readonly orders: RowOrdersState;
+  /** The penalty of the epoch's steps. */
+  readonly periods: readonly Period[];
+  /** Spent on training. */
+  readonly seconds: number;
+  readonly step: StepState;
+}
+
 /** Trains a model on a data set. Everything is on the device before the first step, and every kernel is compiled. */
 export class Trainer {
   readonly #pacer = new Pacer();
@@ -40,8 +55,8 @@ export class Trainer {
   #config: TrainConfig;
   /** The epoch that the next step is in, or that the last one has ended; 0 before the first. */
   #epoch = 0;
-  /** The settings of this epoch's steps. */
-  #periods: Period[] = [];
+  /** The penalty of this epoch's steps. */
+  #periods: readonly Period[] = [];
   #milliseconds = 0;
   /** What `samples_per_second` of the epoch is computed from. */
   #thisEpoch = { rows: 0, milliseconds: 0 };
@@ -51,15 +66,73 @@ export class Trainer {
   private constructor(
     config: TrainConfig,
     readonly step: TrainStep,
+    from?: RowOrdersState,
   ) {
     this.#config = config;
-    this.#orders = new RowOrders(step.dataset.rows, config);
+    this.#orders = new RowOrders(step.dataset.rows, config, from);
   }
 
   /** @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError. */
   static async create(model: Model, dataset: Dataset, options: TrainOptions = {}): Promise<Trainer> {
     const config = parseTrainConfig(options);
     return new Trainer(config, await TrainStep.create(model, dataset, config.batch_size, true));
+  }
+
+  /**
+   * Goes on from a snapshot, also on another device, with a model of its own: the caller closes both.
+   * @param dataset what the snapshot was trained on.
+   * @throws DataError where it has other sizes; LimitError, OutOfMemoryError.
+   */
+  static async resume(gpu: Gpu, dataset: Dataset, snapshot: Snapshot): Promise<Trainer> {
+    const { training, done, orders } = snapshot;
+    if (dataset.rows !== orders.order.length) {
+      throw new DataError(
+        `${dataset.name} has ${dataset.rows} rows, and the training to go on with had ${orders.order.length}. Use its own rows.`,
+      );
+    }
+    const model = await Model.from(gpu, snapshot.model, snapshot.parameters);
+    try {
+      const step = await TrainStep.create(model, dataset, training.batch_size, true);
+      const trainer = new Trainer(training, step, orders);
+      trainer.#epoch = Math.ceil(done / step.batches);
+      trainer.#periods = snapshot.periods;
+      trainer.#milliseconds = snapshot.seconds * 1000;
+      if (done > 0) {
+        step.begin(orders.order);
+        step.restore(snapshot.step, done - (trainer.#epoch - 1) * step.batches);
+        trainer.#schedule();
+      }
+      return trainer;
+    } catch (error) {
+      model.close();
+      throw error;
+    }
+  }
+
+  get model(): Model {
+    return this.step.model;
+  }
+
+  /**
+   * Copies the training as it is between two submits, also while `steps` is at work, which goes on meanwhile.
+   * @throws NonFiniteLossError where training has stopped at one; DeviceLostError.
+   */
+  async snapshot(): Promise<Snapshot> {
+    const { step, model, done } = this;
+    // All of the host's part and all copies on the device belong to this moment: nothing is waited for in between.
+    const host = {
+      model: model.config,
+      training: this.#config,
+      done,
+      orders: this.#orders.state,
+      periods: this.#periods,
+      seconds: this.#milliseconds / 1000,
+    };
+    const [parameters, state] = await Promise.all([model.parameters(), step.state()]);
+    if (state.halted) {
+      throw this.#failure ?? new NonFiniteLossError(this.#epoch, step.done);
+    }
+    return { ...host, parameters, step: state };
   }
 
   /** The configuration, with what has been changed since. */
@@ -90,9 +163,7 @@ export class Trainer {
       );
     }
     this.#config = parseTrainConfig({ ...this.#config, ...Object.fromEntries(given) });
-    if (this.step.done < this.step.batches) {
-      this.#schedule();
-    }
+    this.#schedule();
   }
 
   /**
@@ -191,13 +262,17 @@ export class Trainer {
   /** Has the epoch's steps that are not submitted yet done with the settings of now. */
   #schedule(): void {
     const { step } = this;
+    if (step.done === step.batches) {
+      return;
+    }
     const settings = { ...this.#config, batch_size: step.batchRows };
     const updates = (this.#epoch - 1) * step.batches;
     step.schedule(stepRecords(step.dataset.rows, updates, settings, step.done));
-    if (this.#periods.at(-1)?.from === step.done) {
-      this.#periods.pop();
-    }
-    this.#periods.push({ from: step.done, settings });
+    const { sparsity_lambda, sparsity_target } = this.#config;
+    const earlier = this.#periods.filter(({ from }) => from < step.done);
+    const last = earlier.at(-1);
+    const same = last?.sparsity_lambda === sparsity_lambda && last.sparsity_target === sparsity_target;
+    this.#periods = same ? earlier : [...earlier, { from: step.done, sparsity_lambda, sparsity_target }];
   }
 
   /** Rows of that many steps: an epoch's last batch may be short. */
@@ -274,26 +349,4 @@ interface Clock {
   lastEnd: number;
   rows: number;
   milliseconds: number;
-}
-
-/**
- * The same figures for rows that a model was not trained on, batch by batch as in training.
- * @throws ConfigError, DataError, LimitError, OutOfMemoryError.
- */
-export async function evaluate(model: Model, dataset: Dataset, options: TrainOptions = {}): Promise<Metrics> {
-  const config = parseTrainConfig(options);
-  const step = await TrainStep.create(model, dataset, config.batch_size, false);
-  try {
-    const { rows } = dataset;
-    step.begin(inOrder(rows));
-    step.schedule(stepRecords(rows, 0, { ...config, batch_size: step.batchRows }));
-    const submit = (most: number) => (step.done < step.batches ? step.submit(most) : undefined);
-    let whole: StepLog | undefined;
-    for await (const log of new Pacer().run(submit)) {
-      whole = log;
-    }
-    return summarize(whole!, [{ from: 0, settings: config }], rows, model.hidden);
-  } finally {
-    step.destroy();
-  }
 }
