@@ -5,7 +5,8 @@ import { type Metrics, summarize } from './metrics.js';
 import type { Model } from './model.js';
 import { inOrder } from './row-orders.js';
 import { stepRecords } from './schedule.js';
-import { type StepLog, TrainStep } from './train-step.js';
+import type { StepLog } from './step-log.js';
+import { TrainStep } from './train-step.js';
 
 /**
  * The figures that training gives, for rows that a model was not trained on: batch by batch as in training.

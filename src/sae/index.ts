@@ -28,5 +28,6 @@ export { type GreyRange, greys, imageShape, inputRange, meanSquaredError, weight
 export { Probe } from './probe.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
-export { type Progress, type Snapshot, type TrainedSteps, Trainer } from './trainer.js';
+export { type Progress, type Snapshot, Trainer } from './trainer.js';
+export type { TrainedSteps } from './training-log.js';
 export { type UnitActivity, UnitPictures, unitActivity } from './units.js';

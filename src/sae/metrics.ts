@@ -1,4 +1,5 @@
 import type { TrainConfig } from './config.js';
+import type { StepLog } from './step-log.js';
 
 /** What one pass over some rows gave. */
 export interface Metrics {
@@ -44,15 +45,6 @@ export function penaltyOf(kl: number, hidden: number, { sparsity_lambda, sparsit
   return sparsity_lambda * (kl + hidden * entropy);
 }
 
-/** What `summarize` takes of the log of a whole pass. */
-interface PassLog {
-  readonly end: number;
-  readonly mse: (step: number) => number;
-  readonly kl: (step: number) => number;
-  readonly active: (step: number) => number;
-  readonly dead?: number;
-}
-
 /** The penalty of the steps of a pass from one on. */
 export interface Period extends Penalty {
   readonly from: number;
@@ -60,9 +52,10 @@ export interface Period extends Penalty {
 
 /**
  * A pass's metrics: means over batches, as the original's; `active` is a mean over rows. Summed in double.
+ * @param log the last one of a pass.
  * @param periods of the pass, in order; the first one from step 0 on.
  */
-export function summarize(log: PassLog, periods: readonly Period[], rows: number, hidden: number): Metrics {
+export function summarize(log: StepLog, periods: readonly Period[], rows: number, hidden: number): Metrics {
   const sum = (value: (step: number) => number, from = 0, end = log.end) => {
     let total = 0;
     for (let i = from; i < end; i++) {

@@ -7,20 +7,7 @@ import { Examples } from './examples.js';
 import { addLayer, type BatchInput, layerOutputs } from './forward.js';
 import type { Model } from './model.js';
 import { batchesOf, stepBytes } from './schedule.js';
-
-/** What steps of a pass left in their log entries: `struct StepMetrics` in `step_metrics.wgsl`. Steps count from 0. */
-export interface StepLog {
-  /** The steps of one submit, from `first` up to, not including, `end`. The pass's last log has all from 0 on. */
-  readonly first: number;
-  readonly end: number;
-  readonly mse: (step: number) => number;
-  readonly kl: (step: number) => number;
-  /** Active units summed over the batch's rows. */
-  readonly active: (step: number) => number;
-  readonly finite: (step: number) => boolean;
-  /** Hidden units that were active in no row of the pass; in its last log. */
-  readonly dead?: number;
-}
+import { logBytes, parseLog, type StepLog } from './step-log.js';
 
 /** What is on the device of a training step between two submits, besides the model. */
 export interface StepState {
@@ -33,7 +20,6 @@ export interface StepState {
   readonly halted: boolean;
 }
 
-const logBytes = 16;
 /** Bytes of `struct Share`, and invocations a workgroup, in `hidden_statistics.wgsl`. */
 const shareBytes = 12;
 const statisticsThreads = 64;
@@ -147,21 +133,9 @@ export class TrainStep {
       encoder.copyBufferToBuffer(everActive, 0, readback, logSize, everActive.size);
     }
     gpu.device.queue.submit([encoder.finish()]);
-    const ended = gpu.map(readback, logSize + (whole ? everActive.size : 0)).then((bytes): StepLog => {
-      const floats = new Float32Array(bytes);
-      const words = new Uint32Array(bytes);
-      const active = words.subarray(logSize / 4, logSize / 4 + hidden);
-      const at = (step: number) => (step - from) * 4;
-      return {
-        first,
-        end,
-        mse: (step) => floats[at(step)],
-        kl: (step) => floats[at(step) + 1],
-        active: (step) => words[at(step) + 2],
-        finite: (step) => words[at(step) + 3] === 1,
-        ...(whole && { dead: active.reduce((sum, rows) => sum + (rows === 0 ? 1 : 0), 0) }),
-      };
-    });
+    const bytes = gpu.map(readback, logSize + (whole ? everActive.size : 0));
+    const place = { first, end, from, hidden: whole ? hidden : undefined };
+    const ended = bytes.then((entries) => parseLog(entries, place));
     return { times, ended };
   }
 

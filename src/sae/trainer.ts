@@ -3,34 +3,18 @@ import { Pacer } from '../gpu/pacer.js';
 import { type ModelConfig, parseTrainConfig, type TrainConfig, type TrainOptions } from './config.js';
 import type { Dataset } from './dataset.js';
 import { ConfigError, DataError, NonFiniteLossError } from './errors.js';
-import {
-  type EpochMetrics,
-  type LiveSettings,
-  liveSettings,
-  type Period,
-  penaltyOf,
-  type StepMetrics,
-  summarize,
-} from './metrics.js';
+import { type EpochMetrics, type LiveSettings, liveSettings, type Period } from './metrics.js';
 import { Model, type Parameters } from './model.js';
 import { RowOrders, type RowOrdersState } from './row-orders.js';
 import { stepRecords } from './schedule.js';
-import { type StepLog, type StepState, TrainStep } from './train-step.js';
+import { type StepState, TrainStep } from './train-step.js';
+import { type TrainedSteps, TrainingLog } from './training-log.js';
 
 /** How far training is. */
 export interface Progress {
   /** Rows done since training began, of epochs times the data set's rows. */
   readonly rows: number;
   readonly samples_per_second: number;
-}
-
-/** The steps of one submit. */
-export interface TrainedSteps {
-  readonly steps: readonly StepMetrics[];
-  /** Over about the last second. */
-  readonly samples_per_second: number;
-  /** Of the epoch that these steps ended, if they did. */
-  readonly epoch?: EpochMetrics;
 }
 
 /** A copy on the host of all that training needs to go on, bit for bit on an adapter of the same kind. */
@@ -57,19 +41,17 @@ export class Trainer {
   #epoch = 0;
   /** The penalty of this epoch's steps. */
   #periods: readonly Period[] = [];
-  #milliseconds = 0;
-  /** What `samples_per_second` of the epoch is computed from. */
-  #thisEpoch = { rows: 0, milliseconds: 0 };
+  readonly #log: TrainingLog;
   #running = false;
-  #failure: NonFiniteLossError | undefined;
 
   private constructor(
     config: TrainConfig,
     readonly step: TrainStep,
-    from?: RowOrdersState,
+    from?: Snapshot,
   ) {
     this.#config = config;
-    this.#orders = new RowOrders(step.dataset.rows, config, from);
+    this.#orders = new RowOrders(step.dataset.rows, config, from?.orders);
+    this.#log = new TrainingLog(step, from?.seconds ?? 0);
   }
 
   /** @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError. */
@@ -93,10 +75,9 @@ export class Trainer {
     const model = await Model.from(gpu, snapshot.model, snapshot.parameters);
     try {
       const step = await TrainStep.create(model, dataset, training.batch_size, true);
-      const trainer = new Trainer(training, step, orders);
+      const trainer = new Trainer(training, step, snapshot);
       trainer.#epoch = Math.ceil(done / step.batches);
       trainer.#periods = snapshot.periods;
-      trainer.#milliseconds = snapshot.seconds * 1000;
       if (done > 0) {
         step.begin(orders.order);
         step.restore(snapshot.step, done - (trainer.#epoch - 1) * step.batches);
@@ -126,11 +107,11 @@ export class Trainer {
       done,
       orders: this.#orders.state,
       periods: this.#periods,
-      seconds: this.#milliseconds / 1000,
+      seconds: this.#log.seconds,
     };
     const [parameters, state] = await Promise.all([model.parameters(), step.state()]);
     if (state.halted) {
-      throw this.#failure ?? new NonFiniteLossError(this.#epoch, step.done);
+      throw this.#log.failure ?? new NonFiniteLossError(this.#epoch, step.done);
     }
     return { ...host, parameters, step: state };
   }
@@ -187,15 +168,15 @@ export class Trainer {
     if (this.#running) {
       throw new Error('the trainer is at work: wait until its last call has ended');
     }
-    if (this.#failure) {
-      throw this.#failure;
+    if (this.#log.failure) {
+      throw this.#log.failure;
     }
     this.#running = true;
+    this.#log.begin();
     const { step } = this;
-    const clock = { lastEnd: performance.now(), rows: 0, milliseconds: 0 };
     let left = count;
     const submit = (most: number) => {
-      if (left <= 0 || signal?.aborted || this.#failure) {
+      if (left <= 0 || signal?.aborted || this.#log.failure) {
         return undefined;
       }
       if (step.done === step.batches) {
@@ -207,7 +188,7 @@ export class Trainer {
       if (step.done === step.batches) {
         this.#orders.prepare();
       }
-      return { times, ended: ended.then((log) => this.#account(log, during, clock)) };
+      return { times, ended: ended.then((log) => this.#log.add(log, during)) };
     };
     try {
       yield* this.#pacer.run(submit, submitMilliseconds);
@@ -233,10 +214,10 @@ export class Trainer {
     const { batches } = this.step;
     while (this.done < this.#config.epochs * batches && !signal?.aborted) {
       const began = performance.now();
-      const before = this.#rowsDone(this.done);
+      const before = this.#log.rowsOf(this.done);
       let metrics: EpochMetrics | undefined;
       for await (const { steps, epoch } of this.steps({ count: this.leftInEpoch, signal })) {
-        const rows = this.#rowsDone(steps[steps.length - 1].step);
+        const rows = this.#log.rowsOf(steps[steps.length - 1].step);
         const seconds = (performance.now() - began) / 1000;
         progress?.({ rows, samples_per_second: (rows - before) / seconds });
         metrics = epoch;
@@ -274,79 +255,4 @@ export class Trainer {
     const same = last?.sparsity_lambda === sparsity_lambda && last.sparsity_target === sparsity_target;
     this.#periods = same ? earlier : [...earlier, { from: step.done, sparsity_lambda, sparsity_target }];
   }
-
-  /** Rows of that many steps: an epoch's last batch may be short. */
-  #rowsDone(steps: number): number {
-    const { batches, batchRows, dataset } = this.step;
-    const epochs = Math.floor(steps / batches);
-    return epochs * dataset.rows + (steps - epochs * batches) * batchRows;
-  }
-
-  /** What a submit's steps gave. @throws NonFiniteLossError. */
-  #account(log: StepLog, { epoch, periods, settings }: During, clock: Clock): TrainedSteps {
-    const { batches, dataset, model } = this.step;
-    const { lr, sparsity_lambda, sparsity_target } = settings;
-    const before = (epoch - 1) * batches;
-    const steps: StepMetrics[] = [];
-    for (let i = log.first; i < log.end; i++) {
-      if (!log.finite(i)) {
-        this.#failure ??= new NonFiniteLossError(epoch, i + 1);
-        throw this.#failure;
-      }
-      const mse = log.mse(i);
-      const kl = log.kl(i);
-      steps.push({
-        step: before + i + 1,
-        epoch,
-        loss: mse + penaltyOf(kl, model.hidden, settings),
-        mse,
-        kl,
-        active: log.active(i) / (this.#rowsDone(i + 1) - this.#rowsDone(i)),
-        lr,
-        sparsity_lambda,
-        sparsity_target,
-      });
-    }
-
-    const rows = this.#rowsDone(log.end) - this.#rowsDone(log.first);
-    const now = performance.now();
-    const milliseconds = now - clock.lastEnd;
-    clock.lastEnd = now;
-    // Submits of the last second or so: a single one is too short to tell.
-    const faded = Math.exp(-milliseconds / 1000);
-    clock.rows = clock.rows * faded + rows;
-    clock.milliseconds = clock.milliseconds * faded + milliseconds;
-    this.#milliseconds += milliseconds;
-    this.#thisEpoch.rows += rows;
-    this.#thisEpoch.milliseconds += milliseconds;
-    const told = { steps, samples_per_second: (clock.rows / clock.milliseconds) * 1000 };
-    if (log.end < batches) {
-      return told;
-    }
-    const whole = this.#thisEpoch;
-    this.#thisEpoch = { rows: 0, milliseconds: 0 };
-    return {
-      ...told,
-      epoch: {
-        epoch,
-        ...summarize(log, periods, dataset.rows, model.hidden),
-        samples_per_second: (whole.rows / whole.milliseconds) * 1000,
-        seconds: this.#milliseconds / 1000,
-      },
-    };
-  }
-}
-
-/** What was so when some steps were submitted. */
-interface During {
-  readonly epoch: number;
-  readonly periods: readonly Period[];
-  readonly settings: LiveSettings;
-}
-
-/** When the last submit ended, and the rows of the last submits with the time that they took. */
-interface Clock {
-  lastEnd: number;
-  rows: number;
-  milliseconds: number;
 }
