@@ -16,6 +16,8 @@ export { type DecodeOptions, decodeDataset } from './data/rows.js';
 export * from './dataset.js';
 export * from './errors.js';
 export { evaluate } from './evaluate.js';
+export { type LossCurve, type LossCurves, lossCurves } from './loss-curves.js';
+export { LossHistory, type LossPoint } from './loss-history.js';
 export {
   type EpochMetrics,
   type LiveSettings,
