@@ -18,6 +18,7 @@ export class Gpu {
   /** Chooses how GEMMs are laid out. */
   readonly tuner: Tuner;
   #failure: EngineError | undefined;
+  readonly #buffers = new Set<GPUBuffer>();
   #allocatedBytes = 0;
 
   private constructor(
@@ -74,7 +75,7 @@ export class Gpu {
     return usable && (subgroupMinSize === 4 || subgroupMinSize === 8) ? subgroupMinSize : undefined;
   }
 
-  /** Bytes of all storage buffers made so far, those freed since included. */
+  /** Bytes of the storage buffers that there are. */
   get allocatedBytes(): number {
     return this.#allocatedBytes;
   }
@@ -139,12 +140,22 @@ export class Gpu {
   /** A storage buffer of zeros. @throws LimitError where it is larger than the adapter can bind. */
   buffer(label: string, bytes: number, usage: GPUBufferUsageFlags = 0): GPUBuffer {
     this.checkSize(label, bytes);
-    this.#allocatedBytes += bytes;
-    return this.device.createBuffer({
+    const buffer = this.device.createBuffer({
       label,
       size: bytes,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC | usage,
     });
+    this.#buffers.add(buffer);
+    this.#allocatedBytes += bytes;
+    return buffer;
+  }
+
+  /** Frees a buffer, also one that was freed before. */
+  free(buffer: GPUBuffer): void {
+    buffer.destroy();
+    if (this.#buffers.delete(buffer)) {
+      this.#allocatedBytes -= buffer.size;
+    }
   }
 
   /** Waits until everything submitted so far is done. @throws what has gone wrong meanwhile. */
@@ -169,12 +180,12 @@ export class Gpu {
     }
   }
 
-  /** Waits for a buffer made for reading, and gives a copy of what is in it. */
-  async map(staging: GPUBuffer): Promise<ArrayBuffer> {
+  /** Waits for a buffer made for reading, and gives a copy of its first `bytes` bytes. */
+  async map(staging: GPUBuffer, bytes: number = staging.size): Promise<ArrayBuffer> {
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await staging.mapAsync(GPUMapMode.READ, 0, bytes);
       this.check();
-      return staging.getMappedRange().slice(0);
+      return staging.getMappedRange(0, bytes).slice(0);
     } catch (error) {
       // A lost device shows first as a failed mapping: let its own message arrive.
       await new Promise<void>((resolve) => setTimeout(resolve, 0));

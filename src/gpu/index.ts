@@ -3,7 +3,7 @@ export * from './errors.js';
 export { addGemm, multiply } from './gemm.js';
 export { Gpu, type ShaderLoader } from './gpu.js';
 export { Kernel, type KernelSource } from './kernel.js';
-export { Pacer } from './pacer.js';
+export { Pacer, type Submitted } from './pacer.js';
 export { type Bindings, Program, type Resource, type Workgroups } from './program.js';
 export { padded, Tensor, tensorBytes } from './tensor.js';
 export { type GemmOrder, type GemmShape, type GemmTile, gemmTiles } from './tiles.js';

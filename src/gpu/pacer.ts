@@ -1,59 +1,72 @@
-import type { Program } from './program.js';
+/** Submits that may wait on the device at once: the next is ready when one ends. */
+export const submitsInFlight = 2;
 
 /** Work a submit should hold: long enough to cost nothing, short enough for a driver's watchdog and a quick Ctrl-C. */
-const targetMilliseconds = 50;
-/** Submits that may wait on the device at once: the next is ready when one ends. */
-const submitsInFlight = 2;
+const usualMilliseconds = 50;
+/** So many submits are measured together: a host that was busy sees one end late, and the next one soon after. */
+const remembered = 4;
 
-/** Submits a program again and again, as many times a submit as the device gets done in about 50 ms. */
+/** One submit, in which something was run some times. */
+export interface Submitted<T> {
+  readonly times: number;
+  /** Settles when the device has done it, with what it gave. */
+  readonly ended: Promise<T>;
+}
+
+/** Submits work again and again, as many times a submit as the device gets done in the time it is given. */
 export class Pacer {
   #timesPerSubmit = 1;
+  readonly #recent: { readonly times: number; readonly took: number }[] = [];
 
   /**
-   * Runs `program` `times` times; never waits between two of them while the device has work left.
-   * @param done is told how many times have been done, whenever a submit ends.
-   * @returns how many times it was run: fewer than asked for where `signal` was aborted.
+   * Keeps the device busy and gives what each submit gave, in their order, when it has ended; others are in flight
+   * then. Whoever stops listening waits for those.
+   * @param submit submits the work at most that many times; undefined where there is no more to do.
+   * @param milliseconds of work that a submit should hold.
    */
-  async run(
-    program: Program,
-    times: number,
-    signal?: AbortSignal,
-    done?: (times: number) => void,
-  ): Promise<number> {
-    const { gpu } = program;
-    const inFlight: { count: number; submitted: number; ended: Promise<void> }[] = [];
-    let submitted = 0;
-    let finished = 0;
+  async *run<T>(
+    submit: (most: number) => Submitted<T> | undefined,
+    milliseconds = usualMilliseconds,
+  ): AsyncGenerator<T, void, void> {
+    const inFlight: { times: number; began: number; ended: Promise<{ result: T; end: number }> }[] = [];
     let lastEnd = 0;
-    while (finished < times) {
-      const more = submitted < times && !signal?.aborted;
-      if (more && inFlight.length < submitsInFlight) {
-        const count = Math.min(this.#timesPerSubmit, times - submitted);
-        program.submit(count);
-        submitted += count;
-        const ended = gpu.finish();
+    const fill = () => {
+      while (inFlight.length < submitsInFlight) {
+        const began = performance.now();
+        const submitted = submit(this.#timesPerSubmit);
+        if (!submitted) {
+          return;
+        }
+        const ended = submitted.ended.then((result) => ({ result, end: performance.now() }));
         // Where the device is lost all of them fail, and only the oldest is waited for.
         ended.catch(() => {});
-        inFlight.push({ count, submitted: performance.now(), ended });
-        continue;
+        inFlight.push({ times: submitted.times, began, ended });
       }
-      const oldest = inFlight.shift();
-      if (!oldest) {
-        break;
+    };
+    try {
+      fill();
+      while (inFlight.length > 0) {
+        const { times, began, ended } = inFlight[0];
+        const { result, end } = await ended;
+        inFlight.shift();
+        this.#adjust(times, end - Math.max(lastEnd, began), milliseconds);
+        lastEnd = end;
+        fill();
+        yield result;
       }
-      await oldest.ended;
-      const end = performance.now();
-      this.#adjust(oldest.count, end - Math.max(lastEnd, oldest.submitted));
-      lastEnd = end;
-      finished += oldest.count;
-      done?.(finished);
+    } finally {
+      await Promise.allSettled(inFlight.map(({ ended }) => ended));
     }
-    return finished;
   }
 
-  #adjust(count: number, milliseconds: number): void {
-    const fitting = (targetMilliseconds / Math.max(milliseconds, 0.01)) * count;
+  #adjust(times: number, took: number, milliseconds: number): void {
+    this.#recent.push({ times, took });
+    if (this.#recent.length > remembered) {
+      this.#recent.shift();
+    }
+    const sum = (key: 'times' | 'took') => this.#recent.reduce((total, submit) => total + submit[key], 0);
+    const fitting = (milliseconds / Math.max(sum('took'), 0.01)) * sum('times');
     // At most twice as many as were timed: one quick measurement should not make a submit of seconds.
-    this.#timesPerSubmit = Math.max(1, Math.floor(Math.min(fitting, 2 * count)));
+    this.#timesPerSubmit = Math.max(1, Math.floor(Math.min(fitting, 2 * times)));
   }
 }

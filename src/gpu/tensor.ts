@@ -74,6 +74,6 @@ export class Tensor {
   }
 
   destroy(): void {
-    this.buffer.destroy();
+    this.gpu.free(this.buffer);
   }
 }

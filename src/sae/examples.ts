@@ -17,6 +17,7 @@ interface Part {
 /** A data set on the device, in as many parts as the adapter's largest binding makes necessary. 8-bit stays 8-bit. */
 export class Examples {
   private constructor(
+    readonly gpu: Gpu,
     readonly dataset: Dataset,
     readonly parts: readonly Part[],
   ) {}
@@ -28,7 +29,7 @@ export class Examples {
     const rowBytes = stride * data.BYTES_PER_ELEMENT;
     const rowsPerPart = Math.max(1, Math.floor(gpu.largestBuffer / rowBytes));
     const parts: Part[] = [];
-    const examples = new Examples(dataset, parts);
+    const examples = new Examples(gpu, dataset, parts);
     try {
       await gpu.allocate(`${rows} rows of ${dataset.name}`, () => {
         for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
@@ -94,7 +95,7 @@ export class Examples {
 
   destroy(): void {
     for (const { buffer } of this.parts) {
-      buffer.destroy();
+      this.gpu.free(buffer);
     }
   }
 }

@@ -11,10 +11,26 @@ export {
   type TrainConfig,
   type TrainOptions,
 } from './config.js';
+export { imagesDataset, type NamedImage } from './data/images.js';
+export { type NormalizeOption, parseNormalize } from './data/normalize.js';
+export { type DecodeOptions, decodeDataset } from './data/rows.js';
 export * from './dataset.js';
 export * from './errors.js';
-export type { EpochMetrics, Metrics } from './metrics.js';
+export { evaluate } from './evaluate.js';
+export { type LossCurve, type LossCurves, lossCurves } from './loss-curves.js';
+export { LossHistory, type LossPoint } from './loss-history.js';
+export {
+  type EpochMetrics,
+  type LiveSettings,
+  liveSettings,
+  type Metrics,
+  type StepMetrics,
+} from './metrics.js';
 export { Model, type Parameters } from './model.js';
+export { type GreyRange, greys, imageShape, inputRange, meanSquaredError, weightGreys } from './pictures.js';
+export { Probe } from './probe.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
-export { evaluate, type Progress, Trainer } from './trainer.js';
+export { type Progress, type Snapshot, Trainer } from './trainer.js';
+export type { TrainedSteps } from './training-log.js';
+export { type UnitActivity, UnitPictures, unitActivity } from './units.js';

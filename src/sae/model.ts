@@ -1,11 +1,10 @@
 import type { Gpu } from '../gpu/gpu.js';
-import { Program } from '../gpu/program.js';
 import { Tensor, tensorBytes } from '../gpu/tensor.js';
 import { type ModelConfig, type ModelOptions, parseModelConfig } from './config.js';
 import { type Dataset, normalizedRows, sliceRows } from './dataset.js';
 import { DataError } from './errors.js';
-import { addLayers, layerOutputs } from './forward.js';
 import { type Layer, layersOf, parameterShapes } from './layers.js';
+import { Pass } from './pass.js';
 import { fillUniform, randomPair } from './random.js';
 
 /** Tensors by their names in the original's `state_dict`, row-major, without padding. */
@@ -108,13 +107,9 @@ export class Model {
     return this.#tensors().reduce((sum, { rows, columns }) => sum + rows * columns, 0);
   }
 
-  /** Reads all parameters back to the host. @throws DeviceLostError. */
-  async parameters(): Promise<Parameters> {
-    const parameters: Parameters = new Map();
-    for (const tensor of this.#tensors()) {
-      parameters.set(tensor.name, { shape: tensor.shape, data: await tensor.read() });
-    }
-    return parameters;
+  /** Reads all parameters back to the host, as they are between two submits. @throws DeviceLostError. */
+  parameters(): Promise<Parameters> {
+    return readParameters(this.#tensors());
   }
 
   /** The last encoder layer's activations, [rows, hidden]. @throws DataError where the rows have another width. */
@@ -168,32 +163,28 @@ export class Model {
     block: (first: number, end: number) => Float32Array<ArrayBuffer>,
     rows: number,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { gpu } = this;
-    const blockRows = Math.min(rows, rowsAtATime);
     const width = layers[layers.length - 1].outputs;
     const result = new Float32Array(rows * width);
-    const program = new Program(gpu);
-    const tensors = await gpu.allocate(`a batch of ${blockRows} rows`, () => [
-      new Tensor(gpu, 'input', [blockRows, layers[0].inputs]),
-      ...layerOutputs(layers, blockRows),
-    ]);
+    const pass = await Pass.create(layers, Math.min(rows, rowsAtATime));
     try {
-      await addLayers(program, layers, tensors[0], tensors.slice(1));
-      await program.ready();
-      for (let first = 0; first < rows; first += blockRows) {
-        const end = Math.min(rows, first + blockRows);
-        tensors[0].write(block(first, end), end - first);
-        program.submit();
-        result.set(await tensors[layers.length].read(end - first), first * width);
+      let at = 0;
+      for await (const values of pass.blocks(rows, block)) {
+        result.set(values, at);
+        at += values.length;
       }
     } finally {
-      program.destroy();
-      for (const tensor of tensors) {
-        tensor.destroy();
-      }
+      pass.destroy();
     }
     return result;
   }
+}
+
+/** Reads tensors at one moment: every copy is submitted before the first is waited for. */
+export async function readParameters(tensors: readonly Tensor[]): Promise<Parameters> {
+  const read = tensors.map(async (tensor) => {
+    return [tensor.name, { shape: tensor.shape, data: await tensor.read() }] as const;
+  });
+  return new Map(await Promise.all(read));
 }
 
 function inputsOf(dataset: Dataset) {

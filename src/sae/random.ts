@@ -1,6 +1,6 @@
 import { uniformFloat32 } from 'pure-rand/distribution/uniformFloat32';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { xoroshiro128plus, xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 
 /** A seeded generator: integer arithmetic only, so it gives the same numbers on every machine and in the browser. */
 export type Random = ReturnType<typeof xoroshiro128plus>;
@@ -11,6 +11,11 @@ export function randomPair(seed: number): { forWeights: Random; forOrder: Random
   const forOrder = forWeights.clone();
   forOrder.jump();
   return { forWeights, forOrder };
+}
+
+/** A generator that goes on from the state of another. */
+export function randomFrom(state: readonly number[]): Random {
+  return xoroshiro128plusFromState(state);
 }
 
 /** Fills an array with numbers uniform in -bound..bound. */

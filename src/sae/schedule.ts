@@ -18,14 +18,15 @@ export function batchesOf(rows: number, batch_size: number): number {
 /**
  * One record a batch of an epoch, as `struct Step` lays them out.
  * Adam's bias corrections are computed here in double: in f32 on a device, 1 - 0.999^t is off by 1e-4 at t = 1.
- * @param updates how many updates went before.
+ * @param updates how many updates went before the epoch.
+ * @param from the batch that the records begin with.
  */
-export function stepRecords(rows: number, updates: number, settings: StepSettings): ArrayBuffer {
+export function stepRecords(rows: number, updates: number, settings: StepSettings, from = 0): ArrayBuffer {
   const { batch_size, lr, sparsity_lambda, sparsity_target } = settings;
   const batches = batchesOf(rows, batch_size);
-  const records = new DataView(new ArrayBuffer(batches * stepBytes));
-  for (let i = 0; i < batches; i++) {
-    const at = i * stepBytes;
+  const records = new DataView(new ArrayBuffer((batches - from) * stepBytes));
+  for (let i = from; i < batches; i++) {
+    const at = (i - from) * stepBytes;
     const t = updates + i + 1;
     const first = i * batch_size;
     records.setUint32(at, first, true);

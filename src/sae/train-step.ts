@@ -1,5 +1,5 @@
 import { addGemm } from '../gpu/gemm.js';
-import { Pacer } from '../gpu/pacer.js';
+import { type Submitted, submitsInFlight } from '../gpu/pacer.js';
 import { Program } from '../gpu/program.js';
 import { padded, Tensor, tensorBytes } from '../gpu/tensor.js';
 import type { Dataset } from './dataset.js';
@@ -7,21 +7,19 @@ import { Examples } from './examples.js';
 import { addLayer, type BatchInput, layerOutputs } from './forward.js';
 import type { Model } from './model.js';
 import { batchesOf, stepBytes } from './schedule.js';
+import { logBytes, parseLog, type StepLog } from './step-log.js';
 
-/** What each step left in its log entry: `struct StepMetrics` in `step_metrics.wgsl`. */
-export interface StepLog {
-  /** Steps that were run. */
-  readonly steps: number;
-  readonly mse: (step: number) => number;
-  readonly kl: (step: number) => number;
-  /** Active units summed over the batch's rows. */
-  readonly active: (step: number) => number;
-  readonly finite: (step: number) => boolean;
-  /** Hidden units that were active in no row. */
-  readonly dead: number;
+/** What is on the device of a training step between two submits, besides the model. */
+export interface StepState {
+  /** Of Adam, by the tensors' names, as they lie on the device. */
+  readonly moments: ReadonlyMap<string, ArrayBuffer>;
+  /** Log entries of the pass's steps so far. */
+  readonly log: ArrayBuffer;
+  readonly ever_active: ArrayBuffer;
+  /** Whether a loss was not finite. */
+  readonly halted: boolean;
 }
 
-const logBytes = 16;
 /** Bytes of `struct Share`, and invocations a workgroup, in `hidden_statistics.wgsl`. */
 const shareBytes = 12;
 const statisticsThreads = 64;
@@ -36,9 +34,14 @@ const statisticsThreads = 64;
  */
 export class TrainStep {
   readonly program: Program;
-  readonly #pacer = new Pacer();
+  /** Steps that a pass over all rows takes. */
+  readonly batches: number;
   readonly #tensors = new Map<string, Tensor>();
   readonly #buffers = new Map<string, GPUBuffer>();
+  /** One for each submit that may be in flight. */
+  readonly #readbacks: GPUBuffer[] = [];
+  #submits = 0;
+  #done: number;
   #examples: Examples | undefined;
 
   private constructor(
@@ -49,6 +52,8 @@ export class TrainStep {
     readonly update: boolean,
   ) {
     this.program = new Program(model.gpu);
+    this.batches = batchesOf(dataset.rows, batchRows);
+    this.#done = this.batches;
   }
 
   /**
@@ -86,34 +91,88 @@ export class TrainStep {
     return found(this.#tensors, name);
   }
 
-  /**
-   * Runs one step a record.
-   * @param order the rows in the order in which the steps take them.
-   * @param records from `stepRecords`, for at most the data set's number of batches.
-   * @param done is told how many steps have been done, whenever the device has finished some.
-   */
-  async run(
-    order: Uint32Array<ArrayBuffer>,
-    records: ArrayBuffer,
-    signal?: AbortSignal,
-    done?: (steps: number) => void,
-  ): Promise<StepLog> {
+  /** Steps of the pass that have been submitted; all of them before the first pass. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** Begins a pass. @param order the rows in the order in which the steps take them. */
+  begin(order: Uint32Array<ArrayBuffer>): void {
     const { queue } = this.model.gpu.device;
     queue.writeBuffer(this.#buffer('order'), 0, order);
-    queue.writeBuffer(this.#buffer('steps'), 0, records);
-    queue.writeBuffer(this.#buffer('step'), 0, records, 0, stepBytes);
     queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([0]));
     const everActive = this.#buffer('ever_active');
     queue.writeBuffer(everActive, 0, new Uint32Array(everActive.size / 4));
-    const steps = await this.#pacer.run(this.program, records.byteLength / stepBytes, signal, done);
-    return this.#readLog(steps);
+    this.#done = 0;
+  }
+
+  /** Says what the steps do that have not been submitted yet. @param records from `stepRecords`, one for each. */
+  schedule(records: ArrayBuffer): void {
+    const { queue } = this.model.gpu.device;
+    queue.writeBuffer(this.#buffer('steps'), this.#done * stepBytes, records);
+    // The last step that was submitted moves the record of the next one to here, and this comes after it.
+    queue.writeBuffer(this.#buffer('step'), 0, records, 0, stepBytes);
+  }
+
+  /** Submits the next steps of the pass, at most `most`; at most `submitsInFlight` times without waiting. */
+  submit(most: number): Submitted<StepLog> {
+    const first = this.#done;
+    const times = Math.min(most, this.batches - first);
+    const end = first + times;
+    this.program.submit(times);
+    this.#done = end;
+
+    const whole = end === this.batches;
+    const from = whole ? 0 : first;
+    const readback = this.#readbacks[this.#submits++ % submitsInFlight];
+    const { gpu, hidden } = this.model;
+    const encoder = gpu.device.createCommandEncoder();
+    const logSize = (end - from) * logBytes;
+    encoder.copyBufferToBuffer(this.#buffer('log_of_steps'), from * logBytes, readback, 0, logSize);
+    const everActive = this.#buffer('ever_active');
+    if (whole) {
+      encoder.copyBufferToBuffer(everActive, 0, readback, logSize, everActive.size);
+    }
+    gpu.device.queue.submit([encoder.finish()]);
+    const bytes = gpu.map(readback, logSize + (whole ? everActive.size : 0));
+    const place = { first, end, from, hidden: whole ? hidden : undefined };
+    const ended = bytes.then((entries) => parseLog(entries, place));
+    return { times, ended };
+  }
+
+  /** Reads the state at one moment: every copy is submitted before the first is waited for. */
+  async state(): Promise<StepState> {
+    const { gpu } = this.model;
+    const momentsOf = [...this.#tensors.values()].filter(({ name }) => name.endsWith('.moments'));
+    const [log, ever_active, counters, moments] = await Promise.all([
+      gpu.read(this.#buffer('log_of_steps'), Math.max(1, this.#done) * logBytes),
+      gpu.read(this.#buffer('ever_active')),
+      gpu.read(this.#buffer('state')),
+      Promise.all(momentsOf.map(async ({ name, buffer }) => [name, await gpu.read(buffer)] as const)),
+    ]);
+    return { moments: new Map(moments), log, ever_active, halted: new Uint32Array(counters)[1] !== 0 };
+  }
+
+  /** Puts a state in the place of this one, with so many steps of the pass done. Call `begin` before it. */
+  restore({ moments, log, ever_active }: StepState, done: number): void {
+    const { queue } = this.model.gpu.device;
+    for (const [name, bytes] of moments) {
+      queue.writeBuffer(this.tensor(name).buffer, 0, bytes);
+    }
+    queue.writeBuffer(this.#buffer('log_of_steps'), 0, log);
+    queue.writeBuffer(this.#buffer('ever_active'), 0, ever_active);
+    queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([done]));
+    this.#done = done;
   }
 
   destroy(): void {
     this.program.destroy();
     this.#examples?.destroy();
-    for (const owned of [...this.#buffers.values(), ...this.#tensors.values()]) {
-      owned.destroy();
+    for (const buffer of [...this.#buffers.values(), ...this.#readbacks]) {
+      this.model.gpu.free(buffer);
+    }
+    for (const tensor of this.#tensors.values()) {
+      tensor.destroy();
     }
   }
 
@@ -148,13 +207,12 @@ export class TrainStep {
     }
     const make = (name: string, bytes: number, usage = 0) =>
       this.#buffers.set(name, gpu.buffer(name, bytes, usage));
-    const batches = batchesOf(dataset.rows, batchRows);
     make('order', dataset.rows * 4);
-    make('steps', batches * stepBytes);
+    make('steps', this.batches * stepBytes);
     make('step', stepBytes, GPUBufferUsage.UNIFORM);
     make('update', stepBytes, GPUBufferUsage.UNIFORM);
     make('state', 8, GPUBufferUsage.UNIFORM);
-    make('log_of_steps', batches * logBytes);
+    make('log_of_steps', this.batches * logBytes);
     make('column_sums', rowBlocks * padded(hidden) * 4);
     make('active_counts', rowBlocks * padded(hidden));
     make('squared_errors', rowBlocks * padded(model.config.in_dims));
@@ -163,7 +221,9 @@ export class TrainStep {
     make('shares', this.#statisticsGroups * statisticsThreads * shareBytes);
     const readback = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const size = this.#buffer('log_of_steps').size + this.#buffer('ever_active').size;
-    this.#buffers.set('readback', gpu.device.createBuffer({ size, usage: readback }));
+    for (let i = 0; i < submitsInFlight; i++) {
+      this.#readbacks.push(gpu.device.createBuffer({ size, usage: readback }));
+    }
   }
 
   /** Enough for one invocation a vec4 of units. */
@@ -272,29 +332,6 @@ export class TrainStep {
         update,
       });
     }
-  }
-
-  async #readLog(steps: number): Promise<StepLog> {
-    const { gpu, hidden } = this.model;
-    const readback = this.#buffer('readback');
-    const log = this.#buffer('log_of_steps');
-    const everActive = this.#buffer('ever_active');
-    const encoder = gpu.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(log, 0, readback, 0, log.size);
-    encoder.copyBufferToBuffer(everActive, 0, readback, log.size, everActive.size);
-    gpu.device.queue.submit([encoder.finish()]);
-    const bytes = await gpu.map(readback);
-    const floats = new Float32Array(bytes, 0, log.size / 4);
-    const words = new Uint32Array(bytes);
-    const active = words.subarray(log.size / 4, log.size / 4 + hidden);
-    return {
-      steps,
-      mse: (step) => floats[step * 4],
-      kl: (step) => floats[step * 4 + 1],
-      active: (step) => words[step * 4 + 2],
-      finite: (step) => words[step * 4 + 3] === 1,
-      dead: active.reduce((sum, rows) => sum + (rows === 0 ? 1 : 0), 0),
-    };
   }
 
   #buffer(name: string): GPUBuffer {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
+import { evaluate } from '../../src/sae/evaluate.js';
 import { Model } from '../../src/sae/model.js';
-import { evaluate, Trainer } from '../../src/sae/trainer.js';
+import { Trainer } from '../../src/sae/trainer.js';
 import { biasActivation } from '../reference/activation.js';
 import {
   gradients,

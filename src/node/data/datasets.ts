@@ -1,8 +1,8 @@
+import { type NormalizeOption, parseNormalize } from '../../sae/data/normalize.js';
 import { type Dataset, mnistNormalization } from '../../sae/dataset.js';
 import { ConfigError, DataError } from '../../sae/errors.js';
 import type { DownloadOptions } from './download.js';
 import { cacheFolder, digitWidth, type MnistSource, mnistFile, mnistSource, readMnist10k } from './mnist.js';
-import { type NormalizeOption, parseNormalize } from './normalize.js';
 import { readDataset } from './read.js';
 
 export const datasetNames = ['auto', 'mnist', 'mnist-10k'] as const;

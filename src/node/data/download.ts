@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { grouped } from '../../sae/data/header.js';
 import { DataError } from '../../sae/errors.js';
 import { describeFileError } from './files.js';
-import { grouped } from './header.js';
 
 /** A file of which every byte is known in advance. */
 export interface PinnedFile {

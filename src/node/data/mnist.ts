@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import envPaths from 'env-paths';
+import type { NormalizeOption } from '../../sae/data/normalize.js';
 import { type Dataset, mnistNormalization } from '../../sae/dataset.js';
 import { DataError } from '../../sae/errors.js';
 import { type DownloadOptions, download, isPinned, type PinnedFile } from './download.js';
-import type { NormalizeOption } from './normalize.js';
 import { readDataset } from './read.js';
 
 /** Where MNIST's digits come from, and what every byte of them hashes to. */

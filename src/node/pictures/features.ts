@@ -1,4 +1,5 @@
 import { DataError } from '../../sae/errors.js';
+import { weightGreys } from '../../sae/pictures.js';
 import { drawTile, greyImage, saveGreyImage } from './save.js';
 
 /** The weights of the first encoder layer, [units, h * w]. */
@@ -15,7 +16,6 @@ const border = 1;
 
 const black = 0;
 const white = 255;
-const middleGrey = 128;
 
 /**
  * Writes a PNG with a tile for every unit, in reading order: the input of norm 1 that excites the unit most. That is
@@ -46,7 +46,7 @@ export async function writeFeatures(file: string, { weight, units, image_shape }
   const image = greyImage(columns * stepX + border, rows * stepY + border, white);
   const frame = new Uint8Array((stepX + border) * (stepY + border)).fill(black);
   for (let unit = 0; unit < units; unit++) {
-    const tile = greyTile(weight.subarray(unit * h * w, (unit + 1) * h * w));
+    const tile = weightGreys(weight.subarray(unit * h * w, (unit + 1) * h * w));
     const left = (unit % columns) * stepX;
     const top = Math.floor(unit / columns) * stepY;
     // Neighbours share their border; a cell without a unit has none.
@@ -54,9 +54,4 @@ export async function writeFeatures(file: string, { weight, units, image_shape }
     drawTile(image, tile, image_shape, left + border, top + border, factor);
   }
   await saveGreyImage(file, image);
-}
-
-function greyTile(weights: Float32Array): Uint8Array {
-  const largest = weights.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  return Uint8Array.from(weights, (value) => Math.round(middleGrey + (127 * value) / largest));
 }

@@ -8,6 +8,7 @@ import {
   type TitleComponentOption,
 } from 'echarts/components';
 import { type ComposeOption, use } from 'echarts/core';
+import { lossCurves } from '../../sae/loss-curves.js';
 import type { EpochMetrics } from '../../sae/metrics.js';
 
 /** What ECharts' `setOption` takes, for the parts that the loss chart uses. */
@@ -17,15 +18,8 @@ export type LossChartOption = ComposeOption<
 
 use([LineChart, GridComponent, LegendComponent, TitleComponent]);
 
-/** Colours that also differ for the colour-blind; the dashes are for print in grey. */
-const curves = [
-  { name: 'loss', color: '#0072b2', dash: 'solid' },
-  { name: 'mse', color: '#d55e00', dash: 'dashed' },
-  { name: 'sparsity_lambda * kl', color: '#009e73', dash: 'dotted' },
-] as const;
-
-/** From this ratio on between the largest and the smallest of loss and mse, a linear axis would hide the latter. */
-const logarithmicFrom = 30;
+/** Of loss, mse and penalty: colours that also differ for the colour-blind. The dashes are for print in grey. */
+const colors = ['#0072b2', '#d55e00', '#009e73'];
 
 /** With more epochs than this, points would hide the line. */
 const maxPoints = 40;
@@ -37,18 +31,8 @@ const maxPoints = 40;
  * positive on a logarithmic axis.
  */
 export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: number): LossChartOption {
-  const values = [
-    epochs.map(({ loss }) => loss),
-    epochs.map(({ mse }) => mse),
-    epochs.map(({ kl }) => sparsity_lambda * kl),
-  ];
-  const judged = [...values[0], ...values[1]].filter(Number.isFinite);
-  const low = judged.reduce((a, b) => Math.min(a, b), Infinity);
-  const high = judged.reduce((a, b) => Math.max(a, b), 0);
-  const logarithmic = low > 0 && high / low >= logarithmicFrom;
-  // A penalty that goes to zero is followed for two decades, so that it does not squeeze the other curves.
-  const tail = values[2].findLast((value) => value > 0) ?? low;
-  const lowest = Math.min(low, Math.max(low / 100, tail));
+  const points = epochs.map((epoch) => ({ ...epoch, sparsity_lambda }));
+  const { curves, logarithmic, range } = lossCurves(points, ({ epoch }) => epoch);
   const last = Math.max(1, ...epochs.slice(-1).map(({ epoch }) => epoch));
   const step = tickStep(last);
   const grid = { show: true, lineStyle: { color: '#dddddd' } };
@@ -95,7 +79,7 @@ export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: numb
       nameLocation: 'middle',
       nameGap: 54,
       nameTextStyle: label,
-      ...(logarithmic ? { min: decade(Math.floor, lowest), max: decade(Math.ceil, high) } : { min: 0 }),
+      ...(logarithmic ? { min: range[0], max: range[1] } : { min: 0 }),
       axisLabel: { ...label, formatter: (value: number) => String(Number(value.toPrecision(6))) },
       axisLine: { show: true, onZero: false, ...line },
       axisTick: { show: true, ...line },
@@ -103,11 +87,11 @@ export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: numb
       minorSplitLine: { show: logarithmic, lineStyle: { color: '#f2f2f2' } },
       minorTick: { show: logarithmic, splitNumber: 9 },
     },
-    series: curves.map(({ name, color, dash }, i) => ({
+    series: curves.map(({ name, dash, data }, i) => ({
       type: 'line',
       name,
-      data: epochs.map(({ epoch }, row) => [epoch, values[i][row]]),
-      color,
+      data: data.map((point) => [...point]),
+      color: colors[i],
       lineStyle: { width: 2, type: dash },
       symbol: 'circle',
       symbolSize: 6,
@@ -132,8 +116,4 @@ function tickStep(last: number): number {
     1,
     [0.1, 0.2, 0.5, 1].map((part) => part * power).find((step) => last / step <= 10) ?? power,
   );
-}
-
-function decade(round: (exponent: number) => number, value: number): number {
-  return 10 ** round(Math.log10(value));
 }

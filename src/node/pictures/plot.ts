@@ -1,4 +1,5 @@
 import { DataError } from '../../sae/errors.js';
+import { greys, meanSquaredError, rangeOf } from '../../sae/pictures.js';
 import { loadSharp, textSvg } from './fonts.js';
 import { drawTile, type GreyImage, greyImage, saveGreyImage } from './save.js';
 
@@ -41,7 +42,7 @@ export async function writePlot(file: string, samples: Samples): Promise<void> {
         `kind, not ${originals.length} of originals and ${reconstructions.length} of reconstructions.`,
     );
   }
-  const grey = greyScale(originals);
+  const range = rangeOf(originals);
   const { bands, columns, factor } = layout(count, image_shape);
   const tileWidth = w * factor;
   const tileHeight = h * factor;
@@ -66,8 +67,8 @@ export async function writePlot(file: string, samples: Samples): Promise<void> {
       const original = originals.subarray(i * size, (i + 1) * size);
       const reconstruction = reconstructions.subarray(i * size, (i + 1) * size);
       const left = margin + labelWidth + (i - band * columns) * (tileWidth + gap);
-      drawTile(image, grey(original), image_shape, left, above, factor);
-      drawTile(image, grey(reconstruction), image_shape, left, above + rowHeight + gap, factor);
+      drawTile(image, greys(original, range), image_shape, left, above, factor);
+      drawTile(image, greys(reconstruction, range), image_shape, left, above + rowHeight + gap, factor);
       if (captions) {
         const mse = meanSquaredError(original, reconstruction).toPrecision(3);
         texts.push(text(mse, left + tileWidth / 2, bandHeight - 4, 'middle', 11));
@@ -86,23 +87,6 @@ function layout(count: number, [h, w]: readonly [number, number]) {
   const columns = Math.ceil(count / bands);
   const side = Math.min(maxTile / Math.max(h, w), (room / columns - gap) / w);
   return { bands, columns, factor: Math.max(1, Math.floor(side)) };
-}
-
-/** The map from values to grey that runs from the least of `originals` (0) to the greatest (255). */
-function greyScale(originals: Float32Array): (values: Float32Array) => Uint8Array {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of originals) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  const range = high > low ? high - low : 1;
-  return (values) =>
-    Uint8Array.from(values, (value) => Math.round(255 * Math.min(1, Math.max(0, (value - low) / range))));
-}
-
-function meanSquaredError(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length;
 }
 
 function text(words: string, x: number, baseline: number, anchor: 'end' | 'middle', size: number): string {

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { type Dataset, normalizedRows, pickRows } from '../../sae/dataset.js';
 import type { EpochMetrics } from '../../sae/metrics.js';
 import type { Model } from '../../sae/model.js';
+import { imageShape } from '../../sae/pictures.js';
 import { sampleRows } from '../../sae/random.js';
 import { writeFeatures } from './features.js';
-import { imageShape } from './image-shape.js';
 import { writePlot } from './plot.js';
 
 /** What pictures were drawn, and why others were not, in a sentence. */

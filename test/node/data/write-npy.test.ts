@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { writeNpy } from '../../../src/node/data/npy.js';
 import { readDataset } from '../../../src/node/data/read.js';
+import { writeNpy } from '../../../src/node/data/write-npy.js';
 import { DataError } from '../../../src/sae/errors.js';
 import { failure, temporaryFolder } from './folder.js';
 

@@ -1,10 +1,8 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { DataError } from '../../sae/errors.js';
-import { describeFileError } from './files.js';
-import type { ArrayHeader } from './header.js';
+import { DataError } from '../errors.js';
+import { type ArrayHeader, viewOf } from './header.js';
 
 // The format is numpy's: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-const magic = Buffer.from('\x93NUMPY', 'latin1');
+const magic = [0x93, ...new TextEncoder().encode('NUMPY')];
 /** A header of rows takes some 128 bytes: one that claims more than this is no such header. */
 const longestHeader = 65_536;
 
@@ -18,15 +16,15 @@ const elements: Record<string, Pick<ArrayHeader, 'element' | 'littleEndian'>> = 
   '>f8': { element: 'f64', littleEndian: false },
 };
 
-export function isNpy(head: Buffer): boolean {
-  return head.subarray(0, magic.length).equals(magic);
+export function isNpy(head: Uint8Array): boolean {
+  return magic.every((byte, i) => head[i] === byte);
 }
 
 /**
  * Reads the header at the start of `head`, or returns undefined where more bytes are needed. Versions 1 to 3.
  * Throws DataError for anything that is not an array of u8, f32 or f64.
  */
-export function parseNpyHeader(head: Buffer, file: string): ArrayHeader | undefined {
+export function parseNpyHeader(head: Uint8Array, file: string): ArrayHeader | undefined {
   if (head.length < 12) return undefined;
   const version = head[6];
   if (version < 1 || version > 3) {
@@ -35,7 +33,7 @@ export function parseNpyHeader(head: Buffer, file: string): ArrayHeader | undefi
     );
   }
   const textStart = version === 1 ? 10 : 12;
-  const textBytes = version === 1 ? head.readUInt16LE(8) : head.readUInt32LE(8);
+  const textBytes = version === 1 ? viewOf(head).getUint16(8, true) : viewOf(head).getUint32(8, true);
   if (textBytes > longestHeader) {
     throw new DataError(
       `${file} claims a .npy header of ${textBytes} bytes (byte 8); expected ${longestHeader} at most.`,
@@ -43,7 +41,9 @@ export function parseNpyHeader(head: Buffer, file: string): ArrayHeader | undefi
   }
   const headerBytes = textStart + textBytes;
   if (head.length < headerBytes) return undefined;
-  const text = head.toString(version === 3 ? 'utf8' : 'latin1', textStart, headerBytes);
+  const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(
+    head.subarray(textStart, headerBytes),
+  );
   return { format: '.npy', ...parseDictionary(text, textStart, file), headerBytes };
 }
 
@@ -80,65 +80,16 @@ function parseDictionary(text: string, start: number, file: string) {
   return { ...element, fortranOrder: order === 'True', shape: numbers.map(Number) };
 }
 
-/**
- * Writes f32 rows as a .npy file, [shape[0], shape[1]] row-major, block by block: only one block is in memory. They go to
- * a temporary file beside it that is flushed and renamed at the end, so that `file` is the old one or whole. Throws
- * DataError where it cannot be written, and whatever `blocks` throws.
- */
-export async function writeNpy(
-  file: string,
-  shape: readonly [rows: number, values: number],
-  blocks: AsyncIterable<Float32Array> | Iterable<Float32Array>,
-): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const unwritable = (error: unknown) =>
-    new DataError(`${file} cannot be written: ${describeFileError(error)}.`, { cause: error });
-  // Renaming onto a folder fails, but only at the end, after all the work.
-  if ((await stat(file).catch(() => undefined))?.isDirectory()) {
-    throw new DataError(`${file} cannot be written: it is a folder. Name a file.`);
-  }
-  const handle = await open(temporary, 'w').catch((error) => {
-    throw unwritable(error);
-  });
-  let finished = false;
-  try {
-    const write = (bytes: Uint8Array) =>
-      handle.writeFile(bytes).catch((error) => {
-        throw unwritable(error);
-      });
-    await write(npyHeader(shape));
-    let written = 0;
-    for await (const block of blocks) {
-      written += block.length;
-      await write(new Uint8Array(block.buffer, block.byteOffset, block.byteLength));
-    }
-    if (written !== shape[0] * shape[1]) {
-      throw new RangeError(`writeNpy got ${written} values for the shape (${shape.join(', ')}).`);
-    }
-    await handle.sync().catch((error) => {
-      throw unwritable(error);
-    });
-    finished = true;
-  } finally {
-    await handle.close();
-    if (!finished) await rm(temporary, { force: true });
-  }
-  await rename(temporary, file).catch(async (error) => {
-    await rm(temporary, { force: true });
-    throw unwritable(error);
-  });
-}
-
-function npyHeader(shape: readonly number[]): Buffer {
+/** The header of a file of f32 values, row-major. */
+export function npyHeader(shape: readonly number[]): Uint8Array<ArrayBuffer> {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`;
   // Values begin at a multiple of 64 and the header's text ends in a line feed.
   const textBytes = Math.ceil((10 + text.length + 1) / 64) * 64 - 10;
-  const header = Buffer.alloc(10 + textBytes, ' ');
-  magic.copy(header);
-  header[6] = 1;
-  header[7] = 0;
-  header.writeUInt16LE(textBytes, 8);
-  header.write(text, 10, 'latin1');
+  const header = new Uint8Array(10 + textBytes).fill(0x20);
+  header.set(magic);
+  header.set([1, 0], 6);
+  viewOf(header).setUint16(8, textBytes, true);
+  header.set(new TextEncoder().encode(text), 10);
   header[header.length - 1] = 0x0a;
   return header;
 }

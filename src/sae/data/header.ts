@@ -1,4 +1,4 @@
-import { DataError } from '../../sae/errors.js';
+import { DataError } from '../errors.js';
 
 /** What an array file says of itself before its values begin. */
 export interface ArrayHeader {
@@ -44,4 +44,15 @@ export function rowShape(header: ArrayHeader, file: string): RowShape {
 /** A count as messages show it: 9,912,422, or 1.21e+30 where the digits would not help. */
 export function grouped(count: number): string {
   return count < 1e15 ? count.toLocaleString('en-US') : count.toPrecision(3);
+}
+
+export function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

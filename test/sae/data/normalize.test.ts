@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseNormalize, resolveNormalization, unitNormalization } from '../../../src/node/data/normalize.js';
+import { parseNormalize, resolveNormalization, unitNormalization } from '../../../src/sae/data/normalize.js';
 import { ConfigError, DataError } from '../../../src/sae/errors.js';
 
 describe('parseNormalize', () => {

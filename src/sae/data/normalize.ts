@@ -1,5 +1,5 @@
-import { mnistNormalization, type Normalization, noNormalization } from '../../sae/dataset.js';
-import { ConfigError, DataError } from '../../sae/errors.js';
+import { mnistNormalization, type Normalization, noNormalization } from '../dataset.js';
+import { ConfigError, DataError } from '../errors.js';
 
 /** A normalisation, or `unit`: the one that gives the data at hand zero mean and unit variance. */
 export type NormalizeOption = Normalization | 'unit';

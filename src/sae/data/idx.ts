@@ -1,16 +1,16 @@
-import { DataError } from '../../sae/errors.js';
-import type { ArrayHeader } from './header.js';
+import { DataError } from '../errors.js';
+import { type ArrayHeader, viewOf } from './header.js';
 
 // MNIST's format: two zero bytes, one for the type, one for the number of dimensions, then each size as a
 // big-endian u32. Values are big-endian.
 const elements: Record<number, ArrayHeader['element']> = { 8: 'u8', 13: 'f32', 14: 'f64' };
 
-export function isIdx(head: Buffer): boolean {
+export function isIdx(head: Uint8Array): boolean {
   return head.length >= 4 && head[0] === 0 && head[1] === 0 && head[2] >= 8 && head[2] <= 14;
 }
 
 /** Reads the header at the start of `head`, or returns undefined where more bytes are needed. Throws DataError. */
-export function parseIdxHeader(head: Buffer, file: string): ArrayHeader | undefined {
+export function parseIdxHeader(head: Uint8Array, file: string): ArrayHeader | undefined {
   const element = elements[head[2]];
   if (!element) {
     const code = `0x${head[2].toString(16).padStart(2, '0')}`;
@@ -20,6 +20,7 @@ export function parseIdxHeader(head: Buffer, file: string): ArrayHeader | undefi
   }
   const headerBytes = 4 + 4 * head[3];
   if (head.length < headerBytes) return undefined;
-  const shape = Array.from({ length: head[3] }, (_, i) => head.readUInt32BE(4 + 4 * i));
+  const view = viewOf(head);
+  const shape = Array.from({ length: head[3] }, (_, i) => view.getUint32(4 + 4 * i));
   return { format: 'IDX', element, littleEndian: false, fortranOrder: false, shape, headerBytes };
 }

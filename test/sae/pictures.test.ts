@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { greys, imageShape, inputRange, meanSquaredError, weightGreys } from '../../src/sae/pictures.js';
+import { byteRows, floatRows } from '../support/models.js';
+
+test('the shape of the file, else a square, else none', () => {
+  expect(imageShape({ in_dims: 784, image_shape: [14, 56] })).toEqual([14, 56]);
+  expect(imageShape({ in_dims: 784 })).toEqual([28, 28]);
+  expect(imageShape({ in_dims: 1 })).toEqual([1, 1]);
+  expect(imageShape({ in_dims: 783 })).toBeUndefined();
+  expect(imageShape({ in_dims: 785 })).toBeUndefined();
+});
+
+test('greys run from black to white, and what is outside is clamped', () => {
+  expect([...greys(Float32Array.of(-1, -0.5, 0, 1, 3, 4), [-1, 3])]).toEqual([0, 32, 64, 128, 255, 255]);
+  expect([...greys(Float32Array.of(2, 2.5, 7), [2, 2])]).toEqual([0, 128, 255]);
+});
+
+test('the range of inputs is what they can be for bytes, and what they are for floats', () => {
+  const [black, white] = inputRange(byteRows(2, 3, 1));
+  expect([black, white]).toEqual([-0.1307 / 0.3081, (1 - 0.1307) / 0.3081]);
+  const floats = { ...floatRows([-2, 0.5, 6, 1], 2), normalization: { mean: 2, std: 4 } };
+  expect(inputRange(floats)).toEqual([-1, 1]);
+});
+
+test('weights are scaled by their largest magnitude round a middle grey', () => {
+  expect([...weightGreys(Float32Array.of(0, 0.5, -2, 2, -1))]).toEqual([128, 160, 1, 255, 65]);
+  expect([...weightGreys(new Float32Array(3))]).toEqual([128, 128, 128]);
+});
+
+test('mean squared error', () => {
+  expect(meanSquaredError(Float32Array.of(1, 2, 3), Float32Array.of(1, 4, 0))).toBeCloseTo(13 / 3, 12);
+});
