@@ -12,6 +12,8 @@ override group_columns = threads_columns * tile_columns;
 override threads = threads_rows * threads_columns;
 override a_slice_blocks = group_rows * slice_depth;
 override b_slice_blocks = group_columns * slice_depth;
+override a_turns = (a_slice_blocks + threads - 1) / threads;
+override b_turns = (b_slice_blocks + threads - 1) / threads;
 // A line holds the vec4s of all blocks at one place of the sum. One more vec4 turns what is written to several lines at
 // once to several banks.
 override a_line = group_rows + 1;
@@ -50,31 +52,37 @@ fn main(
   for (var k = 0u; k < gemm.depth_blocks; k += slice_depth) {
     // Neighbouring invocations read along the way the matrix lies in memory. Blocks outside it are zeros: the sum may hang
     // over its end. No early return: every invocation must reach the barriers.
-    for (var i = thread; i < a_slice_blocks; i += threads) {
+    for (var turn = 0u; turn < a_turns; turn++) {
+      let i = turn * threads + thread;
       let row = select(i % group_rows, i / slice_depth, a_along_depth);
       let depth = select(i / group_rows, i % slice_depth, a_along_depth);
       var block = mat4x4f();
-      if (first_row + row < gemm.row_blocks && k + depth < gemm.depth_blocks) {
+      if (i < a_slice_blocks && first_row + row < gemm.row_blocks && k + depth < gemm.depth_blocks) {
         block = transpose(load_a(first_row + row, k + depth));
       }
-      let at = depth * 4 * a_line + row;
-      a_slice[at] = block[0];
-      a_slice[at + a_line] = block[1];
-      a_slice[at + 2 * a_line] = block[2];
-      a_slice[at + 3 * a_line] = block[3];
+      if (i < a_slice_blocks) {
+        let at = depth * 4 * a_line + row;
+        a_slice[at] = block[0];
+        a_slice[at + a_line] = block[1];
+        a_slice[at + 2 * a_line] = block[2];
+        a_slice[at + 3 * a_line] = block[3];
+      }
     }
-    for (var i = thread; i < b_slice_blocks; i += threads) {
+    for (var turn = 0u; turn < b_turns; turn++) {
+      let i = turn * threads + thread;
       let column = select(i % group_columns, i / slice_depth, b_along_depth);
       let depth = select(i / group_columns, i % slice_depth, b_along_depth);
       var block = mat4x4f();
-      if (first_column + column < gemm.column_blocks && k + depth < gemm.depth_blocks) {
+      if (i < b_slice_blocks && first_column + column < gemm.column_blocks && k + depth < gemm.depth_blocks) {
         block = load_b(k + depth, first_column + column);
       }
-      let at = depth * 4 * b_line + column;
-      b_slice[at] = block[0];
-      b_slice[at + b_line] = block[1];
-      b_slice[at + 2 * b_line] = block[2];
-      b_slice[at + 3 * b_line] = block[3];
+      if (i < b_slice_blocks) {
+        let at = depth * 4 * b_line + column;
+        b_slice[at] = block[0];
+        b_slice[at + b_line] = block[1];
+        b_slice[at + 2 * b_line] = block[2];
+        b_slice[at + 3 * b_line] = block[3];
+      }
     }
     workgroupBarrier();
 

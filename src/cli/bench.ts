@@ -9,6 +9,7 @@ import {
   measureTraining,
   openGpu,
   type Peak,
+  type Spread,
   stepFlops,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
@@ -24,6 +25,8 @@ const cases: BenchmarkCase[] = [
   { in_dims: 768, h_dims: [24576], batch_size: 4096 },
 ];
 
+/** The products of the first case's step come first. */
+const productsOfFirst = 5;
 const gemms = [
   ['nt', [64, 20, 784]],
   ['nt', [64, 784, 20]],
@@ -37,7 +40,7 @@ const gemms = [
 ] as const;
 
 /** A step, or a GEMM, of more work than this is out of reach of a processor that stands in for a GPU. */
-const softwareFlops = 5e9;
+const softwareFlops = 1e10;
 
 interface BenchValues extends ReporterOptions {
   readonly adapter?: string;
@@ -68,45 +71,56 @@ async function bench(values: BenchValues): Promise<void> {
       `${gpu.name}: at best ${peak.gflops.toFixed(1)} GFLOP/s, ${peak.gigabytes.toFixed(1)} GB/s copied`,
     );
     reporter.line();
-    reporter.line(
-      row([
-        'model',
-        'batch',
-        'ms a step',
-        'min-max',
-        'samples/s',
-        'GFLOP/s',
-        'of peak',
-        'MiB',
-        'disp.',
-        '1st step',
-      ]),
-    );
+    reporter.line(row(trainingColumns, Object.keys(trainingColumns)));
+    const steps: (number | undefined)[] = [];
     for (const benchmarkCase of cases) {
-      await training(gpu, benchmarkCase, peak, values.profile, reporter);
+      steps.push(await training(gpu, benchmarkCase, peak, values.profile, reporter));
     }
     reporter.line();
-    reporter.line(row(['GEMM', 'order', 'ms', 'min-max', '', 'GFLOP/s', 'of peak', '', '', '']));
+    reporter.line(row(gemmColumns, Object.keys(gemmColumns)));
+    const products: (number | undefined)[] = [];
     for (const [order, shape] of gemms) {
-      await gemm(gpu, order, shape, peak, reporter);
+      products.push(await gemm(gpu, order, shape, peak, reporter));
     }
+    compareWithProducts(steps[0], products.slice(0, productsOfFirst), reporter);
   } finally {
     gpu.close();
   }
 }
 
+/** What a step costs beside its bare products. */
+function compareWithProducts(
+  step: number | undefined,
+  products: readonly (number | undefined)[],
+  reporter: Reporter,
+): void {
+  const sum = products.reduce((total: number, product) => total + (product ?? Number.NaN), 0);
+  if (step === undefined || Number.isNaN(sum)) {
+    return;
+  }
+  const { in_dims, h_dims, batch_size } = cases[0];
+  const name = [in_dims, ...h_dims].join('-');
+  reporter.json({ model: name, batch_size, of_products: step / sum });
+  reporter.line();
+  reporter.line(
+    `A step of ${name} at ${batch_size} takes ${(step / sum).toFixed(2)} times as long as its ${products.length} ` +
+      `products by themselves (${sum.toPrecision(4)} ms).`,
+  );
+}
+
+/** Milliseconds a step; undefined where it was skipped. */
 async function training(
   gpu: Gpu,
   benchmarkCase: BenchmarkCase,
   peak: Peak,
   profile: boolean,
   reporter: Reporter,
-): Promise<void> {
+): Promise<number | undefined> {
   const { in_dims, h_dims, batch_size } = benchmarkCase;
   const name = [in_dims, ...h_dims].join('-');
   if (gpu.software && stepFlops(benchmarkCase) > softwareFlops) {
     reporter.line(`${name} at ${batch_size}: skipped, a step is too much work for a software adapter.`);
-    return;
+    return undefined;
   }
   let result: BenchmarkResult;
   try {
@@ -114,71 +128,103 @@ async function training(
   } catch (error) {
     if (error instanceof LimitError) {
       reporter.line(`${name} at ${batch_size}: skipped. ${error.message}`);
-      return;
+      return undefined;
     }
     throw error;
   }
-  const { step, samples_per_second, gflops, first_step_seconds, device_bytes, dispatches } = result;
-  reporter.json({ model: name, ...result, of_peak: gflops / peak.gflops });
+  const { step, samples_per_second, gflops, gigabytes, first_step_seconds, device_bytes } = result;
+  const of_peak = gflops / peak.gflops;
+  const of_copy = gigabytes / peak.gigabytes;
+  reporter.json({ model: name, ...result, of_peak, of_copy });
   reporter.line(
-    row([
+    row(trainingColumns, [
       name,
       String(batch_size),
-      step.median.toFixed(3),
-      `${step.min.toFixed(3)}-${step.max.toFixed(3)}`,
+      step.median.toPrecision(4),
+      range(step),
       count(samples_per_second),
       gflops.toFixed(1),
-      percent(gflops / peak.gflops),
+      percent(of_peak),
+      percent(of_copy),
       (device_bytes / 2 ** 20).toFixed(1),
-      String(dispatches),
+      String(result.dispatches),
+      result.submits.toPrecision(2),
       `${first_step_seconds.toFixed(2)} s`,
     ]),
   );
-  for (const { name: kernel, time } of result.profile ?? []) {
-    reporter.line(`    ${time.median.toFixed(3)} ms  ${kernel}`);
+  if (result.profile) {
+    const { kernels, host } = result.profile;
+    for (const { name: kernel, time } of kernels) {
+      reporter.line(`    ${time.median.toFixed(4)} ms  ${kernel}`);
+    }
+    const { encoding, waiting, other } = host;
+    const parts = [`${waiting.toFixed(4)} ms waiting for the device`, `${encoding.toFixed(4)} encoding`];
+    reporter.line(`    host: ${parts.join(', ')}, ${other.toFixed(4)} all else, a step`);
   }
+  return step.median;
 }
 
+/** Milliseconds a product; undefined where it was skipped. */
 async function gemm(
   gpu: Gpu,
   order: (typeof gemms)[number][0],
   shape: readonly [number, number, number],
   peak: Peak,
   reporter: Reporter,
-): Promise<void> {
+): Promise<number | undefined> {
   const name = shape.join('x');
   if (gpu.software && 2 * shape[0] * shape[1] * shape[2] > softwareFlops) {
     reporter.line(`${name}: skipped, too much work for a software adapter.`);
-    return;
+    return undefined;
   }
   const result = await measureGemm(gpu, order, shape);
-  const { milliseconds, gflops } = result;
-  reporter.json({ gemm: name, ...result, of_peak: gflops / peak.gflops });
-  const range = `${milliseconds.min.toFixed(3)}-${milliseconds.max.toFixed(3)}`;
-  reporter.line(
-    row([
-      name,
-      order,
-      milliseconds.median.toFixed(3),
-      range,
-      '',
-      gflops.toFixed(1),
-      percent(gflops / peak.gflops),
-      '',
-      '',
-      '',
-    ]),
-  );
+  const { milliseconds, gflops, gigabytes } = result;
+  const of_peak = gflops / peak.gflops;
+  const of_copy = gigabytes / peak.gigabytes;
+  reporter.json({ gemm: name, ...result, of_peak, of_copy });
+  const cells = [name, order, milliseconds.median.toPrecision(4), range(milliseconds), gflops.toFixed(1)];
+  reporter.line(row(gemmColumns, [...cells, percent(of_peak), percent(of_copy), result.tile.family]));
+  return milliseconds.median;
+}
+
+/** The columns of a table and their widths. */
+type Columns = Readonly<Record<string, number>>;
+
+const trainingColumns: Columns = {
+  model: 16,
+  batch: 5,
+  'ms a step': 9,
+  'min-max': 13,
+  'samples/s': 9,
+  'GFLOP/s': 8,
+  'of peak': 7,
+  'of copy': 7,
+  MiB: 7,
+  'disp.': 5,
+  submits: 7,
+  '1st step': 8,
+};
+const gemmColumns: Columns = {
+  GEMM: 16,
+  order: 5,
+  ms: 9,
+  'min-max': 13,
+  'GFLOP/s': 8,
+  'of peak': 7,
+  'of copy': 7,
+  family: 9,
+};
+
+function row(columns: Columns, cells: readonly string[]): string {
+  return Object.values(columns)
+    .map((width, i) => (i === 0 ? cells[i].padEnd(width) : cells[i].padStart(width)))
+    .join(' ');
+}
+
+function range({ min, max }: Spread): string {
+  return `${min.toPrecision(3)}-${max.toPrecision(3)}`;
 }
 
 function percent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
-}
-
-function row(cells: readonly string[]): string {
-  const widths = [16, 6, 10, 16, 11, 8, 8, 8, 6, 9];
-  return cells
-    .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-    .join(' ')
-    .trimEnd();
 }

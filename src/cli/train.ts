@@ -198,15 +198,26 @@ async function runEpochs(
   await writeRunFile(join(files_dir, 'run.json'), trainer);
   const digits = String(config.epochs).length;
   const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
-  reporter.startBar(config.epochs * dataset.rows, label(1));
+  const allSteps = config.epochs * trainer.step.batches;
+  reporter.startBar(allSteps, label(1));
   try {
-    const progress = ({ rows, samples_per_second }: { rows: number; samples_per_second: number }) =>
-      reporter.updateBar(rows, label(history.length + 1), `${count(samples_per_second)} samples/s`);
-    for await (const metrics of trainer.epochs({ signal, progress })) {
-      history.push(metrics);
-      record(file, 'a', `${JSON.stringify(metrics)}\n`);
-      reporter.json(metrics);
-      reporter.line(metricsLine(label(metrics.epoch), metrics));
+    let first = true;
+    for await (const { steps, samples_per_second, epoch } of trainer.steps({ count: allSteps, signal })) {
+      if (first) {
+        // Since this process began: what a user waits for, compilation included.
+        const seconds = performance.now() / 1000;
+        reporter.line(`first step  ${seconds.toFixed(2)} s after the start`);
+        reporter.json({ first_step_seconds: seconds });
+        first = false;
+      }
+      if (epoch) {
+        history.push(epoch);
+        record(file, 'a', `${JSON.stringify(epoch)}\n`);
+        reporter.json(epoch);
+        reporter.line(metricsLine(label(epoch.epoch), epoch));
+      }
+      const done = steps[steps.length - 1].step;
+      reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     }
   } catch (error) {
     if (error instanceof NonFiniteLossError) {

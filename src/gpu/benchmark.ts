@@ -45,6 +45,8 @@ export interface GemmResult {
   readonly tile: GemmTile;
   readonly milliseconds: Spread;
   readonly gflops: number;
+  /** Thousand millions of bytes a second, of a, b and c. */
+  readonly gigabytes: number;
 }
 
 /** Times c [m, n] = a·b over a depth of k, by itself. */
@@ -69,5 +71,13 @@ export async function measureGemm(
   for (const used of [program, a, b, c]) {
     used.destroy();
   }
-  return { order, shape: [m, n, k], tile, milliseconds, gflops: (2 * m * n * k) / milliseconds.median / 1e6 };
+  const perSecond = (amount: number) => amount / milliseconds.median / 1e6;
+  return {
+    order,
+    shape: [m, n, k],
+    tile,
+    milliseconds,
+    gflops: perSecond(2 * m * n * k),
+    gigabytes: perSecond(4 * (m * k + k * n + m * n)),
+  };
 }

@@ -13,10 +13,27 @@ export interface Submitted<T> {
   readonly ended: Promise<T>;
 }
 
+/** What has become of the host's time, for a profile. */
+export interface HostTime {
+  readonly submits: number;
+  /** How many times the work was run in them. */
+  readonly times: number;
+  /** Milliseconds spent on encoding and submitting. */
+  readonly encoding: number;
+  /** Milliseconds in which the host had nothing to do but wait for the device. */
+  readonly waiting: number;
+}
+
 /** Submits work again and again, as many times a submit as the device gets done in the time it is given. */
 export class Pacer {
   #timesPerSubmit = 1;
   readonly #recent: { readonly times: number; readonly took: number }[] = [];
+  #hostTime: HostTime = { submits: 0, times: 0, encoding: 0, waiting: 0 };
+
+  /** Since the beginning. */
+  get hostTime(): HostTime {
+    return this.#hostTime;
+  }
 
   /**
    * Keeps the device busy and gives what each submit gave, in their order, when it has ended; others are in flight
@@ -37,6 +54,13 @@ export class Pacer {
         if (!submitted) {
           return;
         }
+        const { submits, times, encoding } = this.#hostTime;
+        this.#hostTime = {
+          ...this.#hostTime,
+          submits: submits + 1,
+          times: times + submitted.times,
+          encoding: encoding + performance.now() - began,
+        };
         const ended = submitted.ended.then((result) => ({ result, end: performance.now() }));
         // Where the device is lost all of them fail, and only the oldest is waited for.
         ended.catch(() => {});
@@ -47,7 +71,10 @@ export class Pacer {
       fill();
       while (inFlight.length > 0) {
         const { times, began, ended } = inFlight[0];
+        const waitBegan = performance.now();
         const { result, end } = await ended;
+        const waiting = this.#hostTime.waiting + performance.now() - waitBegan;
+        this.#hostTime = { ...this.#hostTime, waiting };
         inFlight.shift();
         this.#adjust(times, end - Math.max(lastEnd, began), milliseconds);
         lastEnd = end;

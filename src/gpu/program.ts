@@ -78,17 +78,21 @@ export class Program {
   }
 
   /**
-   * Encodes the program `times` times and submits it as one.
+   * Encodes the program `times` times, in one pass.
    * @param only index of the one dispatch to encode; all of them where it is not given.
    * @param timestampWrites where the device is to write when it began and ended.
    * @throws RangeError before `ready`.
    */
-  submit(times = 1, only?: number, timestampWrites?: GPUComputePassTimestampWrites): void {
+  encode(
+    encoder: GPUCommandEncoder,
+    times: number,
+    only?: number,
+    timestampWrites?: GPUComputePassTimestampWrites,
+  ): void {
     if (this.#planned.length > 0) {
       throw new RangeError('a program is submitted only after ready()');
     }
     const dispatches = only === undefined ? this.#dispatches : [this.#dispatches[only]];
-    const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
     for (let i = 0; i < times; i++) {
       for (const { kernel, bindGroup, workgroups } of dispatches) {
@@ -98,6 +102,12 @@ export class Program {
       }
     }
     pass.end();
+  }
+
+  /** Submits the program by itself, once. */
+  submit(): void {
+    const encoder = this.gpu.device.createCommandEncoder();
+    this.encode(encoder, 1);
     this.gpu.device.queue.submit([encoder.finish()]);
   }
 

@@ -39,20 +39,22 @@ export class Stopwatch {
   async time(program: Program, times: number, only?: number): Promise<number> {
     const queries = this.#queries;
     const resolved = this.#resolved;
+    const { device } = this.gpu;
     const began = performance.now();
+    const encoder = device.createCommandEncoder();
     if (!queries || !resolved) {
-      program.submit(times, only);
+      program.encode(encoder, times, only);
+      device.queue.submit([encoder.finish()]);
       await this.gpu.finish();
       return performance.now() - began;
     }
-    program.submit(times, only, {
+    program.encode(encoder, times, only, {
       querySet: queries,
       beginningOfPassWriteIndex: 0,
       endOfPassWriteIndex: 1,
     });
-    const encoder = this.gpu.device.createCommandEncoder();
     encoder.resolveQuerySet(queries, 0, 2, resolved, 0);
-    this.gpu.device.queue.submit([encoder.finish()]);
+    device.queue.submit([encoder.finish()]);
     const [begin, end] = new BigInt64Array(await this.gpu.read(resolved));
     const nanoseconds = Number(end - begin);
     // Drivers may give nonsense, zero or backwards.

@@ -1,6 +1,7 @@
 export { type GemmResult, measureGemm, measurePeak, type Peak } from '../gpu/benchmark.js';
 export * from '../gpu/errors.js';
 export { Gpu, type ShaderLoader } from '../gpu/gpu.js';
+export type { Spread } from '../gpu/timing.js';
 export type { Tiles, TuningOptions, TuningStore } from '../gpu/tuner.js';
 export { type BenchmarkCase, type BenchmarkResult, measureTraining, stepFlops } from './benchmark.js';
 export {

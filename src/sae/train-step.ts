@@ -119,7 +119,6 @@ export class TrainStep {
     const first = this.#done;
     const times = Math.min(most, this.batches - first);
     const end = first + times;
-    this.program.submit(times);
     this.#done = end;
 
     const whole = end === this.batches;
@@ -127,6 +126,7 @@ export class TrainStep {
     const readback = this.#readbacks[this.#submits++ % submitsInFlight];
     const { gpu, hidden } = this.model;
     const encoder = gpu.device.createCommandEncoder();
+    this.program.encode(encoder, times);
     const logSize = (end - from) * logBytes;
     encoder.copyBufferToBuffer(this.#buffer('log_of_steps'), from * logBytes, readback, 0, logSize);
     const everActive = this.#buffer('ever_active');

@@ -1,5 +1,5 @@
 import type { Gpu } from '../gpu/gpu.js';
-import { Pacer } from '../gpu/pacer.js';
+import { type HostTime, Pacer } from '../gpu/pacer.js';
 import { type ModelConfig, parseTrainConfig, type TrainConfig, type TrainOptions } from './config.js';
 import type { Dataset } from './dataset.js';
 import { ConfigError, DataError, NonFiniteLossError } from './errors.js';
@@ -119,6 +119,11 @@ export class Trainer {
   /** The configuration, with what has been changed since. */
   get config(): TrainConfig {
     return this.#config;
+  }
+
+  /** What the host has done with its time while it trained. */
+  get hostTime(): HostTime {
+    return this.#pacer.hostTime;
   }
 
   /** Steps that have been submitted since training began. */
