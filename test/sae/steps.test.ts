@@ -219,6 +219,35 @@ describe('steps', () => {
     });
   });
 
+  test('make and compile nothing on the device', async () => {
+    await training(async (trainer) => {
+      const { device } = gpu;
+      const makers = Object.getOwnPropertyNames(Object.getPrototypeOf(device)).filter(
+        (name) => name.startsWith('create') && name !== 'createCommandEncoder',
+      ) as (keyof GPUDevice)[];
+      expect(makers).toContain('createBuffer');
+      const made: string[] = [];
+      for (const name of makers) {
+        const make = device[name] as (...given: unknown[]) => unknown;
+        const counted = (...given: unknown[]) => {
+          made.push(name);
+          return make.apply(device, given);
+        };
+        Object.defineProperty(device, name, { value: counted, configurable: true });
+      }
+      try {
+        await all(trainer.steps({ count: 300, submitMilliseconds: 1 }));
+        expect(made).toEqual([]);
+        await trainer.snapshot();
+        expect(made).toContain('createBuffer');
+      } finally {
+        for (const name of makers) {
+          Reflect.deleteProperty(device, name);
+        }
+      }
+    });
+  });
+
   test('cannot be asked for twice at once', async () => {
     await training(async (trainer) => {
       const first = trainer.steps();
@@ -298,7 +327,8 @@ describe('a change', () => {
         const blocks: TrainedSteps[] = [];
         let settings: LiveSettings = options;
         const expected: [from: number, lr: number, sparsity_lambda: number, sparsity_target: number][] = [];
-        for await (const block of trainer.steps({ count: 120, submitMilliseconds: 1 })) {
+        // A step a submit, so that it happens at the same steps whatever the machine does meanwhile.
+        for await (const block of trainer.steps({ count: 60, submitMilliseconds: 1e-6 })) {
           blocks.push(block);
           if (blocks.length % 5 === 0) {
             const given = changes[expected.length % changes.length];
@@ -313,7 +343,7 @@ describe('a change', () => {
           expect([lr, sparsity_lambda, sparsity_target]).toEqual(inForce);
         }
         // f32 and f64 have drifted apart by then.
-        await expectReference(start, blocks, model, rows, 2e-4);
+        await expectReference(start, blocks, model, rows, 1e-4);
       },
       { rows },
     );
