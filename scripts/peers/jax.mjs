@@ -1,22 +1,24 @@
 // jax-js as a peer: node scripts/peers/jax.mjs webgpu|wasm
-// The whole step, Adam included, is one function under jit. Batches lie on the device, cut beforehand and in one order.
+// Several steps, Adam included, are one function under jit. Batches lie on the device, cut beforehand and in one order.
 import {
-  breathe,
+  adam,
   initialLayers,
-  mean,
   normalizedBatches,
   packageVersion,
-  provideWebGpu,
+  patiently,
   Skip,
   serve,
   settings,
+  startLibrary,
+  timeSteps,
+  together,
 } from './peer.mjs';
 
 const device = process.argv[2];
 const { lr, sparsity_lambda, sparsity_target } = settings;
-const [beta1, beta2, epsilon] = [0.9, 0.999, 1e-8];
-/** Steps between two waits for the device: enough to keep it busy, few enough that no queue grows without end. */
-const stepsAhead = 25;
+const { beta1, beta2, epsilon } = adam;
+/** Steps a call: a third of a step's time is the call's own on WebAssembly. More than five gain little and compile longer. */
+const stepsPerCall = 5;
 const productsAhead = 8;
 
 let jax;
@@ -25,13 +27,8 @@ let model;
 await serve(hello, { prepare, turn, gemm });
 
 async function hello() {
-  const adapter = device === 'webgpu' ? await provideWebGpu() : undefined;
-  try {
-    jax = await import('@jax-js/jax');
-  } catch (error) {
-    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new Skip('its package is missing: run npm ci in scripts/peers.');
-  }
+  const { library, adapter } = await startLibrary(device, () => import('@jax-js/jax'));
+  jax = library;
   const started = await jax.init(device);
   if (!started.includes(device)) throw new Skip(`jax-js could not start on ${device}.`);
   jax.defaultDevice(device);
@@ -41,7 +38,7 @@ async function hello() {
 async function prepare(shape) {
   if (model) {
     jax.tree.dispose([model.batches, model.state]);
-    model.step.dispose();
+    for (const { call } of model.calls) call.dispose();
   }
   const { numpy: np, tree } = jax;
   const parameters = initialLayers(shape).map(({ inputs, outputs, weight, bias }) => ({
@@ -49,17 +46,31 @@ async function prepare(shape) {
     bias: np.array(bias),
   }));
   const zeros = () => tree.map((value) => np.zeros(value.shape), parameters);
+  const step = stepFor(shape.h_dims.length - 1);
   model = {
     batches: normalizedBatches(shape).map((values) =>
       np.array(values).reshape([shape.batch_size, shape.in_dims]),
     ),
     state: { parameters, first: zeros(), second: zeros() },
-    step: jax.jit(stepFor(shape.h_dims.length - 1)),
+    calls: [stepsPerCall, 1].map((count) => ({ count, call: jax.jit(repeat(step, count)) })),
     steps: 0,
   };
-  return turn({ steps: 1 });
+  // Both calls are compiled before anything is timed.
+  return together([await turn({ steps: 1 }), await turn({ steps: stepsPerCall })]);
 }
 
+/** `count` steps as one function: (state, batches, rates, corrections) -> [state, losses]. */
+function repeat(step, count) {
+  return (state, batches, rates, corrections) => {
+    const losses = [];
+    for (let i = 0; i < count; i++) {
+      const [next, loss] = step(state, batches[i], rates[i], corrections[i]);
+      state = next;
+      losses.push(loss);
+    }
+    return [state, losses];
+  };
+}
 /** One training step: (state, x, rate, correction) -> [state, loss]. jax-js takes what it is given: `.ref` keeps a value. */
 function stepFor(codeLayer) {
   const { numpy: np, nn } = jax;
@@ -96,27 +107,26 @@ function stepFor(codeLayer) {
   };
 }
 
-async function turn({ steps }) {
+function turn({ steps }) {
+  return timeSteps(
+    steps,
+    callOnce,
+    (losses) => jax.blockUntilReady([losses.at(-1), model.state]),
+    async (loss) => (await loss.data())[0],
+  );
+}
+
+/** As many steps as one call does, at most `most`. Returns their losses. */
+function callOnce(most) {
   const { numpy: np } = jax;
-  const losses = [];
-  const began = performance.now();
-  for (let i = 0; i < steps; i++) {
-    const batch = model.batches[model.steps++ % model.batches.length];
-    const rate = np.array(lr / (1 - beta1 ** model.steps));
-    const correction = np.array(1 / Math.sqrt(1 - beta2 ** model.steps));
-    const [state, loss] = model.step(model.state, batch.ref, rate, correction);
-    model.state = state;
-    losses.push(loss);
-    if (i % stepsAhead === stepsAhead - 1) {
-      await jax.blockUntilReady(loss);
-      await breathe();
-    }
-  }
-  await jax.blockUntilReady([losses[steps - 1], model.state]);
-  const seconds = (performance.now() - began) / 1000;
-  const values = [];
-  for (const loss of losses) values.push((await loss.data())[0]);
-  return { seconds, steps, loss: mean(values) };
+  const { count, call } = model.calls.find((candidate) => candidate.count <= most);
+  const numbers = Array.from({ length: count }, () => ++model.steps);
+  const batches = numbers.map((number) => model.batches[(number - 1) % model.batches.length].ref);
+  const rates = numbers.map((number) => np.array(lr / (1 - beta1 ** number)));
+  const corrections = numbers.map((number) => np.array(1 / Math.sqrt(1 - beta2 ** number)));
+  const [state, losses] = call(model.state, batches, rates, corrections);
+  model.state = state;
+  return losses;
 }
 
 async function gemm({ size, times }) {
@@ -128,7 +138,7 @@ async function gemm({ size, times }) {
       // Kept until they are there: a product that is disposed of before is never computed.
       const length = Math.min(productsAhead, count - done);
       const products = Array.from({ length }, () => product(a.ref, b.ref));
-      await jax.blockUntilReady(products);
+      await patiently(jax.blockUntilReady(products));
       jax.tree.dispose(products);
     }
   };
@@ -138,5 +148,6 @@ async function gemm({ size, times }) {
   const seconds = (performance.now() - began) / 1000;
   a.dispose();
   b.dispose();
+  product.dispose();
   return { seconds, times };
 }

@@ -1,15 +1,29 @@
-// This project, by what its package exports, as one more contestant: node scripts/peers/ours.mjs
-// An epoch is the Trainer's own: shuffling, reading rows by index and metrics are in the time.
+// This project, by what its package exports, as one more contestant: node scripts/peers/ours.mjs [shared]
+// An epoch is the Trainer's own: shuffling, reading rows by index and metrics are in the time. With `shared`, matrices are
+// multiplied by the family of kernels for GPUs, by its best tile for the size.
 import { readFileSync } from 'node:fs';
 import { initialLayers, packageVersion, readRows, Skip, serve, settings } from './peer.mjs';
 
 const dist = new URL('../../dist/', import.meta.url);
+
+/** Tiles of the shared family: 16 to 64 products a value read, 64 to 256 invocations. */
+const sharedTiles = [
+  { tile_rows: 2, tile_columns: 2, threads_rows: 16, threads_columns: 16, slice_depth: 2 },
+  { tile_rows: 2, tile_columns: 2, threads_rows: 8, threads_columns: 8, slice_depth: 4 },
+  { tile_rows: 2, tile_columns: 2, threads_rows: 8, threads_columns: 16, slice_depth: 4 },
+  { tile_rows: 1, tile_columns: 1, threads_rows: 16, threads_columns: 16, slice_depth: 4 },
+  { tile_rows: 1, tile_columns: 1, threads_rows: 8, threads_columns: 8, slice_depth: 4 },
+].map((sizes) => ({ family: 'shared', ...sizes }));
+
+const shared = process.argv[2] === 'shared';
 
 let sae;
 let gpu;
 let shape;
 /** Trainers by their steps an epoch, each with its open sequence of epochs. */
 const trainings = new Map();
+/** The shared family's fastest tile by size of a product. */
+const bestTiles = new Map();
 
 await serve(hello, { prepare, turn, gemm });
 
@@ -21,6 +35,7 @@ async function hello() {
     throw new Skip('it is not built, or its packages are missing: run npm run build.');
   }
   gpu = await sae.openGpu();
+  if (shared && !gpu.software) throw new Skip('on a GPU it is what is used anyway.');
   const { version } = JSON.parse(readFileSync(new URL('../package.json', dist), 'utf8'));
   const versions = {
     'webgpu-sae': version,
@@ -85,13 +100,26 @@ function initialParameters(shape) {
 }
 
 async function gemm({ size, times }) {
-  const { multiply, Program, Tensor } = await import(new URL('gpu/index.js', dist));
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => new Tensor(gpu, name, [size, size]));
+  const { Tensor } = await import(new URL('gpu/index.js', dist));
+  const tensors = ['a', 'b', 'c'].map((name) => new Tensor(gpu, name, [size, size]));
   const values = Float32Array.from({ length: size * size }, () => Math.random() - 0.5);
-  a.write(values);
-  b.write(values);
+  for (const operand of tensors.slice(0, 2)) operand.write(values);
+  if (shared && !bestTiles.has(size)) {
+    const seconds = [];
+    for (const tile of sharedTiles) seconds.push(await timeProducts(tensors, 1, tile));
+    bestTiles.set(size, sharedTiles[seconds.indexOf(Math.min(...seconds))]);
+  }
+  const seconds = await timeProducts(tensors, times, bestTiles.get(size));
+  for (const tensor of tensors) tensor.destroy();
+  return { seconds, times };
+}
+
+/** Seconds for as many products, after one that is not timed. The engine's own choice where no tile is given. */
+async function timeProducts(tensors, times, tile) {
+  const { multiply, Program } = await import(new URL('gpu/index.js', dist));
   const program = new Program(gpu);
-  await multiply(program, 'nn', a, b, c);
+  await multiply(program, 'nn', ...tensors, tile);
+  await program.ready?.();
   const run = async (count) => {
     for (let i = 0; i < count; i++) program.submit();
     await gpu.finish();
@@ -101,6 +129,5 @@ async function gemm({ size, times }) {
   await run(times);
   const seconds = (performance.now() - began) / 1000;
   program.destroy();
-  for (const tensor of [a, b, c]) tensor.destroy();
-  return { seconds, times };
+  return seconds;
 }

@@ -5,6 +5,10 @@ import { createInterface } from 'node:readline';
 
 /** As in the command's defaults. */
 export const settings = { lr: 1e-4, sparsity_lambda: 0.2, sparsity_target: 0.01 };
+export const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+
+/** Steps between two waits for the device. */
+const stepsAhead = 25;
 
 /** Values a row of the file of digits. */
 const fileWidth = 784;
@@ -79,8 +83,22 @@ export function initialLayers({ in_dims, h_dims }) {
   });
 }
 
-/** Dawn where a library looks for a browser's: `navigator.gpu`. Resolves to the adapter's name. @throws Skip */
-export async function provideWebGpu() {
+/**
+ * Loads a library for `webgpu` (which it finds as in a browser, in `navigator.gpu`) or for anything else.
+ * @param load imports it and resolves to it.
+ * @returns the library and, for WebGPU, the adapter's name. @throws Skip
+ */
+export async function startLibrary(device, load) {
+  const adapter = device === 'webgpu' ? await provideWebGpu() : undefined;
+  try {
+    return { library: await load(), adapter };
+  } catch (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new Skip('its packages are missing: run npm ci in scripts/peers.');
+  }
+}
+
+async function provideWebGpu() {
   const { create, globals } = await import('webgpu').catch(() => {
     throw new Skip('the package webgpu is missing: run npm ci in the project’s folder.');
   });
@@ -110,12 +128,56 @@ export function packageVersion(name, from) {
   }
 }
 
-/** Lets a macrotask run: Dawn frees what is done there. */
-export function breathe() {
-  return new Promise((resolve) => setImmediate(resolve));
+/**
+ * Times `steps` training steps. The device always has work, and never more than 2 x 25 steps of it: without waiting, Dawn
+ * frees nothing, and TensorFlow.js, which makes some 75 mapped buffers a step, runs into Linux's limit of 65,530 mappings
+ * a process; Dawn then writes to the address that a failed mmap gives.
+ * @param step does some of the steps, at most as many as it is told, and returns their losses on the device.
+ * @param finished resolves when what was asked for so far is done.
+ * @param read resolves to a loss's value.
+ */
+export async function timeSteps(steps, step, finished, read) {
+  const losses = [];
+  let earlier;
+  let waits = 1;
+  const began = performance.now();
+  while (losses.length < steps) {
+    losses.push(...step(steps - losses.length));
+    if (losses.length >= waits * stepsAhead) {
+      waits++;
+      await patiently(earlier);
+      earlier = finished(losses);
+    }
+  }
+  await patiently(finished(losses));
+  const seconds = (performance.now() - began) / 1000;
+  let total = 0;
+  for (const loss of losses) total += await read(loss);
+  return { seconds, steps, loss: total / steps };
 }
 
-/** The mean of an array. */
-export function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+/** What several turns of a new model did, as the answer to `prepare`: the seconds are those of its first step. */
+export function together(turns) {
+  const steps = turns.reduce((sum, turn) => sum + turn.steps, 0);
+  const loss = turns.reduce((sum, turn) => sum + turn.loss * turn.steps, 0) / steps;
+  return { seconds: turns[0].seconds, steps, loss };
+}
+
+const nothing = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Waits for a promise of Dawn's, asleep: between two turns of the event loop, in each of which Dawn asks the driver whether
+ * the work is done, the thread would else spin on a core that a software adapter could use.
+ */
+export async function patiently(promise) {
+  let settled = false;
+  const settle = () => {
+    settled = true;
+  };
+  Promise.resolve(promise).then(settle, settle);
+  for (;;) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (settled) return promise;
+    Atomics.wait(nothing, 0, 0, 0.5);
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { markdownTable, ratios, short, spread } from '../../scripts/peers/table.mjs';
+import { markdownTable, ratios, short, spread } from '../../scripts/peers/report.mjs';
 
 describe('the table of peers', () => {
   it('takes medians of odd and even numbers of repeats, in whatever order they came', () => {

@@ -1,4 +1,5 @@
 // The arithmetic and the Markdown of the benchmark against peers.
+import { arch, cpus, release, totalmem, type } from 'node:os';
 
 /** Of the figures of interleaved repeats: { median, min, max }. */
 export function spread(values) {
@@ -52,5 +53,49 @@ export function markdownTable(cases) {
       lines.push(`| ${cells.join(' | ')} |`);
     });
   }
+  return lines.join('\n');
+}
+
+/** All that was measured and on what, as it goes to --json. */
+export function describe({ repeats, contestants, leftOut, notes }, cases, digits) {
+  const versions = Object.assign({}, ...contestants.toReversed().map(({ hello }) => hello.versions));
+  // In each row, since there can be several.
+  delete versions.PyTorch;
+  delete versions.Python;
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    machine: {
+      cpu: cpus()[0].model.trim(),
+      cores: cpus().length,
+      memory_gib: Math.round(totalmem() / 2 ** 30),
+      system: `${type()} ${release()} ${arch()}`,
+    },
+    adapter: contestants[0].hello.adapter,
+    cuda_device: contestants.find(({ hello }) => hello.versions.CUDA)?.hello.adapter,
+    versions,
+    contestants: contestants.map(({ name, hello }) => ({ name, ...hello })),
+    digits,
+    repeats,
+    cases,
+    left_out: leftOut,
+    notes,
+  };
+}
+
+export function markdown({ date, machine, adapter, cuda_device, versions, ...report }) {
+  const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const devices = `WebGPU on ${adapter}${cuda_device ? `, CUDA on ${cuda_device}` : ''}`;
+  const lines = [
+    `Measured on ${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, ${machine.system}; ${devices}.`,
+    `${named.join(', ')}. The digits are ${report.digits}. Medians (smallest–largest) of ${report.repeats} interleaved repeats; a`,
+    'ratio is the peer’s time divided by ours in the same round. ≈: scaled up from a part of an epoch.',
+    '',
+    markdownTable(report.cases),
+  ];
+  if (report.left_out.length > 0) lines.push('', 'Not there:', '');
+  for (const { name, case: title, why } of report.left_out) {
+    lines.push(`- ${name}${title ? ` at ${title}` : ''}: ${why}.`);
+  }
+  if (report.notes.length > 0) lines.push('', ...report.notes.map((note) => `- ${note}`));
   return lines.join('\n');
 }
