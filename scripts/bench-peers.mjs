@@ -33,9 +33,9 @@ function readOptions() {
 
 async function main({ repeats, quick = false, json }) {
   const folder = mkdtempSync(join(tmpdir(), 'webgpu-sae-bench-'));
-  const contestants = [];
+  let entrants = [];
   const cleanUp = () => {
-    for (const contestant of contestants) contestant.stop();
+    for (const entrant of entrants) entrant.stop();
     rmSync(folder, { recursive: true, force: true });
   };
   process.on('exit', cleanUp);
@@ -44,7 +44,7 @@ async function main({ repeats, quick = false, json }) {
     installPeers();
     const bench = {
       repeats,
-      contestants,
+      contestants: [],
       leftOut: [],
       notes: [],
       scale: quick ? 0.2 : 1,
@@ -54,10 +54,11 @@ async function main({ repeats, quick = false, json }) {
     };
     const digits = await writeRows(join(folder, 'rows.bin'));
     const environment = { SAE_PEER_ROWS: join(folder, 'rows.bin') };
-    for (const definition of findContestants()) {
-      await enter(bench, new Contestant(definition, bench.lastAnswer), environment);
-    }
-    const { software } = contestants[0].hello;
+    entrants = findContestants().map((definition) => new Contestant(definition, bench.lastAnswer));
+    say(`Starting ${entrants.map(({ name }) => name).join('; ')} ...`);
+    const hellos = entrants.map((entrant) => start(entrant, environment));
+    for (const [i, entrant] of entrants.entries()) await enter(bench, entrant, hellos[i]);
+    const { software } = bench.contestants[0].hello;
     const [byDefault, ...others] = shapes;
     const cases = [await runShape(bench, byDefault)];
     for (const size of software ? [1024] : [1024, 4096]) cases.push(await runGemm(bench, size));
@@ -93,21 +94,26 @@ async function writeRows(file) {
     : `the ${train.rows.toLocaleString('en')} digits of ${train.name}, six times`;
 }
 
-async function enter(bench, contestant, environment) {
-  const { name } = contestant;
+/** Side by side: importing PyTorch takes some seconds, and there may be several. */
+function start(entrant, environment) {
+  const hello = entrant.missing ? Promise.reject(new Dropped(entrant.missing)) : entrant.start(environment);
+  hello.catch(() => {}); // enter() waits for it
+  return hello;
+}
+
+async function enter(bench, entrant, hello) {
+  const { name } = entrant;
   try {
-    if (contestant.missing) throw new Dropped(contestant.missing);
-    say(`${name}: starting ...`);
-    contestant.hello = await contestant.start(environment);
-    for (const note of contestant.hello.notes ?? []) bench.notes.push(`${name}: ${note}.`);
+    entrant.hello = await hello;
+    for (const note of entrant.hello.notes ?? []) bench.notes.push(`${name}: ${note}.`);
     const ours = bench.contestants[0]?.hello.adapter;
-    if (contestant.webgpu && contestant.hello.adapter !== ours) {
-      bench.notes.push(`${name} ran on another adapter than ours: ${contestant.hello.adapter}.`);
+    if (entrant.webgpu && entrant.hello.adapter !== ours) {
+      bench.notes.push(`${name} ran on another adapter than ours: ${entrant.hello.adapter}.`);
     }
-    bench.contestants.push(contestant);
+    bench.contestants.push(entrant);
   } catch (error) {
-    contestant.stop();
-    if (contestant.ours) throw new Error(`webgpu-sae itself cannot take part: ${error.message}.`);
+    entrant.stop();
+    if (entrant.ours) throw new Error(`webgpu-sae itself cannot take part: ${error.message}.`);
     noteDropped(bench, name, undefined, error);
   }
 }

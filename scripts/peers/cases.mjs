@@ -8,7 +8,7 @@ export const rows = 60_000;
 /** Seconds: a contestant whose step or product takes longer sits a case out; where ours takes twice as long, all do. */
 const slowest = 3;
 /** Seconds of all turns of the default shape together, and of another's. */
-const budgets = { default: 110, other: 35 };
+const budgets = { default: 90, other: 35 };
 /** Seconds: a first epoch of the default shape that takes longer is not finished for its loss. */
 const longestEpoch = 25;
 
@@ -23,7 +23,7 @@ export async function runShape(bench, shape) {
   const stepsAnEpoch = Math.ceil(rows / batch_size);
   const taking = bench.contestants.filter(({ takes }) => takes({ shape }));
   const budget = isDefault ? budgets.default : budgets.other;
-  const turnSeconds = Math.min(isDefault ? 4 : 1.2, (budget * bench.scale) / (bench.repeats * taking.length));
+  const turnSeconds = Math.min(isDefault ? 2 : 1.2, (budget * bench.scale) / (bench.repeats * taking.length));
   const prepare = async (contestant) => {
     const { ours, wholeEpochs } = contestant;
     const turns = [await contestant.ask({ do: 'prepare', in_dims, h_dims, batch_size })];

@@ -8,7 +8,8 @@ export class Dropped extends Error {}
 export class Contestant {
   #child;
   #waiting;
-  #ended = 'it ended';
+  /** Why there is no process any more. */
+  #ended;
   #errors = '';
 
   /**
@@ -20,7 +21,7 @@ export class Contestant {
     this.until = until;
   }
 
-  /** Starts the process and resolves to its hello: { versions, adapter?, note?, software? }. @throws Dropped */
+  /** Starts the process and resolves to its hello: { versions, adapter?, notes?, software? }. @throws Dropped */
   async start(environment) {
     const [program, ...options] = this.command;
     this.#child = spawn(program, options, {
@@ -56,7 +57,7 @@ export class Contestant {
   }
 
   async #answer(seconds) {
-    if (!this.#child || this.#child.exitCode !== null) throw new Dropped(this.#ended);
+    if (this.#ended) throw new Dropped(this.#ended);
     const limit = Math.max(1, Math.min(seconds, (this.until - performance.now()) / 1000));
     let timer;
     try {

@@ -47,6 +47,12 @@ def loss_of(model, x):
     return mse + LAMBDA * kl
 
 
+def compiled_loss():
+    """loss_of for one shape, with its backward pass. What was compiled for other shapes is forgotten: PyTorch keeps but a few."""
+    torch._dynamo.reset()
+    return torch.compile(loss_of, dynamic=False)
+
+
 def adam(model, **options):
     """Adam, in PyTorch's one fused kernel where this version has it for the device."""
     parameters = list(model.parameters())
@@ -162,7 +168,7 @@ class Compiled(Preloaded):
 
     def start(self):
         super().start()
-        self.loss_of = torch.compile(loss_of, dynamic=False)
+        self.loss_of = compiled_loss()
 
 
 class ByHand(Preloaded):
@@ -265,5 +271,5 @@ class CompiledGraphs(Graphs):
     """The same with the compiled forward and backward in the graph."""
 
     def start(self):
-        self.loss_of = torch.compile(loss_of, dynamic=False)
+        self.loss_of = compiled_loss()
         super().start()
