@@ -15,7 +15,7 @@ const longestEpoch = 25;
 /**
  * One training step of a shape, over turns of many steps.
  * @param bench { repeats, scale, contestants, leftOut, notes, deadline }: `scale` shortens turns.
- * @returns { title, stepsAnEpoch, results } or undefined where there was nothing to compare or no time.
+ * @returns { title, stepsAnEpoch, batch_size, results } or undefined where there was nothing to compare or no time.
  */
 export async function runShape(bench, shape) {
   const { in_dims, h_dims, batch_size, isDefault } = shape;
@@ -62,7 +62,7 @@ export async function runShape(bench, shape) {
     const done = await contestant.ask({ do: 'turn', steps });
     return (done.seconds * 1000) / done.steps;
   };
-  return runCase(bench, { title, stepsAnEpoch }, taking, prepare, turn);
+  return runCase(bench, { title, stepsAnEpoch, batch_size }, taking, prepare, turn);
 }
 
 /** A product of two matrices, [size, size]. */

@@ -119,7 +119,7 @@ async function timeProducts(tensors, times, tile) {
   const { multiply, Program } = await import(new URL('gpu/index.js', dist));
   const program = new Program(gpu);
   await multiply(program, 'nn', ...tensors, tile);
-  await program.ready?.();
+  await program.ready();
   const run = async (count) => {
     for (let i = 0; i < count; i++) program.submit();
     await gpu.finish();

@@ -130,7 +130,7 @@ export function packageVersion(name, from) {
 
 /**
  * Times `steps` training steps. The device always has work, and never more than 2 x 25 steps of it: without waiting, Dawn
- * frees nothing, and TensorFlow.js, which makes some 75 mapped buffers a step, runs into Linux's limit of 65,530 mappings
+ * frees nothing, and TensorFlow.js, which makes 39 mapped buffers a step, runs into Linux's limit of 65,530 mappings
  * a process; Dawn then writes to the address that a failed mmap gives.
  * @param step does some of the steps, at most as many as it is told, and returns their losses on the device.
  * @param finished resolves when what was asked for so far is done.

@@ -21,31 +21,38 @@ export function short(value) {
   return decimals > 0 ? value.toFixed(decimals) : String(Math.round(value));
 }
 
+/** Three significant digits: 48,500. */
+function inThousands(value) {
+  return Number(value.toPrecision(3)).toLocaleString('en');
+}
+
 function withSpread({ median, min, max }) {
   return `${short(median)} (${short(min)}–${short(max)})`;
 }
 
 /**
  * The rows of one table for all cases.
- * @param cases [{ title, stepsAnEpoch?, flops?, results: [{ name, ours?, steps?, milliseconds: [a figure a round], loss? }] }]
+ * @param cases [{ title, stepsAnEpoch?, batch_size?, flops?, results: [{ name, ours?, steps?, milliseconds: [a figure a round], loss? }] }]
  */
 export function markdownTable(cases) {
   const lines = [
     '| case | | ms a step, or a product | s an epoch of 60,000 | ours is … times as fast | loss, first epoch |',
     '| --- | --- | --- | --- | --- | --- |',
   ];
-  for (const { title, stepsAnEpoch, flops, results } of cases) {
+  for (const { title, stepsAnEpoch, batch_size, flops, results } of cases) {
     const ours = results.find((result) => result.ours);
     results.forEach((result, i) => {
       const time = spread(result.milliseconds);
-      const rate = flops ? `, ${short(flops / time.median / 1e6)} GFLOP/s` : '';
+      const rate = flops
+        ? `${short(flops / time.median / 1e6)} GFLOP/s`
+        : `${inThousands((batch_size * 1000) / time.median)} samples/s`;
       const seconds = stepsAnEpoch && (time.median * stepsAnEpoch) / 1000;
       const ratio =
         result === ours ? '' : ours ? withSpread(ratios(result.milliseconds, ours.milliseconds)) : '–';
       const cells = [
         i === 0 ? title : '',
         result.name,
-        withSpread(time) + rate,
+        `${withSpread(time)}, ${rate}`,
         seconds ? (result.steps < stepsAnEpoch ? `≈ ${short(seconds)}` : short(seconds)) : '',
         ratio,
         result.loss === undefined ? '' : result.loss === null ? 'not a number' : result.loss.toFixed(3),

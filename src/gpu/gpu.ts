@@ -5,6 +5,12 @@ import { Tuner, type TuningOptions } from './tuner.js';
 /** Gives the text of a file in `shaders/`. The host injects it: a disk, a bundle or a server. */
 export type ShaderLoader = (file: string) => string | Promise<string>;
 
+/** What a host may say of how a GPU is used. */
+export interface GpuOptions extends TuningOptions {
+  /** How the host waits for a software adapter; it need do nothing but give the promise back. */
+  readonly wait?: <T>(promise: Promise<T>) => Promise<T>;
+}
+
 /** Which adapter is preferred where there are several. */
 export const adapterRequest: GPURequestAdapterOptions = { powerPreference: 'high-performance' };
 
@@ -15,6 +21,7 @@ export const adapterRequest: GPURequestAdapterOptions = { powerPreference: 'high
 export class Gpu {
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #shaders: ShaderLoader;
+  readonly #wait: <T>(promise: Promise<T>) => Promise<T>;
   /** Chooses how GEMMs are laid out. */
   readonly tuner: Tuner;
   #failure: EngineError | undefined;
@@ -25,10 +32,11 @@ export class Gpu {
     readonly adapter: GPUAdapter,
     readonly device: GPUDevice,
     shaders: ShaderLoader,
-    tuning: TuningOptions,
+    options: GpuOptions,
   ) {
     this.#shaders = shaders;
-    this.tuner = new Tuner(this, shaders, tuning);
+    this.tuner = new Tuner(this, shaders, options);
+    this.#wait = (this.software && options.wait) || ((promise) => promise);
     device.lost.then((info) => {
       this.#failure ??= new DeviceLostError(
         info.reason === 'destroyed'
@@ -49,7 +57,7 @@ export class Gpu {
    * @param provider `navigator.gpu`, or Dawn's object of the same kind.
    * @throws NoAdapterError where there is none.
    */
-  static async open(provider: GPU, shaders: ShaderLoader, tuning: TuningOptions = {}): Promise<Gpu> {
+  static async open(provider: GPU, shaders: ShaderLoader, options: GpuOptions = {}): Promise<Gpu> {
     const adapter = await provider.requestAdapter(adapterRequest);
     if (!adapter) {
       throw new NoAdapterError('No WebGPU adapter was found.');
@@ -60,7 +68,7 @@ export class Gpu {
     }
     const requiredFeatures = usedFeatures.filter((feature) => adapter.features.has(feature));
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
-    return new Gpu(adapter, device, shaders, tuning);
+    return new Gpu(adapter, device, shaders, options);
   }
 
   /** True where a processor stands in for a GPU. */
@@ -160,7 +168,7 @@ export class Gpu {
 
   /** Waits until everything submitted so far is done. @throws what has gone wrong meanwhile. */
   async finish(): Promise<void> {
-    await this.device.queue.onSubmittedWorkDone();
+    await this.#wait(this.device.queue.onSubmittedWorkDone());
     this.check();
   }
 
@@ -183,7 +191,7 @@ export class Gpu {
   /** Waits for a buffer made for reading, and gives a copy of its first `bytes` bytes. */
   async map(staging: GPUBuffer, bytes: number = staging.size): Promise<ArrayBuffer> {
     try {
-      await staging.mapAsync(GPUMapMode.READ, 0, bytes);
+      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
       this.check();
       return staging.getMappedRange(0, bytes).slice(0);
     } catch (error) {

@@ -2,6 +2,7 @@ import { create, globals } from 'webgpu';
 import { NoAdapterError } from '../gpu/errors.js';
 import { adapterRequest, Gpu } from '../gpu/gpu.js';
 import type { TuningOptions } from '../gpu/tuner.js';
+import { patiently } from './patience.js';
 import { loadShader } from './shaders.js';
 import { tuningStore } from './tuning.js';
 
@@ -102,10 +103,10 @@ export interface OpenOptions extends Omit<TuningOptions, 'store'> {
  * @throws NoAdapterError with what to install, or with the names that there are.
  */
 export async function openGpu({ adapter, ...options }: OpenOptions = {}): Promise<Gpu> {
-  const tuning = { ...options, store: tuningStore };
+  const how = { ...options, store: tuningStore, wait: patiently };
   if (adapter === undefined) {
     try {
-      return await Gpu.open(provider([]), loadShader, tuning);
+      return await Gpu.open(provider([]), loadShader, how);
     } catch (error) {
       throw error instanceof NoAdapterError ? new NoAdapterError(`${error.message} ${howToGetOne}`) : error;
     }
@@ -121,5 +122,5 @@ export async function openGpu({ adapter, ...options }: OpenOptions = {}): Promis
         : `No WebGPU adapter was found. ${howToGetOne}`,
     );
   }
-  return Gpu.open(provider(flagsFor(match)), loadShader, tuning);
+  return Gpu.open(provider(flagsFor(match)), loadShader, how);
 }

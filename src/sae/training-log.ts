@@ -77,7 +77,8 @@ export class TrainingLog {
     if (log.end < batches) {
       return told;
     }
-    const samples_per_second = perSecond(this.#ofEpoch);
+    // The ends of submits are told in bursts, which a short epoch does not even out.
+    const samples_per_second = perSecond(this.#ofEpoch.milliseconds < 1000 ? this.#lately : this.#ofEpoch);
     this.#ofEpoch = { rows: 0, milliseconds: 0 };
     const { epoch, periods } = during;
     const metrics = summarize(log, periods, dataset.rows, model.hidden);

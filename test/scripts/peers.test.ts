@@ -36,13 +36,13 @@ describe('the table of peers', () => {
     const slower = { name: 'A', steps: 100, milliseconds: [20, 24], loss: null };
     const faster = { name: 'B', steps: 938, milliseconds: [1, 1] };
     const table = markdownTable([
-      { title: '784-20', stepsAnEpoch: 938, results: [ours, slower, faster] },
+      { title: '784-20', stepsAnEpoch: 938, batch_size: 64, results: [ours, slower, faster] },
       { title: 'GEMM', flops: 4e9, results: [{ name: 'B', milliseconds: [8] }] },
     ]).split('\n');
     expect(table.slice(2)).toEqual([
-      '| 784-20 | ours | 2.00 (2.00–2.00) | 1.88 |  | 1.250 |',
-      '|  | A | 22.0 (20.0–24.0) | ≈ 20.6 | 11.0 (10.0–12.0) | not a number |',
-      '|  | B | 1.00 (1.00–1.00) | 0.938 | 0.500 (0.500–0.500) |  |',
+      '| 784-20 | ours | 2.00 (2.00–2.00), 32,000 samples/s | 1.88 |  | 1.250 |',
+      '|  | A | 22.0 (20.0–24.0), 2,910 samples/s | ≈ 20.6 | 11.0 (10.0–12.0) | not a number |',
+      '|  | B | 1.00 (1.00–1.00), 64,000 samples/s | 0.938 | 0.500 (0.500–0.500) |  |',
       '| GEMM | B | 8.00 (8.00–8.00), 500 GFLOP/s |  | – |  |',
     ]);
   });
