@@ -92,8 +92,8 @@ export function gemmTiles(gpu: Gpu, shape: GemmShape): readonly GemmTile[] {
   }
   // SwiftShader has subgroups too, but passes values round slowly.
   const lanes = gpu.adapter.info.architecture === 'swiftshader' ? undefined : gpu.subgroupSize;
-  const byRegisters = registerTiles(shape);
-  return lanes === undefined ? byRegisters : [...subgroupTiles(lanes, shape), ...byRegisters];
+  // Where subgroups are fast, tiles in registers were never faster, and each takes seconds to compile.
+  return lanes === undefined ? registerTiles(shape) : subgroupTiles(lanes, shape);
 }
 
 function splitTiles({ rows, columns, depth }: GemmShape): GemmTile[] {
@@ -160,13 +160,15 @@ function subgroupTiles(lanes: number, { rows, columns }: GemmShape): GemmTile[] 
   // The share of lanes and of shared lines that are not past the end of C.
   const use = (laneLength: number, sharedLength: number) =>
     fill(padded(laneLength) / 4, lanes) * fill(padded(sharedLength) / 4, shared_blocks);
-  const tile = (lanes_along_rows: 0 | 1): GemmTile => {
+  const tiles = ([0, 1] as const).map((lanes_along_rows): GemmTile[] => {
     const [along, other] = lanes_along_rows ? [rows, columns] : [columns, rows];
     const single = Math.ceil(along / 4 / lanes) * Math.ceil(other / 4 / shared_blocks);
-    const turns = Math.max(1, Math.min(8, Math.floor(single / enoughWorkgroups)));
-    return { family: 'subgroup', lanes, lane_blocks: 1, shared_blocks, turns, lanes_along_rows };
-  };
-  return use(rows, columns) > use(columns, rows) ? [tile(1), tile(0)] : [tile(0), tile(1)];
+    const most = Math.max(1, Math.min(8, Math.floor(single / enoughWorkgroups)));
+    return [most, 1].map((turns) => {
+      return { family: 'subgroup', lanes, lane_blocks: 1, shared_blocks, turns, lanes_along_rows };
+    });
+  });
+  return unique((use(rows, columns) > use(columns, rows) ? tiles.reverse() : tiles).flat());
 }
 
 function fill(blocks: number, unit: number): number {

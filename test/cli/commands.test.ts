@@ -106,6 +106,7 @@ describe.concurrent('rows of one’s own', () => {
       expect.stringMatching(/^device {6}./),
       'data        rows.npy: 100 rows of 16 values',
       'epochs      2, in batches of 64',
+      expect.stringMatching(/^first step {2}\d+\.\d\d s after the start$/),
       expect.stringMatching(new RegExp(`^epoch 1/2 {2}${values} {2}[\\d,]+ samples/s$`)),
       expect.stringMatching(new RegExp(`^epoch 2/2 {2}${values} {2}[\\d,]+ samples/s$`)),
       expect.stringMatching(new RegExp(`^held out {3}${values}$`)),
@@ -116,6 +117,7 @@ describe.concurrent('rows of one’s own', () => {
     expect(filesIn(cwd)).toEqual(
       [
         'files/metrics.jsonl',
+        'files/run.json',
         ...['features', 'loss', 'plot'].map((name) => join('images', `${name}.png`)),
       ].map((name) => join(name)),
     );
@@ -126,7 +128,8 @@ describe.concurrent('rows of one’s own', () => {
     const args = ['--data', rows, '--h_dims', '[5, 3]', '--json', '--no-save-plots', '--validation', heldOut];
     const runs: Record<string, unknown>[][] = [];
     for (const epochs of ['3', '2']) {
-      const lines = objects(await succeeds([...args, '--epochs', epochs], { cwd }));
+      const [first, ...lines] = objects(await succeeds([...args, '--epochs', epochs], { cwd }));
+      expect(first).toEqual({ first_step_seconds: expect.any(Number) });
       const ends = lines.splice(Number(epochs));
       expect(ends).toEqual([{ validation: expect.anything() }]);
       expect(Object.keys(ends[0].validation as object)).toEqual(['loss', 'mse', 'kl', 'active', 'dead']);
@@ -142,9 +145,9 @@ describe.concurrent('rows of one’s own', () => {
     // The same seed gives the same numbers.
     expect(runs[1]).toEqual(runs[0].slice(0, 2));
     expect(runs[0][2].loss).toBeLessThan(runs[0][0].loss as number);
-    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl')]);
+    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl'), join('files', 'run.json')]);
     const other = objects(await succeeds([...args, '--epochs', '1', '--seed', '7'], { cwd }));
-    expect(other[0].loss).not.toBe(runs[0][0].loss);
+    expect(other[1].loss).not.toBe(runs[0][0].loss);
   });
 
   it('--quiet prints nothing', async () => {
@@ -156,7 +159,7 @@ describe.concurrent('rows of one’s own', () => {
     const cwd = folder.make();
     const args = ['--no-download-mnist', '--data_dir', cwd, '--epochs', '1', '--no-save-plots', '--json'];
     const { status, stdout, stderr } = await sae(args, { cwd });
-    expect([status, objects(stdout)]).toEqual([0, [expect.objectContaining({ epoch: 1 })]]);
+    expect([status, objects(stdout).slice(1)]).toEqual([0, [expect.objectContaining({ epoch: 1 })]]);
     expect(stderr).toMatch(
       /^train-images-idx3-ubyte.gz is not in .*\. Using the 10,000 digits .*instead\.\n$/,
     );
@@ -172,7 +175,7 @@ describe.concurrent('a saved model', () => {
   beforeAll(async () => {
     const args = ['--data', rows, '--h_dims', '[6, 3]', '--activation', 'sigmoid', '--normalize', '0.5,0.25'];
     const run = [...args, '--epochs', '2', '--validation', heldOut, '--save_model', 'True', '--json'];
-    trained = objects(await succeeds(run, { cwd }));
+    trained = objects(await succeeds(run, { cwd })).slice(1);
     expect(trained[2]).toEqual({ model: join('files', modelName) });
   });
 
@@ -214,7 +217,7 @@ describe.concurrent('a saved model', () => {
     );
     const epochs = [plain, repeated].map((text) => objects(text).map(figures));
     expect(epochs[1]).toEqual(epochs[0]);
-    expect(epochs[0][0].mse).toBeLessThan(trained[1].mse as number);
+    expect(epochs[0][1].mse).toBeLessThan(trained[1].mse as number);
     expect(readFileSync(file)).toEqual(before);
   });
 
@@ -376,7 +379,7 @@ describe.concurrent('an epoch of 10,000 real digits', () => {
       String(samples),
       '--save-model',
     ];
-    const lines = objects(await succeeds([...args, '--json'], { cwd }));
+    const lines = objects(await succeeds([...args, '--json'], { cwd })).slice(1);
     expect(lines).toHaveLength(3);
     // What PyTorch's original gives after its first epoch is 1.33 and 1.006; a zero image has an MSE of 1.016.
     expect(lines[0].loss).toBeGreaterThan(1.28);
@@ -484,6 +487,9 @@ describe.concurrent('rows that are not squares', () => {
     const text = await succeeds(['--data', odd, '--epochs', '1', '--h_dims', '3'], { cwd });
     expect(text).toContain('Rows of 6 values are no images: the data has no shape, and 6 is no square. ');
     expect(text).toContain(`pictures  ${join('images', 'loss.png')}\n`);
-    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl'), join('images', 'loss.png')]);
+    expect(filesIn(cwd)).toEqual([
+      ...['metrics.jsonl', 'run.json'].map((file) => join('files', file)),
+      join('images', 'loss.png'),
+    ]);
   });
 });

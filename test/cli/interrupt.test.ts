@@ -8,6 +8,7 @@ import { bytes, digitsFile, filesIn, npy, objects, start, succeeds, temporaryFol
 const folder = temporaryFolder();
 const model = join('files', 'sae.safetensors');
 const metrics = join('files', 'metrics.jsonl');
+const run = join('files', 'run.json');
 const stopping = 'Stopping after the work in flight. Ctrl-C once more quits at once.\n';
 
 /** Waits until `done` gives something. */
@@ -40,7 +41,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     expect(epochs.length).toBe(stdout.match(/^epoch +\d+\/120 /gm)?.length);
     expect(epochs.length).toBeLessThan(120);
     const pictures = ['features', 'loss', 'plot'].map((name) => join('images', `${name}.png`));
-    expect(filesIn(cwd)).toEqual([metrics, model, ...pictures]);
+    expect(filesIn(cwd)).toEqual([metrics, run, model, ...pictures]);
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
   });
 
@@ -57,8 +58,12 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     child.kill('SIGINT');
     const { status, stdout, stderr } = await ended;
     expect([status, stderr]).toEqual([130, stopping]);
-    expect(objects(stdout).every(({ epoch }) => epoch)).toBe(true);
-    expect(filesIn(cwd)).toEqual([metrics]);
+    expect(
+      objects(stdout)
+        .slice(1)
+        .every(({ epoch }) => epoch),
+    ).toBe(true);
+    expect(filesIn(cwd)).toEqual([metrics, run]);
   });
 
   it('takes away what encode has written', async () => {
@@ -82,7 +87,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     await until(() => filesIn(cwd).some((file) => file.endsWith('.tmp')));
     child.kill('SIGINT');
     expect((await ended).status).toBe(130);
-    expect(filesIn(cwd)).toEqual([metrics, model]);
+    expect(filesIn(cwd)).toEqual([metrics, run, model]);
   });
 });
 

@@ -54,7 +54,7 @@ describe.concurrent('names', () => {
       const args = Object.entries(options).flatMap(([option, value]) => [`--${write(option)}`, value]);
       const lines = objects(await succeeds(args, { cwd })).map(figures);
       expect(filesIn(cwd)).toEqual([
-        ...['metrics.jsonl', model].map((file) => join('my-files', file)),
+        ...['metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
         ...['features', 'loss', 'plot'].map((file) => join('my-images', `${file}.png`)),
       ]);
       const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
@@ -70,6 +70,7 @@ describe.concurrent('names', () => {
         shuffle: false,
       });
       expect(lines.map((line) => Object.keys(line)[0])).toEqual([
+        'first_step_seconds',
         'epoch',
         'epoch',
         'model',
@@ -119,12 +120,12 @@ describe('how the words of the command line are understood', () => {
 });
 
 describe.concurrent('booleans', () => {
-  const metrics = join('files', 'metrics.jsonl');
-  const saved = [metrics, join('files', model)];
+  const always = ['metrics.jsonl', 'run.json'].map((file) => join('files', file));
+  const saved = [...always, join('files', model)];
   it.each([
     [['--save_model', 'True', '--no-save-plots'], saved],
     [['--save-plots=0', '--save-model'], saved],
-    [['--no-save_plots', '--save_model=False'], [metrics]],
+    [['--no-save_plots', '--save_model=False'], always],
     [['--save-plots', 'false', '--save-model', '--shuffle', '0'], saved],
   ])('%s', async (words, files) => {
     const cwd = folder.make();

@@ -92,10 +92,12 @@ export function objects(lines: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line));
 }
 
-/** An epoch's or held-out rows' figures without those that the clock decides. */
+/** An epoch's or held-out rows' figures, with nothing in the place of those that the clock decides. */
 export function figures(line: Record<string, unknown>): Record<string, unknown> {
-  const { samples_per_second: _, seconds: __, ...rest } = line;
-  return rest;
+  const byTheClock = ['samples_per_second', 'seconds', 'first_step_seconds'];
+  return Object.fromEntries(
+    Object.entries(line).map(([name, value]) => [name, byTheClock.includes(name) ? undefined : value]),
+  );
 }
 
 /** A folder for one test file; `make` gives an empty one inside, for a run. */
