@@ -25,14 +25,14 @@ export async function runShape(bench, shape) {
   const budget = isDefault ? budgets.default : budgets.other;
   const turnSeconds = Math.min(isDefault ? 2 : 1.2, (budget * bench.scale) / (bench.repeats * taking.length));
   const prepare = async (contestant) => {
-    const { ours, wholeEpochs } = contestant;
+    const { wholeEpochs } = contestant;
     const turns = [await contestant.ask({ do: 'prepare', in_dims, h_dims, batch_size })];
     const turn = async (steps) => {
       turns.push(await contestant.ask({ do: 'turn', steps }));
       return turns.at(-1);
     };
-    // Of a turn that is long enough to tell. Ours begins anew where a turn has another number of steps, the others go on.
-    const left = () => stepsAnEpoch - (ours ? 0 : sum(turns.map(({ steps }) => steps)));
+    // Of a turn that is long enough to tell.
+    const left = () => stepsAnEpoch - sum(turns.map(({ steps }) => steps));
     let step;
     for (let steps = 2; step === undefined; steps *= 8) {
       const fitting = Math.min(steps, left());
@@ -49,8 +49,6 @@ export async function runShape(bench, shape) {
     // One more turn to warm up; at the default shape it ends the first epoch where that is not too long, for its loss.
     if (!isDefault || epoch > longestEpoch * bench.scale) {
       await turn(steps);
-    } else if (ours) {
-      result.loss = (await turn(stepsAnEpoch)).loss;
     } else {
       if (left() > 0) await turn(left());
       const losses = turns.map(({ loss, steps }) => loss * steps);

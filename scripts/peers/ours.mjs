@@ -19,9 +19,7 @@ const shared = process.argv[2] === 'shared';
 
 let sae;
 let gpu;
-let shape;
-/** Trainers by their steps an epoch, each with its open sequence of epochs. */
-const trainings = new Map();
+let trainer;
 /** The shared family's fastest tile by size of a product. */
 const bestTiles = new Map();
 
@@ -45,46 +43,26 @@ async function hello() {
   return { adapter: gpu.name, software: gpu.software, versions };
 }
 
-async function prepare(next) {
-  for (const { trainer, model } of trainings.values()) {
-    trainer.close();
-    model.close();
-  }
-  trainings.clear();
-  shape = next;
+async function prepare(shape) {
+  trainer?.close();
+  trainer?.model.close();
+  const { in_dims, h_dims, batch_size } = shape;
+  const { rows, data } = readRows(in_dims);
+  const normalization = sae.mnistNormalization;
+  const dataset = { name: 'the benchmark’s digits', rows, in_dims, data, normalization };
+  const config = sae.parseModelConfig({ in_dims, h_dims });
+  const model = await sae.Model.from(gpu, config, initialParameters(shape));
+  trainer = await sae.Trainer.create(model, dataset, { ...settings, batch_size });
   return turn({ steps: 1 });
 }
 
-/** An epoch of so many steps, or as many epochs of all rows as come nearest to them. */
-async function turn({ steps }) {
-  const stepsAnEpoch = Math.min(steps, Math.ceil(readRows(shape.in_dims).rows / shape.batch_size));
-  let training = trainings.get(stepsAnEpoch);
-  if (!training) {
-    training = await start(stepsAnEpoch);
-    trainings.set(stepsAnEpoch, training);
-  }
-  const epochs = Math.round(steps / stepsAnEpoch);
-  let loss;
+async function turn({ steps: count }) {
+  let total = 0;
   const began = performance.now();
-  for (let i = 0; i < epochs; i++) ({ loss } = (await training.epochs.next()).value);
-  return { seconds: (performance.now() - began) / 1000, steps: epochs * stepsAnEpoch, loss };
-}
-
-async function start(steps) {
-  const { in_dims, h_dims, batch_size } = shape;
-  const { rows: all, data } = readRows(in_dims);
-  const rows = Math.min(all, steps * batch_size);
-  const dataset = {
-    name: 'the benchmark’s digits',
-    rows,
-    in_dims,
-    data: data.subarray(0, rows * in_dims),
-    normalization: sae.mnistNormalization,
-  };
-  const config = sae.parseModelConfig({ in_dims, h_dims });
-  const model = await sae.Model.from(gpu, config, initialParameters(shape));
-  const trainer = await sae.Trainer.create(model, dataset, { ...settings, batch_size, epochs: 1_000_000 });
-  return { model, trainer, epochs: trainer.epochs() };
+  for await (const { steps } of trainer.steps({ count })) {
+    for (const { loss } of steps) total += loss;
+  }
+  return { seconds: (performance.now() - began) / 1000, steps: count, loss: total / count };
 }
 
 /** The initial weights that the other peers in JavaScript have, by their names in a saved model. */

@@ -2,6 +2,8 @@
 const nap = 1;
 const nothing = new Int32Array(new SharedArrayBuffer(4));
 let waiting = 0;
+/** Whether `sleep` will be called. */
+let planned = false;
 
 /**
  * Waits for a promise of Dawn's, asleep. While anything is pending, Dawn asks the driver in every turn of the event loop
@@ -10,9 +12,7 @@ let waiting = 0;
  */
 export async function patiently<T>(promise: Promise<T>): Promise<T> {
   waiting += 1;
-  if (waiting === 1) {
-    setImmediate(sleep);
-  }
+  plan();
   try {
     return await promise;
   } finally {
@@ -20,9 +20,18 @@ export async function patiently<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
-function sleep(): void {
-  if (waiting > 0) {
-    Atomics.wait(nothing, 0, 0, nap);
+/** Once a turn of the event loop, however many wait. */
+function plan(): void {
+  if (waiting > 0 && !planned) {
+    planned = true;
     setImmediate(sleep);
   }
+}
+
+function sleep(): void {
+  planned = false;
+  if (waiting > 0) {
+    Atomics.wait(nothing, 0, 0, nap);
+  }
+  plan();
 }

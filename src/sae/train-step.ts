@@ -226,9 +226,13 @@ export class TrainStep {
     }
   }
 
-  /** Enough for one invocation a vec4 of units. */
+  /** Enough for one invocation a vec4 of units, and for not too many squared errors each. */
   get #statisticsGroups(): number {
-    return Math.ceil(padded(this.model.hidden) / 4 / statisticsThreads);
+    const { hidden, config } = this.model;
+    const vectors = padded(hidden) / 4;
+    const errors = (padded(this.batchRows) / 4) * (padded(config.in_dims) / 4);
+    const invocations = Math.max(vectors, Math.min(errors / 8, statisticsThreads ** 2));
+    return Math.ceil(invocations / statisticsThreads);
   }
 
   #addInput(examples: Examples): Promise<BatchInput> {
