@@ -177,6 +177,8 @@ function fill(blocks: number, unit: number): number {
 
 /** Lanes of a software adapter that work side by side: SwiftShader's subgroups have 4. */
 const registerLanes = 4;
+/** Cores that a processor has at the least: a single workgroup would leave one of them idle. */
+const fewCores = 2;
 
 /**
  * Best first by what was measured on SwiftShader: an invocation's time goes as the blocks of C it adds to and the blocks of
@@ -195,7 +197,7 @@ function registerTiles({ rows, columns }: GemmShape): GemmTile[] {
         const groups =
           Math.ceil(rowBlocks / (tile_rows * threads_rows)) *
           Math.ceil(columnBlocks / (tile_columns * threads_columns));
-        const cost = groups * (tile_rows * tile_columns + tile_rows + tile_columns);
+        const cost = Math.ceil(groups / fewCores) * (tile_rows * tile_columns + tile_rows + tile_columns);
         rated.push({
           tile: { family: 'register', tile_rows, tile_columns, threads_rows, threads_columns },
           cost,
