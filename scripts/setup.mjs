@@ -1,5 +1,5 @@
-// What `npm start` and `npm test` do first: packages, the build, a WebGPU adapter, and with --test a browser. Does nothing
-// where nothing is missing. Works before any package is installed, so it has Node's own modules only. SAE_NO_INSTALL=1 keeps
+// What `npm start`, `npm test` and `npm run demo` do first: packages, the build, a WebGPU adapter unless with --web, and with
+// --test a browser. Does nothing where nothing is missing. Works before any package is installed, so it has Node's own modules only. SAE_NO_INSTALL=1 keeps
 // it from installing anything: it then stops with the command to run. All it says goes to standard error.
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -11,7 +11,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.on('SIGINT', () => process.exit(130));
   // Imported only now: an older Node could not even parse it.
   import('./setup/steps.mjs')
-    .then(({ setUp }) => setUp({ test: process.argv.includes('--test') }))
+    .then(({ setUp }) =>
+      setUp({ test: process.argv.includes('--test'), web: process.argv.includes('--web') }),
+    )
     .catch((error) => setTimeout(fail, 10, process.env.DEBUG === 'sae' ? error.stack : error.message));
 }
 

@@ -13,7 +13,7 @@ const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 export const browser = {
   isDone() {
     const wanted = readSystem().id === 'debian' && isRoot() && mayInstall();
-    return !wanted || names.some(isOnPath);
+    return !wanted || findChromium() !== undefined;
   },
   make() {
     say('No Chromium found: installing it with apt for the tests in a browser (chromium) ...');
@@ -25,13 +25,17 @@ export const browser = {
   },
 };
 
-function isOnPath(name) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+/** Where on the PATH a Chromium is; undefined where there is none. */
+export function findChromium() {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable);
+}
+
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

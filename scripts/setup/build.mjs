@@ -43,10 +43,10 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** What tsc makes of each source file. */
+/** What tsc makes of each source file; the page's are bundled by Vite. */
 function outputs() {
   return inputs()
-    .filter((path) => /^src.*(?<!\.d)\.ts$/.test(path))
+    .filter((path) => /^src.*(?<!\.d)\.ts$/.test(path) && !path.startsWith(join('src', 'web')))
     .map((path) => join(root, path.replace(/^src/, 'dist').replace(/\.ts$/, '.js')));
 }
 

@@ -8,10 +8,11 @@ import { packages } from './packages.mjs';
 /**
  * Takes the steps that are still to be taken, in order: each has `isDone()`, which is quick, and `make()`, which throws a
  * SetupError where it cannot be done. A step that was interrupted is not done, and is taken again by the next run.
- * @param {{ test: boolean }} wanted `test`: for `npm test`, which wants a browser as well.
+ * @param {{ test: boolean, web: boolean }} wanted `test`: for `npm test`, which wants a browser as well; `web`: for the page,
+ * which wants no adapter here.
  */
-export async function setUp({ test }) {
-  const steps = [packages, build, adapter, ...(test ? [browser] : [])];
+export async function setUp({ test, web }) {
+  const steps = [packages, build, ...(web ? [] : [adapter]), ...(test ? [browser] : [])];
   let locked = false;
   for (const step of steps) {
     if (step.isDone()) continue;

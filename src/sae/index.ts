@@ -18,7 +18,7 @@ export { type DecodeOptions, decodeDataset } from './data/rows.js';
 export * from './dataset.js';
 export * from './errors.js';
 export { evaluate } from './evaluate.js';
-export { type LossCurve, type LossCurves, lossCurves } from './loss-curves.js';
+export { type LossCurve, type LossCurves, lossCurves, weightedKl } from './loss-curves.js';
 export { LossHistory, type LossPoint } from './loss-history.js';
 export {
   type EpochMetrics,
@@ -28,8 +28,16 @@ export {
   type StepMetrics,
 } from './metrics.js';
 export { Model, type Parameters } from './model.js';
-export { type GreyRange, greys, imageShape, inputRange, meanSquaredError, weightGreys } from './pictures.js';
-export { Probe } from './probe.js';
+export {
+  type GreyRange,
+  greys,
+  imageShape,
+  inputRange,
+  meanSquaredError,
+  rowOfGreys,
+  weightGreys,
+} from './pictures.js';
+export { intervened, Probe, strongestUnits } from './probe.js';
 export { sampleRows } from './random.js';
 export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
 export { type Progress, type Snapshot, Trainer } from './trainer.js';

@@ -19,6 +19,11 @@ export interface LossCurves {
 
 type Values = Pick<StepMetrics, 'loss' | 'mse' | 'kl' | 'sparsity_lambda'>;
 
+/** What the divergence adds to a step's gradient, as the charts show it. */
+export function weightedKl({ sparsity_lambda, kl }: Pick<Values, 'kl' | 'sparsity_lambda'>): number {
+  return sparsity_lambda * kl;
+}
+
 /** From this ratio on between the largest and the smallest of loss and mse, a linear axis would hide the latter. */
 const logarithmicFrom = 30;
 
@@ -27,18 +32,17 @@ export function lossCurves<T extends Values>(points: readonly T[], x: (point: T)
   const curve = (name: LossCurve['name'], dash: LossCurve['dash'], y: (point: T) => number): LossCurve => {
     return { name, dash, data: points.map((point) => [x(point), y(point)]) };
   };
-  const penalty = ({ sparsity_lambda, kl }: T) => sparsity_lambda * kl;
   const judged = points.flatMap(({ loss, mse }) => [loss, mse]).filter(Number.isFinite);
   const low = judged.reduce((a, b) => Math.min(a, b), Infinity);
   const high = judged.reduce((a, b) => Math.max(a, b), 0);
   // A penalty that goes to zero is followed for two decades, so that it does not squeeze the other curves.
-  const last = points.findLast((point) => penalty(point) > 0);
-  const lowest = Math.min(low, Math.max(low / 100, last ? penalty(last) : low));
+  const last = points.findLast((point) => weightedKl(point) > 0);
+  const lowest = Math.min(low, Math.max(low / 100, last ? weightedKl(last) : low));
   return {
     curves: [
       curve('loss', 'solid', ({ loss }) => loss),
       curve('mse', 'dashed', ({ mse }) => mse),
-      curve('sparsity_lambda * kl', 'dotted', penalty),
+      curve('sparsity_lambda * kl', 'dotted', weightedKl),
     ],
     logarithmic: low > 0 && high / low >= logarithmicFrom,
     range: [10 ** Math.floor(Math.log10(lowest)), 10 ** Math.ceil(Math.log10(high))],

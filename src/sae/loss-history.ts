@@ -17,9 +17,13 @@ const columns = [
   'steps',
 ] as const satisfies (keyof LossPoint)[];
 
+/** Steps that `recent` is a mean over. */
+const recentSteps = 100;
+
 /** The curves of a training of any length in bounded memory: where there are too many points, they become coarser. */
 export class LossHistory {
   #points: LossPoint[] = [];
+  #recent: LossPoint[] = [];
   /** Steps a point, but for the last one. */
   #stride = 1;
 
@@ -30,7 +34,14 @@ export class LossHistory {
     return this.#points;
   }
 
+  /** Means over the last hundred steps: a single batch, above all an epoch's last and short one, tells little. */
+  get recent(): LossPoint | undefined {
+    return this.#recent.length > 0 ? this.#recent.reduce(together) : undefined;
+  }
+
   add(steps: readonly StepMetrics[]): void {
+    const lately = steps.slice(-recentSteps).map((step) => ({ ...step, steps: 1 }));
+    this.#recent = [...this.#recent, ...lately].slice(-recentSteps);
     for (const step of steps) {
       if (this.#points.length >= this.most && !this.#lastHasRoom) {
         this.#coarsen();
@@ -39,6 +50,12 @@ export class LossHistory {
       const last = this.#lastHasRoom ? this.#points.pop() : undefined;
       this.#points.push(last ? together(last, point) : point);
     }
+  }
+
+  /** Forgets what came after a step: training goes on from there once more. */
+  rewind(step: number): void {
+    this.#points = this.#points.filter((point) => point.step <= step);
+    this.#recent = this.#recent.filter((point) => point.step <= step);
   }
 
   get #lastHasRoom(): boolean {

@@ -53,3 +53,19 @@ export function weightGreys(weights: Float32Array): Uint8Array<ArrayBuffer> {
 export function meanSquaredError(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length;
 }
+
+/** The inverse of `greys`: a row like those of a data set, made of greys [in_dims] in their range. */
+export function rowOfGreys(
+  dataset: Dataset,
+  values: Uint8Array<ArrayBuffer>,
+  [black, white]: GreyRange,
+): Dataset {
+  const { data, normalization } = dataset;
+  const { mean, std } = normalization;
+  const stored = (grey: number) => (black + (grey / 255) * (white - black)) * std + mean;
+  return {
+    ...dataset,
+    rows: 1,
+    data: data instanceof Uint8Array ? values : Float32Array.from(values, stored),
+  };
+}

@@ -2,6 +2,21 @@ import { type Dataset, normalizedRows } from './dataset.js';
 import type { Model } from './model.js';
 import { Pass } from './pass.js';
 
+/** The units with the largest of a row's codes, [hidden], the strongest first; `wanted` is one of them in any case. */
+export function strongestUnits(codes: Float32Array, count: number, wanted: number): number[] {
+  const units = [...codes.keys()].sort((a, b) => codes[b] - codes[a] || a - b).slice(0, count);
+  return units.includes(wanted) ? units : [...units.slice(0, -1), wanted];
+}
+
+/** A row's codes, [hidden], with some units' activations given and some units switched off. */
+export function intervened(
+  codes: Float32Array<ArrayBuffer>,
+  given: ReadonlyMap<number, number>,
+  off: ReadonlySet<number>,
+): Float32Array<ArrayBuffer> {
+  return codes.map((code, unit) => (off.has(unit) ? 0 : (given.get(unit) ?? code)));
+}
+
 /**
  * A model's forward pass for a few rows, to be looked at often: recorded once, with its buffers kept. It sees the
  * weights of the moment, also while they are trained, and calls may overlap.

@@ -131,6 +131,16 @@ export class Trainer {
     return (this.#epoch - 1) * this.step.batches + this.step.done;
   }
 
+  /** Steps of so many epochs. */
+  stepsOf(epochs: number): number {
+    return epochs * this.step.batches;
+  }
+
+  /** Rows that so many steps take: an epoch's last batch may be short. */
+  rowsOf(steps: number): number {
+    return this.#log.rowsOf(steps);
+  }
+
   /** Steps that the epoch at hand still has; those of a whole one where one has just ended. */
   get leftInEpoch(): number {
     return this.step.batches - this.step.done || this.step.batches;
@@ -216,13 +226,12 @@ export class Trainer {
     signal?: AbortSignal | undefined;
     progress?: ((progress: Progress) => void) | undefined;
   } = {}): AsyncGenerator<EpochMetrics, void, void> {
-    const { batches } = this.step;
-    while (this.done < this.#config.epochs * batches && !signal?.aborted) {
+    while (this.done < this.stepsOf(this.#config.epochs) && !signal?.aborted) {
       const began = performance.now();
-      const before = this.#log.rowsOf(this.done);
+      const before = this.rowsOf(this.done);
       let metrics: EpochMetrics | undefined;
       for await (const { steps, epoch } of this.steps({ count: this.leftInEpoch, signal })) {
-        const rows = this.#log.rowsOf(steps[steps.length - 1].step);
+        const rows = this.rowsOf(steps[steps.length - 1].step);
         const seconds = (performance.now() - began) / 1000;
         progress?.({ rows, samples_per_second: (rows - before) / seconds });
         metrics = epoch;

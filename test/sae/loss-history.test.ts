@@ -55,6 +55,34 @@ describe('a history', () => {
     }
   });
 
+  test('has the means of the last hundred steps, or of all where there are fewer', () => {
+    const history = new LossHistory(8);
+    expect(history.recent).toBeUndefined();
+    const mean = (own: StepMetrics[]) => own.reduce((sum, { loss }) => sum + loss, 0) / own.length;
+    history.add(steps(1, 30));
+    expect(history.recent).toMatchObject({
+      step: 30,
+      steps: 30,
+      loss: expect.closeTo(mean(steps(1, 30)), 9),
+    });
+    history.add(steps(31, 350));
+    history.add(steps(351, 363));
+    expect(history.recent).toMatchObject({
+      step: 363,
+      steps: 100,
+      loss: expect.closeTo(mean(steps(264, 363)), 9),
+    });
+  });
+
+  test('forgets what came after a step', () => {
+    const history = new LossHistory();
+    history.add(steps(1, 60));
+    history.rewind(40);
+    history.add(steps(41, 43));
+    expect(history.recent).toMatchObject({ step: 43, steps: 43 });
+    expect(history.points).toEqual(steps(1, 43).map((one) => ({ ...one, steps: 1 })));
+  });
+
   test('as CSV', () => {
     const history = new LossHistory(2);
     history.add(steps(1, 2).map((metrics) => ({ ...metrics, loss: metrics.step, mse: 0.5, kl: 1e-7 })));

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { greys, imageShape, inputRange, meanSquaredError, weightGreys } from '../../src/sae/pictures.js';
+import { normalizedRows } from '../../src/sae/dataset.js';
+import {
+  greys,
+  imageShape,
+  inputRange,
+  meanSquaredError,
+  rowOfGreys,
+  weightGreys,
+} from '../../src/sae/pictures.js';
 import { byteRows, floatRows } from '../support/models.js';
 
 test('the shape of the file, else a square, else none', () => {
@@ -20,6 +28,17 @@ test('the range of inputs is what they can be for bytes, and what they are for f
   expect([black, white]).toEqual([-0.1307 / 0.3081, (1 - 0.1307) / 0.3081]);
   const floats = { ...floatRows([-2, 0.5, 6, 1], 2), normalization: { mean: 2, std: 4 } };
   expect(inputRange(floats)).toEqual([-1, 1]);
+});
+
+test('greys become a row that is shown as they are, of bytes or of floats', () => {
+  const drawn = Uint8Array.of(0, 1, 77, 128, 255, 3);
+  const floats = { ...floatRows([-2, 0.5, 6, 1, 3, 0], 6), normalization: { mean: 2, std: 4 } };
+  for (const dataset of [byteRows(4, 6, 1), floats]) {
+    const range = inputRange(dataset);
+    const row = rowOfGreys(dataset, drawn, range);
+    expect([row.rows, row.in_dims, row.data.constructor]).toEqual([1, 6, dataset.data.constructor]);
+    expect([...greys(normalizedRows(row), range)]).toEqual([...drawn]);
+  }
 });
 
 test('weights are scaled by their largest magnitude round a middle grey', () => {

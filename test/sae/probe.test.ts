@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { pickRows } from '../../src/sae/dataset.js';
 import { DataError } from '../../src/sae/errors.js';
 import { Model } from '../../src/sae/model.js';
-import { Probe } from '../../src/sae/probe.js';
+import { intervened, Probe, strongestUnits } from '../../src/sae/probe.js';
 import { Trainer } from '../../src/sae/trainer.js';
 import { forward } from '../reference/autoencoder.js';
 import { gatherRows } from '../reference/gather.js';
@@ -97,5 +97,28 @@ describe.each([
     await expect(probe.decode(new Float32Array(1))).rejects.toThrow(RangeError);
     probe.close();
     model.close();
+  });
+});
+
+describe('codes', () => {
+  const codes = Float32Array.from([0.5, 0, 2, 0.5, 1]);
+
+  test('have their strongest units in order, and the wanted one among them', () => {
+    expect(strongestUnits(codes, 3, 2)).toEqual([2, 4, 0]);
+    expect(strongestUnits(codes, 3, 1)).toEqual([2, 4, 1]);
+    expect(strongestUnits(codes, 5, 1)).toEqual([2, 4, 0, 3, 1]);
+  });
+
+  test('are changed where units are given or off, which counts more', () => {
+    const changed = intervened(
+      codes,
+      new Map([
+        [1, 3],
+        [4, 9],
+      ]),
+      new Set([2, 4]),
+    );
+    expect([...changed]).toEqual([0.5, 3, 0, 0.5, 0]);
+    expect([...codes]).toEqual([0.5, 0, 2, 0.5, 1]);
   });
 });

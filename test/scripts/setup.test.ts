@@ -69,6 +69,7 @@ describe('the set-up', () => {
     const before = files();
     expect(setUp()).toEqual(silence);
     expect(setUp(['--test'])).toEqual(silence);
+    expect(setUp(['--web'])).toEqual(silence);
     expect(files()).toEqual(before);
   });
 

@@ -1,13 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { build, preview } from 'vite';
 import { describe, expect, test } from 'vitest';
 import { forward, toParameterSet } from '../reference/autoencoder.js';
 import { type ParityVector, parityVectors } from '../reference/vectors.js';
 import '../support/compare.js';
+import { chromiumPath, launchChromium } from '../support/page.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -19,12 +19,7 @@ interface Trained {
   readonly codes: readonly number[];
 }
 
-const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-if (!browser) {
-  console.log('The engine in a browser is not tested: there is no Chromium in /usr/bin.');
-}
-
-describe.skipIf(!browser)('in Chromium', () => {
+describe.skipIf(!chromiumPath)('in Chromium', () => {
   /** Bundles the page, serves it and trains in it: what each vector gave. */
   async function trainInPage(vectors: readonly ParityVector[], steps: number): Promise<Trained[]> {
     const outDir = mkdtempSync(join(tmpdir(), 'sae-page-'));
@@ -36,20 +31,7 @@ describe.skipIf(!browser)('in Chromium', () => {
     } as const;
     await build(common);
     const server = await preview({ ...common, preview: { host: '127.0.0.1', port: 0 } });
-    // A browser with WebGPU on its software adapter, and without its own traffic.
-    const instance = await chromium.launch({
-      executablePath: browser!,
-      args: [
-        '--headless',
-        '--no-sandbox',
-        '--enable-unsafe-webgpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
+    const instance = await launchChromium();
     try {
       const page = await instance.newPage();
       const failures: string[] = [];

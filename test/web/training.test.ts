@@ -1,0 +1,215 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { readMnist10k } from '../../src/node/data/mnist.js';
+import { openGpu } from '../../src/node/index.js';
+import { Model } from '../../src/sae/model.js';
+import { Trainer } from '../../src/sae/trainer.js';
+import { standard } from '../../src/web/settings.js';
+import { objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
+import {
+  builtPage,
+  button,
+  chromiumPath,
+  drop,
+  picture,
+  ready,
+  saved,
+  savedCurves,
+  steps,
+  trained,
+} from '../support/page.js';
+
+describe.skipIf(!chromiumPath)('the page trains', () => {
+  const { open } = builtPage();
+  const folder = temporaryFolder();
+  const { h_dims, activation, ...training } = standard;
+
+  test('as the CLI and as the engine in Node do, and its model goes to the CLI and back unchanged', async () => {
+    const page = await open();
+    await button(page, 'One epoch').click();
+    const rows = 10_000;
+    const batches = Math.ceil(rows / training.batch_size);
+    await trained(page, batches);
+    const curves = await savedCurves(page);
+    expect(curves.map(({ step }) => step)).toEqual(Array.from({ length: batches }, (_, i) => i + 1));
+
+    const gpu = await openGpu();
+    const model = await Model.create(gpu, { h_dims, activation }, training.seed);
+    const trainer = await Trainer.create(model, await readMnist10k(), training);
+    const losses: number[] = [];
+    for await (const { steps } of trainer.steps({ count: 100 })) {
+      losses.push(...steps.map(({ loss }) => loss));
+    }
+    gpu.close();
+    for (const [i, loss] of losses.entries()) {
+      expect(Math.abs(curves[i].loss - loss) / loss, `step ${i + 1}`).toBeLessThan(1e-3);
+    }
+
+    const cwd = folder.make();
+    const options = Object.entries({ ...training, epochs: 1 }).flatMap(([name, value]) => [
+      `--${name}`,
+      String(value),
+    ]);
+    const run = [
+      '--dataset',
+      'mnist-10k',
+      '--h_dims',
+      JSON.stringify(h_dims),
+      ...options,
+      '--no-save-plots',
+      '--json',
+    ];
+    const [epoch] = objects(await succeeds(run, { cwd })).filter(({ loss }) => loss !== undefined);
+    const mean = curves.reduce((sum, { loss }) => sum + loss, 0) / curves.length;
+    expect(Math.abs(mean - Number(epoch.loss)) / mean).toBeLessThan(0.01);
+
+    const fromPage = folder.write('page.safetensors', await saved(page, 'Save model'));
+    const again = [
+      '--init',
+      fromPage,
+      '--no-train',
+      '--dataset',
+      'mnist-10k',
+      '--save-model',
+      '--no-save-plots',
+    ];
+    await succeeds([...again, '--quiet'], { cwd });
+    const fromCli = join(cwd, 'files/sae.safetensors');
+    expect(readSafetensors(fromCli)).toEqual(readSafetensors(fromPage));
+    await button(page, 'Reset').click();
+    await trained(page, 0);
+    await drop(page, { name: 'sae.safetensors', bytes: readFileSync(fromCli) });
+    await page.getByText('Opened sae.safetensors').waitFor();
+    const back = folder.write('back.safetensors', await saved(page, 'Save model'));
+    expect(readSafetensors(back).tensors).toEqual(readSafetensors(fromPage).tensors);
+
+    // It goes on from there: an untrained model's loss is far above.
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const [first] = await savedCurves(page);
+    expect(Math.abs(first.loss / curves[batches - 1].loss - 1)).toBeLessThan(0.1);
+  });
+
+  test('pauses, goes on by a step, and starts over from the same weights', async () => {
+    const page = await open();
+    const untrained = await picture(page, '#pad-output');
+    await button(page, 'Train').click();
+    await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 3);
+    await button(page, 'Pause').click();
+    await button(page, 'Train').waitFor();
+    const paused = await steps(page);
+    await page.waitForTimeout(500);
+    expect(await steps(page)).toBe(paused);
+    await button(page, 'One step').click();
+    await trained(page, paused + 1);
+    await expect.poll(() => picture(page, '#pad-output')).not.toBe(untrained);
+    await button(page, 'Reset').click();
+    await trained(page, 0);
+    await expect.poll(() => picture(page, '#pad-output')).toBe(untrained);
+  });
+
+  test('takes another learning rate and penalty while it trains', async () => {
+    const page = await open({ settings: 'h_dims=8' });
+    await button(page, 'Train').click();
+    await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 2);
+    await page.getByLabel('Learning rate lr').fill('0.01');
+    await page.getByLabel('Learning rate lr').press('Enter');
+    await page.getByRole('slider', { name: 'Sparsity weight, in steps' }).press('End');
+    const changed = await steps(page);
+    await page.waitForFunction(
+      (from) => Number(document.querySelector('#steps-done')!.textContent) > from + 8,
+      changed,
+    );
+    await button(page, 'Pause').click();
+    await button(page, 'Train').waitFor();
+    const curves = await savedCurves(page);
+    expect(curves[0]).toMatchObject({ step: 1, lr: 0.001, sparsity_lambda: 0.1 });
+    expect(curves.at(-1)).toMatchObject({ lr: 0.01, sparsity_lambda: 5 });
+    expect(curves.map(({ step }) => step)).toEqual(curves.map((_, i) => i + 1));
+    expect(page.url()).toContain('lr=0.01&sparsity_lambda=5&');
+  });
+
+  test('with what was changed while the model was being made', async () => {
+    const before = `{
+      const { requestDevice } = GPUAdapter.prototype;
+      const released = new Promise((resolve) => { globalThis.release = resolve; });
+      GPUAdapter.prototype.requestDevice = async function (...options) {
+        await released;
+        return requestDevice.apply(this, options);
+      };
+    }`;
+    const page = await open({ settings: 'h_dims=6', before, device: false });
+    // The rows are there: the model waits for the device alone.
+    await page.waitForFunction(
+      () => document.querySelector('#samples canvas')!.getAttribute('width') === '28',
+    );
+    for (const [label, value] of [
+      ['Learning rate lr', '0.02'],
+      ['Epochs to train epochs', '3'],
+    ]) {
+      await page.getByLabel(label).fill(value);
+      await page.getByLabel(label).press('Enter');
+    }
+    await page.evaluate('release()');
+    await ready(page);
+    expect(await page.locator('#epochs-done').textContent()).toBe('0.0 of 3');
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    expect(await savedCurves(page)).toMatchObject([{ step: 1, lr: 0.02 }]);
+  });
+
+  test('one epoch is one epoch, with its own time left, also where the epochs to train are changed meanwhile', async () => {
+    const page = await open({ settings: 'h_dims=64&epochs=1000' });
+    await button(page, 'One epoch').click();
+    await page.waitForFunction(() => document.querySelector('#time-left')!.textContent !== '–');
+    expect(await page.locator('#time-left').textContent()).toMatch(/^0:/);
+    await page.getByLabel('Epochs to train epochs').fill('500');
+    await page.getByLabel('Epochs to train epochs').press('Enter');
+    expect(await steps(page)).toBeLessThan(157);
+    await trained(page, 157);
+    expect(await page.locator('#epochs-done').textContent()).toBe('1.0 of 500');
+  });
+
+  test('reproduces a run from its address', async () => {
+    const page = await open();
+    const fields = { 'Hidden sizes h_dims': '12, 6', 'Batch size batch_size': '32', 'Seed seed': '7' };
+    for (const [label, value] of Object.entries(fields)) {
+      await page.getByLabel(label).fill(value);
+      await page.getByLabel(label).press('Enter');
+    }
+    await page.getByLabel('Activation activation').selectOption('sigmoid');
+    const train = async () => {
+      await ready(page);
+      for (let step = 1; step <= 3; step++) {
+        await button(page, 'One step').click();
+        await trained(page, step);
+      }
+      return savedCurves(page);
+    };
+    await page.waitForFunction(() => location.hash.includes('sigmoid'));
+    const before = await train();
+    await page.reload();
+    for (const [label, value] of Object.entries(fields)) {
+      expect(await page.getByLabel(label).inputValue()).toBe(value);
+    }
+    expect(await page.getByLabel('Activation activation').inputValue()).toBe('sigmoid');
+    expect(await train()).toEqual(before);
+  });
+
+  test('says what needs a new model, and keeps the one at hand until then', async () => {
+    const page = await open({ settings: 'h_dims=8' });
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    await page.getByLabel('Hidden sizes h_dims').fill('5');
+    await page.getByLabel('Hidden sizes h_dims').press('Enter');
+    await page.getByText('Changed: h_dims. Press Reset to start over with that.').waitFor();
+    expect(await page.getByRole('radio', { name: /^Feature/ }).count()).toBe(8);
+    await page.getByLabel('Batch size batch_size').fill('none');
+    await page.getByLabel('Batch size batch_size').press('Enter');
+    await page.getByText('batch_size must be a whole number of at least 1, and is "none".').waitFor();
+    await button(page, 'Reset').click();
+    await expect.poll(() => page.getByRole('radio', { name: /^Feature/ }).count()).toBe(5);
+    expect(await steps(page)).toBe(0);
+  });
+});

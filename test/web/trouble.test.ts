@@ -1,0 +1,294 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { bytes, idx, npy } from '../cli/sae.js';
+import {
+  builtPage,
+  button,
+  chromiumPath,
+  drop,
+  ready,
+  saved,
+  savedCurves,
+  steps,
+  trained,
+} from '../support/page.js';
+
+const fixture = (name: string) =>
+  readFileSync(fileURLToPath(new URL(`../fixtures/data/${name}`, import.meta.url)));
+
+/** A page's own PNG of so many pixels, in its colours. */
+function png(page: Page, width: number, height: number): Promise<Uint8Array> {
+  return page
+    .evaluate(
+      async ([width, height]) => {
+        const canvas = new OffscreenCanvas(width, height);
+        canvas.getContext('2d')!.fillRect(0, 0, width / 2, height);
+        return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
+      },
+      [width, height],
+    )
+    .then((values) => Uint8Array.from(values));
+}
+
+/** Has the page keep its devices, so that a test can destroy them. */
+const keepDevices = `{
+  const { requestDevice } = GPUAdapter.prototype;
+  globalThis.opened = [];
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    const device = await requestDevice.apply(this, options);
+    opened.push(device);
+    return device;
+  };
+}`;
+
+describe.skipIf(!chromiumPath)('the page in trouble', () => {
+  const { open } = builtPage();
+
+  test('says what is wrong with each wrong file, and loses nothing', async () => {
+    const page = await open({ settings: 'h_dims=6' });
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const model = await saved(page, 'Save model');
+    const image = await png(page, 4, 4);
+    const wrong: [RegExp, ...Parameters<typeof drop>[1][]][] = [
+      [
+        /^notes.txt is neither a .npy nor an IDX file/,
+        { name: 'notes.txt', bytes: Buffer.from('some words') },
+      ],
+      [/^nothing.npy is empty/, { name: 'nothing.npy', bytes: Buffer.alloc(0) }],
+      [/^nan.npy has NaN at row 1, column 2/, { name: 'nan.npy', bytes: fixture('wrong-nan.npy') }],
+      [/^labels has 1 dimension/, { name: 'labels', bytes: idx([3], bytes(3)) }],
+      [
+        /^cut.npy claims 8 rows .* The file is truncated/,
+        { name: 'cut.npy', bytes: npy([8, 4], bytes(32)).subarray(0, 150) },
+      ],
+      [
+        /^cut.gz is (truncated|damaged)/,
+        { name: 'cut.gz', bytes: fixture('images.idx3-ubyte.gz').subarray(0, 30) },
+      ],
+      [
+        /^half.safetensors is not a model that can be read/,
+        { name: 'half.safetensors', bytes: model.subarray(0, 2000) },
+      ],
+      [
+        /^cat.png is no image that this browser can read/,
+        { name: 'cat.png', type: 'image/png', bytes: bytes(50) },
+      ],
+      [
+        /^big.png has 5 x 4 pixels .* expected images of one size/,
+        { name: 'small.png', type: 'image/png', bytes: image },
+        { name: 'big.png', type: 'image/png', bytes: await png(page, 5, 4) },
+      ],
+      [
+        /^2 files of several kinds cannot be opened together/,
+        { name: 'small.png', type: 'image/png', bytes: image },
+        { name: 'notes.txt', bytes: bytes(9) },
+      ],
+      [/^There was no file in what was dropped/],
+    ];
+    for (const [sentence, ...files] of wrong) {
+      await drop(page, ...files);
+      await page.getByRole('alert').getByText(sentence).waitFor();
+      await button(page, 'Dismiss').click();
+    }
+    expect(await steps(page)).toBe(1);
+    expect(await saved(page, 'Save model')).toEqual(model);
+    expect(await page.locator('#data').textContent()).toMatch(/^mnist-10k: 10,000 rows/);
+  });
+
+  test('a model for other rows is refused, until there are such rows', async () => {
+    const page = await open({ settings: 'h_dims=3' });
+    await drop(page, {
+      name: 'rows.npy',
+      bytes: npy(
+        [20, 12],
+        new Float32Array(240).map((_, i) => Math.sin(i)),
+      ),
+    });
+    await page.getByText('Opened rows.npy: 20 rows of 12 values.').waitFor();
+    await page.waitForFunction(
+      () => document.querySelector('#samples canvas')!.getAttribute('width') === '12',
+    );
+    // Large, so that it would show in the figure of memory if it stayed on the device.
+    const hidden = page.getByLabel('Hidden sizes h_dims');
+    await hidden.fill('3000');
+    await hidden.press('Enter');
+    await page.getByText('1 to 100 of 3000').waitFor();
+    await button(page, 'One epoch').click();
+    await trained(page, 1);
+    const model = await saved(page, 'Save model');
+    await hidden.fill('3');
+    await hidden.press('Enter');
+    await button(page, 'Back to the digits').click();
+    expect(await page.evaluate(() => document.activeElement!.id)).toBe('open');
+    await page.getByText('Changed: h_dims, the data.').waitFor();
+    await button(page, 'Reset').click();
+    await trained(page, 0);
+    const memory = async () => Number.parseFloat((await page.locator('#memory').textContent())!);
+    const before = await memory();
+    for (let time = 1; time <= 6; time++) {
+      await drop(page, { name: 'twelve.safetensors', bytes: model });
+      await page
+        .getByRole('alert')
+        .getByText('The rows of mnist-10k have 784 values, and the model takes 12.')
+        .waitFor();
+    }
+    // MiB: six such models have more than two, and a look at the units has less than one.
+    expect((await memory()) - before).toBeLessThan(1.5);
+    await button(page, 'One step').click();
+    await trained(page, 1);
+  });
+
+  test('a set of images becomes rows', async () => {
+    const page = await open({ settings: 'h_dims=3' });
+    const image = { type: 'image/png', bytes: await png(page, 6, 5) };
+    await drop(page, { name: 'a.png', ...image }, { name: 'b.png', ...image }, { name: 'c.png', ...image });
+    await page.getByText('Opened 3 images: 3 rows of 5 × 6 values.').waitFor();
+    await page.waitForFunction(
+      () => document.querySelector('#samples canvas')!.getAttribute('width') === '6',
+    );
+    await button(page, 'One epoch').click();
+    await trained(page, 1);
+  });
+
+  test('a destroyed device is opened again, and training goes on from the last snapshot', async () => {
+    const page = await open({ settings: 'h_dims=6&epochs=1000', before: keepDevices });
+    const destroy = () => page.evaluate('opened.at(-1).destroy()');
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const model = await saved(page, 'Save model');
+    // While nothing is going on.
+    await destroy();
+    await page
+      .getByText('The graphics device was lost. It is open again, and the model is as it was after step 1.')
+      .waitFor();
+    expect(await saved(page, 'Save model')).toEqual(model);
+    // While it trains.
+    await button(page, 'Train').click();
+    await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 4);
+    // Long enough for a copy of the model to be made meanwhile, every four seconds.
+    await page.waitForTimeout(5000);
+    await destroy();
+    const news = page.getByText(/It is open again, and training goes on from step [\d,]+\./);
+    const from = Number(/step ([\d,]+)/.exec((await news.textContent())!)![1].replaceAll(',', ''));
+    expect(from).toBeGreaterThan(1);
+    await page.waitForFunction(
+      (least) => Number(document.querySelector('#steps-done')!.textContent!.replaceAll(',', '')) > least,
+      Math.max(from, await steps(page)) + 3,
+    );
+    await button(page, 'Pause').click();
+    expect(await page.evaluate('opened.length')).toBe(3);
+  });
+
+  test('a device that is destroyed just before Train or Reset is opened again once, and does what was asked', async () => {
+    const page = await open({ settings: 'h_dims=6', before: keepDevices });
+    const untrained = await saved(page, 'Save model');
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    await page.evaluate("opened.at(-1).destroy(); document.querySelector('#train').click()");
+    await page.getByText('It is open again, and training goes on from step 1.').waitFor();
+    await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 4);
+    await button(page, 'Pause').click();
+    await button(page, 'Train').waitFor();
+    expect(await page.evaluate('opened.length')).toBe(2);
+
+    await page.evaluate("opened.at(-1).destroy(); document.querySelector('#reset').click()");
+    await trained(page, 0);
+    expect(await saved(page, 'Save model')).toEqual(untrained);
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    expect(await page.evaluate('opened.length')).toBe(3);
+    expect(await page.locator('.trouble').count()).toBe(0);
+  });
+
+  test('a loss that is not finite ends training, which goes on from the last copy with another learning rate', async () => {
+    const page = await open({ settings: 'h_dims=6&lr=1e30' });
+    await button(page, 'One epoch').click();
+    await page
+      .getByRole('alert')
+      .getByText(/^The loss stopped being finite in epoch 1 .* Train goes on from step 0\.$/)
+      .waitFor();
+    await trained(page, 0);
+    await page.getByLabel('Learning rate lr').fill('0.001');
+    await page.getByLabel('Learning rate lr').press('Enter');
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const resumed = await savedCurves(page);
+    expect(resumed).toMatchObject([{ step: 1, lr: 0.001 }]);
+    // As a new model.
+    await button(page, 'Reset').click();
+    await trained(page, 0);
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    expect(await savedCurves(page)).toEqual(resumed);
+  });
+
+  test('a device that has failed, but is not lost, is opened again with Reset', async () => {
+    const page = await open({ settings: 'h_dims=6', before: keepDevices });
+    // As where there was no memory for something; the engine does not trust such a device any more.
+    await page.evaluate(`{
+      const error = new GPUValidationError('for a test');
+      opened.at(-1).dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error }));
+    }`);
+    await button(page, 'One step').click();
+    await page.getByRole('alert').getByText('The device refused a command').waitFor();
+    await button(page, 'Reset').click();
+    await expect.poll(() => page.evaluate('opened.length')).toBe(2);
+    await ready(page);
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    expect(await page.locator('.trouble').count()).toBe(0);
+  });
+
+  test.each([
+    [
+      'no WebGPU',
+      'delete Navigator.prototype.gpu',
+      /^This browser has no WebGPU, .* Open it in a current Chrome/,
+    ],
+    [
+      'no adapter',
+      'GPU.prototype.requestAdapter = async () => null',
+      /^No WebGPU adapter was found. Switch on graphics acceleration/,
+    ],
+    [
+      'an adapter that gives no device',
+      "GPUAdapter.prototype.requestDevice = async () => { throw new Error('It is in use.'); }",
+      /^It is in use.$/,
+    ],
+    [
+      'plain http',
+      "Object.defineProperty(globalThis, 'isSecureContext', { value: false })",
+      /only to pages that come over https or from localhost/,
+    ],
+  ])('with %s it says so, and what to do', async (_, before, sentence) => {
+    const page = await open({
+      before: before.startsWith('Object') ? `${before}; delete Navigator.prototype.gpu` : before,
+      device: false,
+    });
+    await page.getByRole('alert').getByText(sentence).waitFor();
+    expect(await button(page, 'Train').isDisabled()).toBe(true);
+    // None that needs a model can be pressed; the others throw nothing.
+    for (const enabled of await page.locator('button:enabled').all()) {
+      if (await enabled.isVisible()) {
+        await enabled.click();
+      }
+    }
+    expect(await page.locator('button:enabled:visible').count()).toBe(0);
+  });
+
+  test('an address that asks for what cannot be is told so, and the rest of it holds', async () => {
+    const page = await open({ settings: 'h_dims=6&lr=fast&activation=tanh&seed=5' });
+    await page
+      .getByRole('alert')
+      .getByText(
+        'activation must be relu or sigmoid, and is "tanh". lr must be a number above 0, and is "fast".',
+      )
+      .waitFor();
+    await ready(page);
+    expect(await page.getByLabel('Seed seed').inputValue()).toBe('5');
+    expect(await page.getByLabel('Learning rate lr').inputValue()).toBe('0.001');
+  });
+});

@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+
+/** The page: `npm run demo` and `npm run build:web`. */
+export default defineConfig({
+  root: fileURLToPath(new URL('src/web', import.meta.url)),
+  // Works from any folder of any host.
+  base: './',
+  build: {
+    outDir: fileURLToPath(new URL('dist/web', import.meta.url)),
+    emptyOutDir: true,
+    // Every browser with WebGPU has them.
+    target: 'es2023',
+    modulePreload: { polyfill: false },
+    // Nothing as data: addresses, which the page's Content-Security-Policy forbids.
+    assetsInlineLimit: 0,
+    // The chart library takes most of it.
+    chunkSizeWarningLimit: 1000,
+  },
+  preview: { host: '127.0.0.1' },
+});
