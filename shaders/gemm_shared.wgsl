@@ -90,15 +90,17 @@ fn main(
       let a0 = a_slice[line * a_line + local.y];
       let b0 = b_slice[line * b_line + local.x];
       c00 = add_outer(c00, a0, b0);
+      var a1 = vec4f();
+      if (tile_rows == 2) {
+        a1 = a_slice[line * a_line + threads_rows + local.y];
+        c10 = add_outer(c10, a1, b0);
+      }
       if (tile_columns == 2) {
         let b1 = b_slice[line * b_line + threads_columns + local.x];
         c01 = add_outer(c01, a0, b1);
         if (tile_rows == 2) {
-          c11 = add_outer(c11, a_slice[line * a_line + threads_rows + local.y], b1);
+          c11 = add_outer(c11, a1, b1);
         }
-      }
-      if (tile_rows == 2) {
-        c10 = add_outer(c10, a_slice[line * a_line + threads_rows + local.y], b0);
       }
     }
     workgroupBarrier();

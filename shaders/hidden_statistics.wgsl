@@ -36,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var block = 0u; block < sizes.row_blocks; block++) {
       let at = block * sizes.hidden_blocks + id.x;
       sum += column_sums[at];
-      active_rows += unpack4xU8(active_counts[at]);
+      active_rows += (vec4u(active_counts[at]) >> vec4u(0, 8, 16, 24)) & vec4u(255);
     }
     let mean = sum / f32(step.rows);
     let exists = vec4u(id.x * 4) + vec4u(0, 1, 2, 3) < vec4u(sizes.hidden);

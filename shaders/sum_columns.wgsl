@@ -15,5 +15,6 @@ fn sum_columns(row_block: u32, column_block: u32, outputs: mat4x4f) {
   }
   let at = row_block * gemm.column_blocks + column_block;
   column_sums[at] = sum;
-  active_counts[at] = pack4xU8(active_units);
+  // pack4xU8 and its like are no part of WGSL's core.
+  active_counts[at] = dot(active_units, vec4u(1, 1 << 8, 1 << 16, 1 << 24));
 }

@@ -2,11 +2,13 @@ import { Command } from 'commander';
 import {
   type BenchmarkCase,
   type BenchmarkResult,
+  type GemmResult,
   type Gpu,
   LimitError,
   measureGemm,
   measurePeak,
   measureTraining,
+  OutOfMemoryError,
   openGpu,
   type Peak,
   type Spread,
@@ -40,7 +42,7 @@ const gemms = [
 ] as const;
 
 /** A step, or a GEMM, of more work than this is out of reach of a processor that stands in for a GPU. */
-const softwareFlops = 1e10;
+const softwareFlops = 5e10;
 
 interface BenchValues extends ReporterOptions {
   readonly adapter?: string;
@@ -108,6 +110,15 @@ function compareWithProducts(
   );
 }
 
+/** Says that a case was left out, where the adapter cannot do it. @throws whatever else went wrong. */
+function skipped(reporter: Reporter, of: object, name: string, error: unknown): undefined {
+  if (!(error instanceof LimitError || error instanceof OutOfMemoryError)) {
+    throw error;
+  }
+  reporter.json({ ...of, skipped: error.message });
+  reporter.line(`${name}: skipped. ${error.message}`);
+}
+
 /** Milliseconds a step; undefined where it was skipped. */
 async function training(
   gpu: Gpu,
@@ -119,18 +130,14 @@ async function training(
   const { in_dims, h_dims, batch_size } = benchmarkCase;
   const name = [in_dims, ...h_dims].join('-');
   if (gpu.software && stepFlops(benchmarkCase) > softwareFlops) {
-    reporter.line(`${name} at ${batch_size}: skipped, a step is too much work for a software adapter.`);
-    return undefined;
+    const why = new LimitError('A step is too much work for a software adapter.');
+    return skipped(reporter, { model: name, batch_size }, `${name} at ${batch_size}`, why);
   }
   let result: BenchmarkResult;
   try {
     result = await measureTraining(gpu, benchmarkCase, profile);
   } catch (error) {
-    if (error instanceof LimitError) {
-      reporter.line(`${name} at ${batch_size}: skipped. ${error.message}`);
-      return undefined;
-    }
-    throw error;
+    return skipped(reporter, { model: name, batch_size }, `${name} at ${batch_size}`, error);
   }
   const { step, samples_per_second, gflops, gigabytes, first_step_seconds, device_bytes } = result;
   const of_peak = gflops / peak.gflops;
@@ -174,10 +181,19 @@ async function gemm(
 ): Promise<number | undefined> {
   const name = shape.join('x');
   if (gpu.software && 2 * shape[0] * shape[1] * shape[2] > softwareFlops) {
-    reporter.line(`${name}: skipped, too much work for a software adapter.`);
-    return undefined;
+    return skipped(
+      reporter,
+      { gemm: name },
+      name,
+      new LimitError('It is too much work for a software adapter.'),
+    );
   }
-  const result = await measureGemm(gpu, order, shape);
+  let result: GemmResult;
+  try {
+    result = await measureGemm(gpu, order, shape);
+  } catch (error) {
+    return skipped(reporter, { gemm: name }, name, error);
+  }
   const { milliseconds, gflops, gigabytes } = result;
   const of_peak = gflops / peak.gflops;
   const of_copy = gigabytes / peak.gigabytes;

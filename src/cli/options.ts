@@ -41,7 +41,7 @@ export const trainingOptions = [
   text('--init <file>', 'start from a saved model, whose sizes win'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures', true),
-  text('--files-dir <folder>', 'where the model and metrics.jsonl go', 'files'),
+  text('--files-dir <folder>', 'where the model, metrics.jsonl and run.json go', 'files'),
 ];
 
 export const normalizeOption = text(
@@ -68,7 +68,11 @@ export const seedOption = numeric('--seed <n>', 'seed of all that is random', 42
 
 export const jsonOption = boolean('--json [bool]', 'print one JSON object a line, and nothing else', false);
 
-export const profileOption = boolean('--profile [bool]', 'also time every kernel of a step by itself', false);
+export const profileOption = boolean(
+  '--profile [bool]',
+  'also time every kernel of a step by itself, and the host',
+  false,
+);
 
 export const tuningOption = boolean(
   '--tuning [bool]',

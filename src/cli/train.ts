@@ -142,7 +142,13 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
 
     const history: EpochMetrics[] = [];
     const failure = values.train
-      ? await runEpochs(model, dataset, config, { reporter, signal, history, files_dir: values.files_dir })
+      ? await runEpochs(model, dataset, config, {
+          reporter,
+          signal,
+          history,
+          files_dir: values.files_dir,
+          init,
+        })
       : undefined;
     const { normalization, image_shape } = dataset;
     const training = values.train ? config : saved?.training;
@@ -190,12 +196,19 @@ async function runEpochs(
     signal,
     history,
     files_dir,
-  }: { reporter: Reporter; signal: AbortSignal; history: EpochMetrics[]; files_dir: string },
+    init,
+  }: {
+    reporter: Reporter;
+    signal: AbortSignal;
+    history: EpochMetrics[];
+    files_dir: string;
+    init: string | undefined;
+  },
 ): Promise<NonFiniteLossError | undefined> {
   const file = join(files_dir, 'metrics.jsonl');
   record(file, 'w', '');
   const trainer = await Trainer.create(model, dataset, config);
-  await writeRunFile(join(files_dir, 'run.json'), trainer);
+  await writeRunFile(join(files_dir, 'run.json'), trainer, init);
   const digits = String(config.epochs).length;
   const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
   const allSteps = config.epochs * trainer.step.batches;

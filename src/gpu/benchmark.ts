@@ -25,7 +25,7 @@ export async function measurePeak(gpu: Gpu): Promise<Peak> {
   const operations = groups * 64 * turns * 2 * 4 * 4 * 2;
   const gflops = operations / (await timeProgram(arithmetic)).min / 1e6;
 
-  const values = gpu.software ? 2 ** 22 : 2 ** 26;
+  const values = Math.min(gpu.software ? 2 ** 22 : 2 ** 26, gpu.largestBuffer / 4);
   const copy = new Program(gpu);
   const [source, destination] = ['source', 'destination'].map((name) => new Tensor(gpu, name, [values]));
   copy.add({ files: ['peak_copy.wgsl'] }, { source, destination }, [values / 4 / 64 / 16, 1]);
@@ -49,27 +49,38 @@ export interface GemmResult {
   readonly gigabytes: number;
 }
 
-/** Times c [m, n] = a·b over a depth of k, by itself. */
+/** Times c [m, n] = a·b over a depth of k, by itself. @throws LimitError, OutOfMemoryError. */
 export async function measureGemm(
   gpu: Gpu,
   order: GemmOrder,
   [m, n, k]: readonly [number, number, number],
 ): Promise<GemmResult> {
-  const a = new Tensor(gpu, 'a', order === 'tn' ? [k, m] : [m, k]);
-  const b = new Tensor(gpu, 'b', order === 'nt' ? [n, k] : [k, n]);
-  const c = new Tensor(gpu, 'c', [m, n]);
-  for (const operand of [a, b]) {
-    operand.write(
-      Float32Array.from({ length: operand.rows * operand.columns }, (_, i) => ((i * 7) % 13) / 13),
-    );
-  }
-  const tile = await gpu.tuner.tile({ order, rows: m, columns: n, depth: k });
-  const program = new Program(gpu);
-  await multiply(program, order, a, b, c, tile);
-  await program.ready();
-  const milliseconds = await timeProgram(program);
-  for (const used of [program, a, b, c]) {
-    used.destroy();
+  const made: { destroy(): void }[] = [];
+  const keep = <T extends { destroy(): void }>(owned: T): T => {
+    made.push(owned);
+    return owned;
+  };
+  let tile: GemmTile;
+  let milliseconds: Spread;
+  try {
+    const [a, b, c] = await gpu.allocate(`a product of ${m}x${n}x${k}`, () => [
+      keep(new Tensor(gpu, 'a', order === 'tn' ? [k, m] : [m, k])),
+      keep(new Tensor(gpu, 'b', order === 'nt' ? [n, k] : [k, n])),
+      keep(new Tensor(gpu, 'c', [m, n])),
+    ]);
+    for (const operand of [a, b]) {
+      const length = operand.rows * operand.columns;
+      operand.write(Float32Array.from({ length }, (_, i) => ((i * 7) % 13) / 13));
+    }
+    tile = await gpu.tuner.tile({ order, rows: m, columns: n, depth: k });
+    const program = keep(new Program(gpu));
+    await multiply(program, order, a, b, c, tile);
+    await program.ready();
+    milliseconds = await timeProgram(program);
+  } finally {
+    for (const owned of made) {
+      owned.destroy();
+    }
   }
   const perSecond = (amount: number) => amount / milliseconds.median / 1e6;
   return {

@@ -94,6 +94,7 @@ export class Pacer {
     const sum = (key: 'times' | 'took') => this.#recent.reduce((total, submit) => total + submit[key], 0);
     const fitting = (milliseconds / Math.max(sum('took'), 0.01)) * sum('times');
     // At most twice as many as were timed: one quick measurement should not make a submit of seconds.
-    this.#timesPerSubmit = Math.max(1, Math.floor(Math.min(fitting, 2 * times)));
+    const most = 2 * Math.max(...this.#recent.map((submit) => submit.times));
+    this.#timesPerSubmit = Math.max(1, Math.floor(Math.min(fitting, most)));
   }
 }

@@ -40,9 +40,9 @@ export class Stopwatch {
     const queries = this.#queries;
     const resolved = this.#resolved;
     const { device } = this.gpu;
-    const began = performance.now();
     const encoder = device.createCommandEncoder();
     if (!queries || !resolved) {
+      const began = performance.now();
       program.encode(encoder, times, only);
       device.queue.submit([encoder.finish()]);
       await this.gpu.finish();
@@ -56,9 +56,30 @@ export class Stopwatch {
     encoder.resolveQuerySet(queries, 0, 2, resolved, 0);
     device.queue.submit([encoder.finish()]);
     const [begin, end] = new BigInt64Array(await this.gpu.read(resolved));
-    const nanoseconds = Number(end - begin);
-    // Drivers may give nonsense, zero or backwards.
-    return nanoseconds > 0 ? nanoseconds / 1e6 : performance.now() - began;
+    return Number(end - begin) / 1e6;
+  }
+
+  /**
+   * Runs a program more and more often until a measurement lasts that long: a single run may take less than a
+   * timestamp's grain, or seconds.
+   * @returns how often that was, and the milliseconds of one run.
+   */
+  async calibrate(
+    program: Program,
+    milliseconds: number,
+    only?: number,
+  ): Promise<{ times: number; each: number }> {
+    // The first run compiles what the driver has put off.
+    await this.time(program, 1, only);
+    for (let times = 1; ; ) {
+      const took = await this.time(program, times, only);
+      if (took >= milliseconds || times >= mostTimes) {
+        return { times, each: took / times };
+      }
+      // A measurement below the grain says nothing: at most eight times as many.
+      const wanted = (1.2 * times * milliseconds) / Math.max(took, 1e-3);
+      times = Math.min(mostTimes, Math.ceil(Math.min(8 * times, Math.max(2 * times, wanted))));
+    }
   }
 
   destroy(): void {
@@ -67,6 +88,8 @@ export class Stopwatch {
   }
 }
 
+/** Runs of a program in one submit, at most. */
+const mostTimes = 20_000;
 /** How long one measurement should last: far longer than the clock's grain and the wait for a submit. */
 const measurementMilliseconds = 60;
 const measurements = 7;
@@ -79,9 +102,7 @@ const measurements = 7;
 export async function timeProgram(program: Program, only?: number): Promise<Spread> {
   const stopwatch = new Stopwatch(program.gpu);
   try {
-    await stopwatch.time(program, 1, only);
-    const one = await stopwatch.time(program, 1, only);
-    const times = Math.max(1, Math.min(20_000, Math.round(measurementMilliseconds / one)));
+    const { times } = await stopwatch.calibrate(program, measurementMilliseconds, only);
     const values: number[] = [];
     for (let i = 0; i < measurements; i++) {
       values.push((await stopwatch.time(program, times, only)) / times);

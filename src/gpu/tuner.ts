@@ -1,4 +1,4 @@
-import { EngineError } from './errors.js';
+import { EngineError, LimitError, OutOfMemoryError } from './errors.js';
 import { multiply, plainProductFiles } from './gemm.js';
 import type { Gpu, ShaderLoader } from './gpu.js';
 import { Program } from './program.js';
@@ -19,7 +19,7 @@ export type Tiles = Readonly<Record<string, GemmTile>>;
 export interface TuningOptions {
   /**
    * `quick`, the default, takes what was found before, and else times a handful of tiles on a GPU, or takes the likeliest on
-   * a software adapter, where a tile takes long to compile. `full` times all tiles anew. `off` takes the likeliest.
+   * a software adapter, where a tile takes long to compile. `full` times them anew, there too. `off` takes the likeliest.
    */
   readonly tune?: 'off' | 'quick' | 'full';
   readonly store?: TuningStore;
@@ -34,8 +34,6 @@ interface Entry {
   readonly tiles: Tiles;
 }
 
-/** Tiles that `quick` times on a GPU. */
-const handful = 4;
 /** How long a measurement lasts: far longer than the grain of timestamps, 0.1 ms. */
 const measurementMilliseconds = 3;
 const rounds = 3;
@@ -44,6 +42,8 @@ const rounds = 3;
 export class Tuner {
   readonly #chosen = new Map<string, Promise<GemmTile>>();
   readonly #tiles: Record<string, GemmTile> = {};
+  /** One shape is timed at a time: two at once would spoil each other's times, and what is stored. */
+  #timing: Promise<unknown> = Promise.resolve();
   #entry: Promise<Entry> | undefined;
 
   constructor(
@@ -64,6 +64,8 @@ export class Tuner {
     if (!chosen) {
       chosen = this.#choose(shape, name);
       this.#chosen.set(name, chosen);
+      // A failure is the caller's; whoever asks again gets another try.
+      chosen.catch(() => this.#chosen.delete(name));
     }
     const tile = await chosen;
     this.#tiles[name] = tile;
@@ -98,9 +100,15 @@ export class Tuner {
         return stored ?? candidates[0];
       }
     }
-    const tile = await fastest(gpu, shape, tune === 'full' ? candidates : candidates.slice(0, handful));
-    await this.#write(name, tile);
-    return tile;
+    const timed = this.#timing.then(async () => {
+      const tile = await fastest(gpu, shape, candidates);
+      if (tile) {
+        await this.#write(name, tile);
+      }
+      return tile ?? candidates[0];
+    });
+    this.#timing = timed.catch(() => {});
+    return timed;
   }
 
   async #read(): Promise<Entry> {
@@ -111,7 +119,7 @@ export class Tuner {
       : { shaders, tiles: {} };
   }
 
-  /** Adds one tile to what is stored, which another process may have added to meanwhile. */
+  /** Adds one tile to what is stored. Of two processes that write at once, the first one's tile is timed again some day. */
   async #write(name: string, tile: GemmTile): Promise<void> {
     const { store } = this.options;
     const { shaders, tiles } = await this.#read();
@@ -163,43 +171,59 @@ function sorted(tile: object): string {
   return JSON.stringify(Object.entries(tile).sort());
 }
 
-/** Times the plain product of the shape with each tile, in turns, and gives the tile that was fastest at its best. */
-async function fastest(gpu: Gpu, shape: GemmShape, tiles: readonly GemmTile[]): Promise<GemmTile> {
+/**
+ * Times the plain product of the shape with each tile, in turns, and gives the tile that was fastest at its best.
+ * Undefined where there is no memory for that; a tile that the adapter does not compile is left out.
+ */
+async function fastest(
+  gpu: Gpu,
+  shape: GemmShape,
+  tiles: readonly GemmTile[],
+): Promise<GemmTile | undefined> {
   if (tiles.length === 1) {
     return tiles[0];
   }
   const { order, rows, columns, depth } = shape;
-  const operands = await gpu.allocate(`trying tiles for ${shapeName(shape)}`, () => [
-    new Tensor(gpu, 'a', order === 'tn' ? [depth, rows] : [rows, depth]),
-    new Tensor(gpu, 'b', order === 'nt' ? [columns, depth] : [depth, columns]),
-    new Tensor(gpu, 'c', [rows, columns]),
-  ]);
-  const programs = tiles.map(() => new Program(gpu));
-  const stopwatch = new Stopwatch(gpu);
+  const made: { destroy(): void }[] = [];
+  const keep = <T extends { destroy(): void }>(owned: T): T => {
+    made.push(owned);
+    return owned;
+  };
   try {
-    const [a, b, c] = operands;
-    await Promise.all(
-      programs.map(async (program, i) => {
-        await multiply(program, order, a, b, c, tiles[i]);
+    const [a, b, c] = await gpu.allocate(`trying tiles for ${shapeName(shape)}`, () => [
+      keep(new Tensor(gpu, 'a', order === 'tn' ? [depth, rows] : [rows, depth])),
+      keep(new Tensor(gpu, 'b', order === 'nt' ? [columns, depth] : [depth, columns])),
+      keep(new Tensor(gpu, 'c', [rows, columns])),
+    ]);
+    const programs = tiles.map((tile) => ({ tile, program: keep(new Program(gpu)) }));
+    const compiled = await Promise.allSettled(
+      programs.map(async ({ tile, program }) => {
+        await multiply(program, order, a, b, c, tile);
         await program.ready();
       }),
     );
-    const times: number[] = [];
-    for (const program of programs) {
-      await stopwatch.time(program, 1); // compiles what the driver has put off
-      const estimate = await stopwatch.time(program, 4);
-      times.push(Math.max(1, Math.min(2000, Math.ceil((4 * measurementMilliseconds) / estimate))));
+    const usable = programs.filter((_, i) => compiled[i].status === 'fulfilled');
+    const stopwatch = keep(new Stopwatch(gpu));
+    const contestants = [];
+    for (const { tile, program } of usable) {
+      const { times } = await stopwatch.calibrate(program, measurementMilliseconds);
+      contestants.push({ tile, program, times, best: Number.POSITIVE_INFINITY });
     }
-    const best = tiles.map(() => Number.POSITIVE_INFINITY);
     for (let round = 0; round < rounds; round++) {
-      for (const [i, program] of programs.entries()) {
-        best[i] = Math.min(best[i], (await stopwatch.time(program, times[i])) / times[i]);
+      for (const contestant of contestants) {
+        const { program, times, best } = contestant;
+        contestant.best = Math.min(best, (await stopwatch.time(program, times)) / times);
       }
     }
-    return tiles[best.indexOf(Math.min(...best))];
+    return contestants.toSorted((one, other) => one.best - other.best)[0]?.tile;
+  } catch (error) {
+    if (error instanceof OutOfMemoryError || error instanceof LimitError) {
+      return undefined;
+    }
+    throw error;
   } finally {
-    for (const made of [stopwatch, ...programs, ...operands]) {
-      made.destroy();
+    for (const owned of made) {
+      owned.destroy();
     }
   }
 }

@@ -113,12 +113,14 @@ export async function openGpu({ adapter, ...options }: OpenOptions = {}): Promis
   }
   const wanted = adapter.toLowerCase();
   const offered = await listAdapters();
-  const match = offered.find(({ name }) => name.toLowerCase().includes(wanted));
+  const names = offered.map(({ name }) => name.toLowerCase());
+  const exact = names.indexOf(wanted);
+  const match = offered[exact >= 0 ? exact : names.findIndex((name) => name.includes(wanted))];
   if (!match) {
-    const names = offered.map(({ name }) => `"${name}"`).join(', ');
+    const quoted = offered.map(({ name }) => `"${name}"`).join(', ');
     throw new NoAdapterError(
       offered.length > 0
-        ? `No adapter has "${adapter}" in its name. There are: ${names}.`
+        ? `No adapter has "${adapter}" in its name. There are: ${quoted}.`
         : `No WebGPU adapter was found. ${howToGetOne}`,
     );
   }

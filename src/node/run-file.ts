@@ -1,21 +1,28 @@
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Tiles } from '../gpu/tuner.js';
 import { ConfigError, EngineError } from '../sae/index.js';
 import type { Trainer } from '../sae/trainer.js';
 import { describeFileError } from './data/files.js';
 
+/** Of this package, beside `src` in a checkout and beside `dist` in an installed one. */
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
 /**
- * Writes down as JSON what a run was: its configuration, data, adapter, driver, and the tile of every GEMM. With the same
- * tiles, on the same adapter and driver, it can be repeated bit for bit.
+ * Writes down as JSON what a run was: its configuration, data, adapter, driver, and the tile of every GEMM so far. With the
+ * same tiles, on the same adapter and driver, it can be repeated bit for bit.
+ * @param init the saved model that it began with.
  * @throws EngineError where the file cannot be written.
  */
-export async function writeRunFile(file: string, trainer: Trainer): Promise<void> {
+export async function writeRunFile(file: string, trainer: Trainer, init?: string): Promise<void> {
   const { config, step } = trainer;
   const { model, dataset } = step;
   const { gpu } = model;
   const { vendor, architecture, device, description } = gpu.adapter.info;
   const { name, rows, normalization } = dataset;
   const run = {
+    version,
+    ...(init !== undefined && { init }),
     model: model.config,
     training: config,
     data: { name, rows, normalization },

@@ -18,6 +18,7 @@ describe.concurrent('tuning', () => {
     const file = join(cwd, 'files', 'run.json');
     const run = JSON.parse(readFileSync(file, 'utf8'));
     expect(run).toEqual({
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       model: { in_dims: 16, h_dims: [4], activation: 'relu' },
       training: expect.objectContaining({ batch_size: 64, epochs: 2, lr: 1e-4, seed: 42 }),
       data: { name: 'rows.npy', rows: 100, normalization: expect.anything() },

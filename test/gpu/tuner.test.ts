@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
+import { EngineError, OutOfMemoryError } from '../../src/gpu/errors.js';
 import { multiply } from '../../src/gpu/gemm.js';
 import { type GemmShape, type GemmTile, gemmTiles, workgroupBlocks } from '../../src/gpu/tiles.js';
 import { Tuner, type TuningOptions, type TuningStore } from '../../src/gpu/tuner.js';
@@ -191,6 +192,44 @@ describe('tuning', () => {
     expect(gemmTiles(gpu, small)).toContainEqual(tile);
     expect(store.writes).toBe(1);
     expect(tilesIn(store)).toEqual({ 'nt 64x20x784': tile });
+  });
+
+  test('shapes that are asked for at once are all stored', async () => {
+    callItGpu();
+    const store = new Store();
+    const asked = tuner({ store });
+    const other = { ...small, rows: 32 };
+    const [one, two] = await Promise.all([asked.tile(small), asked.tile(other), asked.tile(small)]);
+    expect(store.writes).toBe(2);
+    expect(tilesIn(store)).toEqual({ 'nt 64x20x784': one, 'nt 32x20x784': two });
+  });
+
+  test('a tile that does not compile is left out', async () => {
+    callItGpu();
+    const { kernel } = gpu;
+    const refused = JSON.stringify(gemmTiles(gpu, small)[0]);
+    gpu.kernel = (source) =>
+      JSON.stringify({ family: 'split', ...source.constants }) === refused
+        ? Promise.reject(new EngineError('no such kernel'))
+        : kernel.call(gpu, source);
+    try {
+      expect(await tuner({}).tile(small)).toEqual(gemmTiles(gpu, small)[1]);
+    } finally {
+      gpu.kernel = kernel;
+    }
+  });
+
+  test('without memory to try tiles the likeliest is taken, and not stored', async () => {
+    callItGpu();
+    const store = new Store();
+    const { allocate } = gpu;
+    gpu.allocate = () => Promise.reject(new OutOfMemoryError('none left'));
+    try {
+      expect(await tuner({ store }).tile(small)).toEqual(gemmTiles(gpu, small)[0]);
+      expect(store.writes).toBe(0);
+    } finally {
+      gpu.allocate = allocate;
+    }
   });
 
   test('what is stored of other adapters stays', async () => {
