@@ -194,14 +194,29 @@ describe('tuning', () => {
     expect(tilesIn(store)).toEqual({ 'nt 64x20x784': tile });
   });
 
-  test('shapes that are asked for at once are all stored', async () => {
+  test('shapes that are asked for at once are timed one after the other, and all stored', async () => {
     callItGpu();
+    const events: string[] = [];
     const store = new Store();
-    const asked = tuner({ store });
-    const other = { ...small, rows: 32 };
-    const [one, two] = await Promise.all([asked.tile(small), asked.tile(other), asked.tile(small)]);
-    expect(store.writes).toBe(2);
-    expect(tilesIn(store)).toEqual({ 'nt 64x20x784': one, 'nt 32x20x784': two });
+    const write = store.write.bind(store);
+    store.write = (text) => {
+      events.push('stored');
+      return write(text);
+    };
+    const { allocate } = gpu;
+    gpu.allocate = (what, make) => {
+      events.push('begun');
+      return allocate.call(gpu, what, make) as ReturnType<typeof allocate<ReturnType<typeof make>>>;
+    };
+    try {
+      const asked = tuner({ store });
+      const other = { ...small, rows: 32 };
+      const [one, two] = await Promise.all([asked.tile(small), asked.tile(other), asked.tile(small)]);
+      expect(events).toEqual(['begun', 'stored', 'begun', 'stored']);
+      expect(tilesIn(store)).toEqual({ 'nt 64x20x784': one, 'nt 32x20x784': two });
+    } finally {
+      gpu.allocate = allocate;
+    }
   });
 
   test('a tile that does not compile is left out', async () => {
