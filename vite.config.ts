@@ -6,6 +6,8 @@ export default defineConfig({
   root: fileURLToPath(new URL('src/web', import.meta.url)),
   // Works from any folder of any host.
   base: './',
+  // What is not there is a 404, not the page once more.
+  appType: 'mpa',
   build: {
     outDir: fileURLToPath(new URL('dist/web', import.meta.url)),
     emptyOutDir: true,

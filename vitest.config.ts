@@ -1,11 +1,61 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** What other tests at the same time would disturb: they ask how soon, and how much memory. */
+const alone = ['test/web/at-rest.test.ts'];
+const site = ['test/web/**/*.test.ts'];
+
+/** What takes longest begins first, so that no core is idle at the end: without a cache, vitest knows only how large files are. */
+const long = [
+  'web/',
+  'step/parity',
+  'gpu/gemm',
+  'cli/readme',
+  'training/default-job',
+  'cli/trouble',
+  'training/trainer',
+  'cli/interrupt',
+  'gpu/tuner',
+  'runtimes/',
+  'cli/',
+  'step/',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId, project }: TestSpecification) => {
+      const at = long.findIndex((part) => moduleId.includes(`/${part}`));
+      return project.config.sequence.groupOrder * 100 + (at < 0 ? long.length : at);
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Dawn keeps one instance a process: a process a file, so that one file's device cannot disturb another's.
-    pool: 'forks',
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // A core a file. Mesa's compiler, which takes most of the time, uses one.
+    maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      project('engine', { include: ['test/**/*.test.ts'], exclude: site }),
+      project('page', { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }),
+      project('alone', { include: alone, globalSetup: 'test/support/site.ts', sequence: { groupOrder: 1 } }),
+    ],
   },
 });
+
+function project(name: string, own: object) {
+  return {
+    test: {
+      name,
+      setupFiles: ['test/support/seed.ts'],
+      // Dawn keeps one instance a process: a process a file, so that one file's device cannot disturb another's.
+      pool: 'forks' as const,
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+      // What a page comes to show may take it seconds on a busy machine; a second is the default.
+      expect: { poll: { timeout: 30_000 } },
+      ...own,
+    },
+  };
+}

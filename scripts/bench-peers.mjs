@@ -1,7 +1,7 @@
-// npm run bench:peers: this project against PyTorch, TensorFlow.js and jax-js, on the machine at hand, in turns.
+// npm run bench:peers: this project against PyTorch, TensorFlow.js and jax-js, on this machine, in turns.
 //   node scripts/bench-peers.mjs [--repeats N] [--quick] [--json FILE]
-// Whatever is installed takes part, and the report says of the rest how to install it. The report is Markdown on standard output;
-// progress goes to standard error. Ends within 10 minutes: cases that would take longer are left out, with a sentence.
+// Whatever is installed takes part, and the report says how to install the rest. The report is Markdown on standard output;
+// progress goes to standard error. Ends within 10 minutes: cases that would take longer are left out, with a note.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,7 +62,7 @@ async function main({ repeats, quick = false, json }) {
     const [byDefault, ...others] = shapes;
     const cases = [await runShape(bench, byDefault)];
     for (const size of software ? [1024] : [1024, 4096]) cases.push(await runGemm(bench, size));
-    // What matters most where it can be run comes first: there may not be time for all.
+    // The most important cases come first: there may not be time for all.
     for (const shape of software ? others : others.toReversed()) cases.push(await runShape(bench, shape));
     const report = describe(bench, cases.filter(Boolean), digits);
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import writeFileAtomic from 'write-file-atomic';
+import { writeWhole } from '../dist/node/write-file.js';
 
 const rows = 10_000;
 const side = 28;
@@ -19,7 +19,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const file = resolve(process.argv[2] ?? join(root, 'dist/data/mnist-10k.idx.gz'));
 
 try {
-  if (!isRight(file)) pack();
+  if (!isRight(file)) await pack();
 } catch (error) {
   console.error(`mnist-10k could not be packed: ${error.message}`);
   process.exitCode = 1;
@@ -37,7 +37,7 @@ function hash(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function pack() {
+async function pack() {
   mkdirSync(dirname(file), { recursive: true });
   const unpacked = Buffer.concat([idxHeader(), shuffled(readDigits())]);
   if (hash(unpacked) !== sha256) {
@@ -47,7 +47,7 @@ function pack() {
   }
   const gzipped = gzipSync(unpacked, { level: 9 });
   gzipped[9] = 255; // the operating system, unknown: the same bytes on each
-  writeFileAtomic.sync(file, gzipped);
+  await writeWhole(file, [gzipped], (why) => new Error(`${file} cannot be written: ${why}`));
   console.log(`Packed ${rows} digits into ${file} (${gzipped.length} bytes).`);
 }
 

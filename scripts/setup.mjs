@@ -1,6 +1,8 @@
 // What `npm start`, `npm test` and `npm run demo` do first: packages, the build, a WebGPU adapter unless with --web, and with
-// --test a browser. Does nothing where nothing is missing. Works before any package is installed, so it has Node's own modules only. SAE_NO_INSTALL=1 keeps
-// it from installing anything: it then stops with the command to run. All it says goes to standard error.
+// --test browsers and other runtimes. Does nothing where nothing is missing. Works before any package is installed, so it has Node's
+// own modules only. SAE_NO_INSTALL=1 keeps it from installing anything: it then stops with the command to run. All it says goes to
+// standard error. It is called by those scripts themselves, since npm leaves out "prestart" and its like where a user's
+// settings have ignore-scripts.
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   fail(

@@ -5,10 +5,10 @@ import {
   initialLayers,
   normalizedBatches,
   packageVersion,
-  patiently,
   Skip,
   serve,
   settings,
+  sleepWhilePending,
   startLibrary,
   timeSteps,
   together,
@@ -138,7 +138,7 @@ async function gemm({ size, times }) {
       // Kept until they are there: a product that is disposed of before is never computed.
       const length = Math.min(productsAhead, count - done);
       const products = Array.from({ length }, () => product(a.ref, b.ref));
-      await patiently(jax.blockUntilReady(products));
+      await sleepWhilePending(jax.blockUntilReady(products));
       jax.tree.dispose(products);
     }
   };

@@ -13,7 +13,7 @@ const stepsAhead = 25;
 /** Values a row of the file of digits. */
 const fileWidth = 784;
 
-/** What a peer cannot do, said in a sentence; anything else that is thrown is shown with the place it came from. */
+/** What a peer cannot do, in a sentence; any other error is shown with its stack. */
 export class Skip extends Error {}
 
 /**
@@ -145,11 +145,11 @@ export async function timeSteps(steps, step, finished, read) {
     losses.push(...step(steps - losses.length));
     if (losses.length >= waits * stepsAhead) {
       waits++;
-      await patiently(earlier);
+      await sleepWhilePending(earlier);
       earlier = finished(losses);
     }
   }
-  await patiently(finished(losses));
+  await sleepWhilePending(finished(losses));
   const seconds = (performance.now() - began) / 1000;
   let total = 0;
   for (const loss of losses) total += await read(loss);
@@ -166,10 +166,10 @@ export function together(turns) {
 const nothing = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Waits for a promise of Dawn's, asleep: between two turns of the event loop, in each of which Dawn asks the driver whether
- * the work is done, the thread would else spin on a core that a software adapter could use.
+ * Waits for a promise of Dawn's, and puts the thread to sleep in every turn of the event loop meanwhile: Dawn polls the driver
+ * in each of them, and would keep a core busy that a software adapter could use.
  */
-export async function patiently(promise) {
+export async function sleepWhilePending(promise) {
   let settled = false;
   const settle = () => {
     settled = true;

@@ -8,10 +8,10 @@ import {
   initialLayers,
   normalizedBatches,
   packageVersion,
-  patiently,
   Skip,
   serve,
   settings,
+  sleepWhilePending,
   startLibrary,
   timeSteps,
   together,
@@ -184,9 +184,9 @@ async function gemm({ size, times }) {
     for (let i = 0; i < count; i++) {
       corner?.dispose();
       corner = tf.tidy(() => tf.slice(tf.matMul(a, b), [0, 0], [1, 1]));
-      if (i % productsAhead === productsAhead - 1) await patiently(corner.data());
+      if (i % productsAhead === productsAhead - 1) await sleepWhilePending(corner.data());
     }
-    await patiently(corner.data());
+    await sleepWhilePending(corner.data());
     corner.dispose();
   };
   await multiply(1);

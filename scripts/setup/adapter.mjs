@@ -11,7 +11,7 @@ export const adapter = {
     const { status, output } = quietly(process.execPath, [join(root, 'scripts/setup/find-adapter.mjs')]);
     if (status === 3) {
       throw new SetupError(
-        `Dawn, which runs WebGPU here, cannot be loaded on this system (${output.split('\n')[0]}). It is made for Windows, macOS, and Linux with glibc, on x64 and arm64.`,
+        `Dawn, which runs WebGPU here, cannot be loaded (${output.split('\n')[0]}). It is made for Windows, macOS, and Linux with glibc 2.34 or later (Alpine has another C library), on x64 and arm64; on these, install the packages again: npm ci`,
       );
     }
     return status === 0;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { npm, root, SetupError, say } from './run.mjs';
 
 /** Holds what the sources were when dist was last built, written after a build that succeeded. */
@@ -10,7 +10,7 @@ const digits = join(root, 'dist/data/mnist-10k.idx.gz');
 /** dist, built from these sources. Told by content, not by time: clones, copies and containers change times at will. */
 export const build = {
   isDone() {
-    return existsSync(digits) && outputs().every(existsSync) && readText(stamp) === fingerprint();
+    return existsSync(digits) && outputs().every(existsSync) && readText(stamp) === fingerprint(inputs());
   },
   make() {
     say('Building ...');
@@ -18,7 +18,7 @@ export const build = {
     // tsc trusts its own notes and would not miss an output that is gone or cut short.
     for (const room of folders(join(root, 'dist')))
       rmSync(join(root, 'dist', room, '.tsbuildinfo'), { force: true });
-    const built = fingerprint(); // before: a file saved while tsc runs is built next time
+    const built = fingerprint(inputs()); // before: a file saved while tsc runs is built next time
     if (!npm('run', '--silent', 'build')) {
       throw new SetupError('The build failed; the messages above say where.');
     }
@@ -29,14 +29,23 @@ export const build = {
 
 /** The build's inputs. Shaders are none: they are read where they are. */
 function inputs() {
-  const rooms = readdirSync(join(root, 'src'), { recursive: true }).map((path) => join('src', path));
   const others = ['tsconfig.json', 'scripts/pack-mnist-10k.mjs', 'package.json', 'package-lock.json'];
-  return [...rooms.filter((path) => /\.(ts|json)$/.test(path)).sort(), ...others];
+  return [...filesIn('src').filter((path) => /\.(ts|json)$/.test(path)), ...others];
 }
 
-function fingerprint() {
+/** The files of a folder in the root and of those in it, sorted. */
+export function filesIn(folder) {
+  const entries = readdirSync(join(root, folder), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** What these files of the root hold, told apart. */
+export function fingerprint(paths) {
   const hash = createHash('sha256');
-  for (const path of inputs()) {
+  for (const path of paths) {
     const content = readText(join(root, path)) ?? '';
     hash.update(`${path}\0${content.length}\0`).update(content);
   }
@@ -50,7 +59,7 @@ function outputs() {
     .map((path) => join(root, path.replace(/^src/, 'dist').replace(/\.ts$/, '.js')));
 }
 
-function readText(path) {
+export function readText(path) {
   try {
     return readFileSync(path, 'utf8');
   } catch {

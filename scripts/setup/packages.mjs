@@ -5,8 +5,7 @@ import { mayInstall, npm, root, SetupError, say } from './run.mjs';
 /** node_modules as package-lock.json says. */
 export const packages = {
   isDone() {
-    const installed = readLock('node_modules/.package-lock.json');
-    return installed !== undefined && sameAsLocked(readLock('package-lock.json'), installed);
+    return isInstalled(root);
   },
   make() {
     if (!mayInstall()) {
@@ -25,17 +24,24 @@ export const packages = {
   },
 };
 
+/** Whether a folder's node_modules is as its package-lock.json says. */
+export function isInstalled(folder) {
+  const locked = readLock(join(folder, 'package-lock.json'));
+  const installed = readLock(join(folder, 'node_modules/.package-lock.json'));
+  return locked !== undefined && installed !== undefined && sameAsLocked(folder, locked, installed);
+}
+
 /** The packages of a lock-file by their folders, or undefined where there is none. npm ci writes node_modules' own last. */
 function readLock(path) {
   try {
-    return JSON.parse(readFileSync(join(root, path), 'utf8')).packages;
+    return JSON.parse(readFileSync(path, 'utf8')).packages;
   } catch {
     return undefined;
   }
 }
 
 /** Only packages for another system may be absent, only those of the lock-file present. */
-function sameAsLocked(locked, installed) {
+function sameAsLocked(root, locked, installed) {
   for (const [folder, { version, integrity, optional }] of Object.entries(locked)) {
     if (folder === '') continue;
     const found = installed[folder];

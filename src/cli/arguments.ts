@@ -1,26 +1,15 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../node/index.js';
 
-/** Options that take True or False, or stand alone for True. */
-const booleans = new Set([
-  'download-mnist',
-  'train',
-  'save-model',
-  'save-plots',
-  'shuffle',
-  'quiet',
-  'json',
-  'profile',
-  'tuning',
-]);
 const booleanWord = /^(true|false|1|0)$/i;
 
 /**
- * Brings the command line into the one form that commander is given: snake_case option names become kebab-case, and a
- * boolean option gets its value joined (`--save_model True` and `--save-model` become `--save-model=true`,
- * `--no-save-plots` becomes `--save-plots=false`). Commander by itself would take whatever word follows.
+ * Normalises the command line for commander: snake_case option names become kebab-case, and a boolean option gets its
+ * value joined (`--save_model True` and `--save-model` become `--save-model=true`, `--no-save-plots` becomes
+ * `--save-plots=false`). Commander by itself would take any word that follows as the value.
+ * @param booleans the names of the boolean options.
  */
-export function normalizeArguments(words: readonly string[]): string[] {
+export function normalizeArguments(words: readonly string[], booleans: ReadonlySet<string>): string[] {
   const out: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
@@ -53,18 +42,23 @@ export function parseBoolean(name: string, text: string): boolean {
   return /^(true|1)$/i.test(text);
 }
 
-/** NaN for what is no number: the check of the configuration then says what was expected. */
+/** NaN if it is not a number: the check of the configuration then reports it. */
 export function parseNumber(text: string): number {
   return text.trim() === '' ? Number.NaN : Number(text);
 }
 
-/** `[256, 128, 64]`, or `20` for one layer. What is neither is left to the check of the configuration. */
-export function parseHDims(text: string): number[] {
+/** `[256, 128, 64]`, or `20` for a list of one. The check of the configuration reports anything else. */
+export function parseList(text: string): number[] {
   let value: unknown = text;
   try {
     value = JSON.parse(text);
   } catch {}
   return (typeof value === 'number' ? [value] : value) as number[];
+}
+
+/** `0.9,0.999`, in brackets or not. The check of the configuration reports anything else. */
+export function parsePair(text: string): number[] {
+  return parseList(/^\s*\[/.test(text) ? text : `[${text}]`);
 }
 
 /** The options' values by their names in snake_case, and which of them the user gave. */

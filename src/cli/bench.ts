@@ -27,7 +27,7 @@ const cases: BenchmarkCase[] = [
   { in_dims: 768, h_dims: [24576], batch_size: 4096 },
 ];
 
-/** The products of the first case's step come first. */
+/** How many of the products are those of the first case's step: the first ones. */
 const productsOfFirst = 5;
 const gemms = [
   ['nt', [64, 20, 784]],
@@ -41,7 +41,7 @@ const gemms = [
   ['nn', [4096, 4096, 4096]],
 ] as const;
 
-/** A step, or a GEMM, of more work than this is out of reach of a processor that stands in for a GPU. */
+/** A step or a GEMM with more operations than this takes too long on a software adapter. */
 const softwareFlops = 5e10;
 
 interface BenchValues extends ReporterOptions {
@@ -55,7 +55,7 @@ export function benchCommand(): Command {
   const command = new Command('bench')
     .description('time training steps and single GEMMs on an adapter')
     .addOption(options.profileOption);
-  for (const option of options.runOptions) {
+  for (const option of options.runGroup) {
     command.addOption(option);
   }
   return command.action(async () => {
@@ -90,7 +90,7 @@ async function bench(values: BenchValues): Promise<void> {
   }
 }
 
-/** What a step costs beside its bare products. */
+/** Compares the time of a step with that of its products. */
 function compareWithProducts(
   step: number | undefined,
   products: readonly (number | undefined)[],
@@ -110,7 +110,7 @@ function compareWithProducts(
   );
 }
 
-/** Says that a case was left out, where the adapter cannot do it. @throws whatever else went wrong. */
+/** Reports that a case was left out because the adapter cannot run it. @throws any other error. */
 function skipped(reporter: Reporter, of: object, name: string, error: unknown): undefined {
   if (!(error instanceof LimitError || error instanceof OutOfMemoryError)) {
     throw error;
@@ -119,7 +119,7 @@ function skipped(reporter: Reporter, of: object, name: string, error: unknown): 
   reporter.line(`${name}: skipped. ${error.message}`);
 }
 
-/** Milliseconds a step; undefined where it was skipped. */
+/** Milliseconds per step; undefined if it was skipped. */
 async function training(
   gpu: Gpu,
   benchmarkCase: BenchmarkCase,
@@ -166,12 +166,12 @@ async function training(
     }
     const { encoding, waiting, other } = host;
     const parts = [`${waiting.toFixed(4)} ms waiting for the device`, `${encoding.toFixed(4)} encoding`];
-    reporter.line(`    host: ${parts.join(', ')}, ${other.toFixed(4)} all else, a step`);
+    reporter.line(`    host: ${parts.join(', ')}, ${other.toFixed(4)} everything else, per step`);
   }
   return step.median;
 }
 
-/** Milliseconds a product; undefined where it was skipped. */
+/** Milliseconds per product; undefined if it was skipped. */
 async function gemm(
   gpu: Gpu,
   order: (typeof gemms)[number][0],

@@ -1,7 +1,7 @@
 import { type LoadedDatasets, type LoadOptions, loadDatasets } from '../node/index.js';
 import type { Reporter } from './reporter.js';
 
-/** Loads data sets with a bar for what is downloaded. */
+/** Loads data sets, with a progress bar for downloads. */
 export async function loadWithBar(reporter: Reporter, options: LoadOptions): Promise<LoadedDatasets> {
   let current: string | undefined;
   const began = performance.now();
@@ -17,8 +17,10 @@ export async function loadWithBar(reporter: Reporter, options: LoadOptions): Pro
         reporter.updateBar(done, name, `${(done / 1e6 / seconds).toFixed(1)} MB/s`);
       },
     });
-    if (loaded.missingValidation) {
-      reporter.warn(loaded.missingValidation);
+    for (const sentence of [loaded.otherFile, loaded.missingValidation]) {
+      if (sentence) {
+        reporter.warn(sentence);
+      }
     }
     return loaded;
   } finally {

@@ -13,16 +13,16 @@ import { jsonOption, tuningOption } from './options.js';
 /** `sae devices`. */
 export function devicesCommand(): Command {
   const command = new Command('devices')
-    .description('list the adapters, which would be used and why, their limits and features')
+    .description('list the adapters, their limits and features, and which one would be used')
     .addOption(tuningOption)
     .addOption(jsonOption);
   return command.action(async () => {
     const { json, tuning } = valuesOf<{ json: boolean; tuning: boolean }>(command).values;
     const adapters = await describeAdapters();
     if (adapters.length === 0) {
-      // Opening one says what to install.
+      // This throws an error that says what to install.
       await openGpu();
-      throw new NoAdapterError('Dawn names no adapter.');
+      throw new NoAdapterError('Dawn lists no adapter.');
     }
     for (const adapter of adapters) {
       const tiles = tuning ? await storedTiles(adapter) : undefined;
@@ -42,7 +42,7 @@ function describe(adapter: AdapterDescription, adapters: number): string {
     ['backend', backend],
     ['vendor', [vendor, architecture].filter(Boolean).join(', ')],
     ['driver', driver],
-    ['kind', software ? 'software: a processor stands in for a GPU' : 'GPU'],
+    ['kind', software ? 'software: runs on the processor, not on a GPU' : 'GPU'],
     ['used', used ? `yes: ${why}; --adapter names another` : `with --adapter "${name}"`],
     ['features', features.join(', ')],
     ...Object.entries(limits).map(([limit, value]) => [limit, value.toLocaleString('en')]),

@@ -6,7 +6,8 @@ import { normalizeArguments } from './arguments.js';
 import { benchCommand } from './bench.js';
 import { devicesCommand } from './devices.js';
 import { encodeCommand } from './encode.js';
-import { Interrupted, interruptedStatus } from './interrupt.js';
+import { Interrupted, interrupt } from './interrupt.js';
+import { booleanNames } from './options.js';
 import { reconstructCommand } from './reconstruct.js';
 import { trainCommand, trainExamples } from './train.js';
 
@@ -19,12 +20,13 @@ function program(): Command {
   const train = trainCommand();
   const others = [reconstructCommand(), encodeCommand(), devicesCommand(), benchCommand()];
   const sae = new Command('sae')
-    .description('Trains sparse autoencoders on WebGPU and looks inside them.')
+    .description('Trains sparse autoencoders on WebGPU and shows what they learn.')
     .version(version)
     .addCommand(train, { isDefault: true })
-    // `sae --help` shows what `sae` does: train.
+    // `sae` alone trains, so its help shows the options of train.
     .addHelpText('after', () => {
       const options = train.createHelp();
+      options.prepareContext({ helpWidth: process.stdout.columns });
       const lines = options.visibleOptions(train).map((option) => {
         const term = options.styleOptionTerm(options.optionTerm(option));
         return options.formatItem(term, 32, options.optionDescription(option), options);
@@ -36,18 +38,31 @@ function program(): Command {
   }
   for (const command of [sae, train, ...others]) {
     command.exitOverride();
-    command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'sae: ')) });
+    command.configureOutput({
+      outputError: (text, write) => write(asTyped(text.replace(/^error: /, 'sae: '))),
+    });
   }
   return sae;
 }
 
-/** Prints a failure in a sentence or two, and gives the exit status. A defect of ours shows where it happened. */
+/** The message with an unknown option as it was typed, not as `normalizeArguments` has made it. */
+function asTyped(message: string): string {
+  return message.replace(/(?<=unknown option ')(--[^'=]+)[^']*/, (option, name) => {
+    const matches = (word: string) => {
+      const kebab = word.split('=')[0].replaceAll('_', '-');
+      return kebab === name || kebab === `--no-${name.slice(2)}`;
+    };
+    return process.argv.find(matches) ?? option;
+  });
+}
+
+/** Prints a failure in one or two sentences, and returns the exit status. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     return error.exitCode === 0 ? 0 : usageStatus;
   }
   if (error instanceof Interrupted) {
-    return interruptedStatus;
+    return error.status;
   }
   const debug = process.env.DEBUG?.split(',').includes('sae');
   if (error instanceof EngineError && !debug) {
@@ -56,22 +71,27 @@ function report(error: unknown): number {
     process.stderr.write(`${(error as Error).stack}\n`);
   } else {
     process.stderr.write(
-      `sae: ${(error as Error).message} This was not foreseen; DEBUG=sae shows where it happened.\n`,
+      `sae: Unexpected error: ${(error as Error).message} (Please report it; DEBUG=sae prints the stack trace.)\n`,
     );
   }
   return error instanceof ConfigError ? usageStatus : failureStatus;
 }
 
-// `sae ... | head`: whoever read has gone, and nobody is left to be told anything.
+// With `sae ... | head`, or when a terminal closes, nobody reads the output any more: training ends and is saved.
+let failed = false;
 process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-  if (code !== 'EPIPE') {
+  if (code !== 'EPIPE' && code !== 'EIO' && !failed) {
+    failed = true;
     process.stderr.write(`sae: Standard output cannot be written: ${message}.\n`);
   }
-  process.exit(failureStatus);
+  if (!interrupt(failureStatus)) {
+    process.exit(failureStatus);
+  }
 });
+process.stderr.on('error', () => {});
 
 try {
-  await program().parseAsync(normalizeArguments(process.argv.slice(2)), { from: 'user' });
+  await program().parseAsync(normalizeArguments(process.argv.slice(2), booleanNames), { from: 'user' });
 } catch (error) {
   process.exitCode = report(error);
 }

@@ -1,8 +1,24 @@
 import { Option } from 'commander';
-import { ConfigError, datasetNames, type OpenOptions, readTiles } from '../node/index.js';
-import { parseBoolean, parseHDims, parseNumber } from './arguments.js';
+import {
+  activations,
+  ConfigError,
+  type Dataset,
+  datasetNames,
+  type Option as EngineOption,
+  elementNames,
+  type FeaturesKind,
+  featuresKinds,
+  formatNames,
+  modelOptions,
+  type OpenOptions,
+  readTiles,
+  type TrainOption,
+  trainOptions,
+} from '../node/index.js';
+import { parseBoolean, parseList, parseNumber, parsePair } from './arguments.js';
 
-// Each option once. Names are kebab-case here; normalizeArguments() lets the original's snake_case through as well.
+// Options of the engine come from its own descriptions; the commands' own options are declared here, once.
+// Names are kebab-case here; normalizeArguments() accepts snake_case as well.
 
 function text(flags: string, description: string, standard?: string): Option {
   return new Option(flags, description).default(standard);
@@ -14,34 +30,83 @@ function numeric(flags: string, description: string, standard: number): Option {
 
 function boolean(flags: string, description: string, standard: boolean): Option {
   const option = new Option(flags, description).default(standard, standard ? 'True' : 'False');
-  const name = option.name().replaceAll('-', '_');
+  const name = snakeCase(option.name());
   return option.argParser((word) => parseBoolean(name, word));
 }
 
-export const modelOptions = [
-  numeric('--in-dims <n>', 'values a row; with --data, as many as its rows have', 784),
-  new Option('--h-dims <list>', 'widths of the encoder layers, mirrored in the decoder; in quotes')
-    .default([20], '"[20]"')
-    .argParser(parseHDims),
-  text('--activation <name>', 'relu or sigmoid', 'relu'),
-];
+/** An option's name in files and messages. */
+export function snakeCase(name: string): string {
+  return name.replaceAll('-', '_');
+}
 
-export const trainingOptions = [
-  numeric('--batch-size <n>', 'rows a training step', 64),
-  numeric('--epochs <n>', 'passes over the data; 120 where auto falls back to mnist-10k', 20),
-  numeric('--lr <x>', "Adam's learning rate", 1e-4),
-  numeric('--sparsity-lambda <x>', 'weight of the KL sparsity penalty', 0.2),
-  numeric(
-    '--sparsity-target <x>',
-    'mean activation that each hidden unit is pushed to, between 0 and 0.99',
-    0.01,
-  ),
-  boolean('--shuffle [bool]', 'a new order of rows each epoch', true),
-  boolean('--train [bool]', 'False: skip training; needs --init', true),
-  text('--init <file>', 'start from a saved model, whose sizes win'),
+/** Epochs if `auto` falls back to a sixth of the digits: as many steps as 20 epochs of all of them. */
+export const fallbackEpochs = 120;
+
+/** What a command adds to the engine's description of an option. */
+const remarks: Readonly<Record<string, string>> = {
+  epochs: `; ${fallbackEpochs} if auto falls back to mnist-10k`,
+};
+
+const placeholders = {
+  number: '<x>',
+  whole: '<n>',
+  flag: '[bool]',
+  list: '<list>',
+  pair: '<a,b>',
+  choice: '<name>',
+} as const;
+
+/** An option of the engine. Its default is only shown: the engine fills in options that are not given. */
+function fromEngine(own: TrainOption): Option {
+  const { name, kind, standard } = own;
+  const flags = `--${name.replaceAll('_', '-')} ${placeholders[kind]}`;
+  const option = new Option(flags, own.description + (remarks[name] ?? '') + otherDefaults(own));
+  switch (kind) {
+    case 'flag':
+      return option
+        .default(standard, standard ? 'True' : 'False')
+        .argParser((word) => parseBoolean(name, word));
+    case 'list':
+      return option.default(standard, `"${JSON.stringify(standard)}"`).argParser(parseList);
+    case 'pair':
+      return option.default(standard, String(standard)).argParser(parsePair);
+    case 'choice':
+      return option.default(standard);
+    default:
+      return option.default(standard).argParser(parseNumber);
+  }
+}
+
+/** Names the kinds of sparsity or update rules that an option belongs to, with their defaults if these differ. */
+function otherDefaults({ owners = [], standard }: TrainOption): string {
+  // A choice with a single value is not an option.
+  if (!trainOptions.some(({ name }) => name === owners[0]?.choice)) {
+    return '';
+  }
+  const differ = owners.some(({ option }) => String(option.standard) !== String(standard));
+  const names = owners.map(({ value, option }) => (differ ? `${value}: ${option.standard}` : value));
+  return ` (${owners[0].choice} ${names.join(', ')}${differ ? '' : ' only'})`;
+}
+
+const engineModel = modelOptions.map(fromEngine);
+const engineTraining = trainOptions.filter(({ name }) => name !== 'seed').map(fromEngine);
+export const seedOption = fromEngine(trainOptions.find(({ name }) => name === 'seed') as EngineOption);
+
+export const modelGroup = engineModel;
+
+/** For a saved model whose file does not name its activation. */
+export const activationOption = new Option(
+  '--activation <name>',
+  'activation of a model whose file does not name it, such as one of another program (default: relu)',
+).choices(activations);
+
+export const trainingGroup = [
+  ...engineTraining,
+  boolean('--train [bool]', 'False: do not train; needs --init', true),
+  text('--init <file>', 'start from a saved model; its sizes apply'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures', true),
-  text('--files-dir <folder>', 'where the model, metrics.jsonl and run.json go', 'files'),
+  text('--files-dir <folder>', 'folder for the model, metrics.jsonl and run.json', 'files'),
 ];
 
 export const normalizeOption = text(
@@ -49,28 +114,39 @@ export const normalizeOption = text(
   "mnist, unit, none or MEAN,STD (default: the data set's own, or the saved model's)",
 );
 
-export const dataOptions = [
-  text('--dataset <name>', 'auto is mnist where it can be had, else mnist-10k', 'auto').choices(datasetNames),
-  text('--data <file>', 'your own rows: .npy (u8, f32, f64) or IDX, either gzipped'),
+export const dataGroup = [
+  text(
+    '--dataset <name>',
+    'auto: mnist if it is cached or can be downloaded, else mnist-10k',
+    'auto',
+  ).choices(datasetNames),
+  text('--data <file>', `your own rows: ${formatNames}, of ${elementNames}, gzipped or not`),
   normalizeOption,
+  text(
+    '--image-shape <h,w>',
+    "rows are images of this height and width (default: the data's own, or the saved model's)",
+  ).argParser(parsePair),
   boolean('--download-mnist [bool]', 'allow the download of MNIST', true),
-  text('--data-dir <folder>', "where downloads are kept (default: the user's cache folder)"),
+  text('--data-dir <folder>', "folder for downloads (default: the user's cache folder)"),
 ];
 
-export const validationOption = text('--validation <file>', 'held-out rows, measured at the end');
+export const validationOption = text('--validation <file>', 'file of held-out rows, measured at the end');
 
-export const pictureOptions = [
+export const pictureGroup = [
   numeric('--num-samples <n>', 'samples in plot.png', 5),
-  text('--images-dir <folder>', 'where the pictures go', 'images'),
+  text(
+    '--features <kind>',
+    "what features.png shows: each latent's decoder direction (decoder), or the first layer's weights (encoder)",
+    'decoder',
+  ).choices(featuresKinds),
+  text('--images-dir <folder>', 'folder for the pictures', 'images'),
 ];
 
-export const seedOption = numeric('--seed <n>', 'seed of all that is random', 42);
-
-export const jsonOption = boolean('--json [bool]', 'print one JSON object a line, and nothing else', false);
+export const jsonOption = boolean('--json [bool]', 'print one JSON object per line, and nothing else', false);
 
 export const profileOption = boolean(
   '--profile [bool]',
-  'also time every kernel of a step by itself, and the host',
+  'also time each kernel of a step by itself, and the host',
   false,
 );
 
@@ -80,25 +156,98 @@ export const tuningOption = boolean(
   false,
 );
 
-export const runOptions = [
+export const runGroup = [
   text('--adapter <name>', "part of the adapter's name, as `sae devices` lists it"),
   text(
     '--tune <how>',
-    'how the tile of a matrix product is chosen: off, quick, full, or a run.json to repeat',
+    'how the tiles of matrix products are chosen: off, quick, full, or the run.json of a run to repeat',
     'quick',
   ),
-  boolean('--quiet [bool]', 'print nothing but failures', false),
+  boolean('--quiet [bool]', 'print errors only', false),
   jsonOption,
 ];
 
-/** @throws ConfigError */
-export function checkNumSamples(num_samples: number): void {
-  if (!Number.isSafeInteger(num_samples) || num_samples < 1) {
+const all = [
+  ...modelGroup,
+  ...trainingGroup,
+  ...dataGroup,
+  validationOption,
+  ...pictureGroup,
+  seedOption,
+  ...runGroup,
+  profileOption,
+  tuningOption,
+];
+
+/** Options that take True or False, or stand alone for True, in kebab-case. */
+export const booleanNames: ReadonlySet<string> = new Set(
+  all.filter(({ optional }) => optional).map((option) => option.name()),
+);
+
+/** The options whose value has several numbers, by their names in snake_case: a list in brackets, or a pair. */
+export const listNames: ReadonlyMap<string, string> = new Map([
+  ...[...modelOptions, ...trainOptions]
+    .filter(({ kind }) => kind === 'list' || kind === 'pair')
+    .map(({ name, kind }) => [name, kind] as const),
+  ['normalize', 'pair'],
+  ['image_shape', 'pair'],
+]);
+
+/** The given options of the engine, of its model and of training, for its own check. */
+export function engineValues(values: object, given: ReadonlySet<string>) {
+  const pick = (options: readonly EngineOption[]) =>
+    Object.fromEntries(
+      Object.entries(values).filter(([name]) => given.has(name) && options.some((own) => own.name === name)),
+    );
+  return { model: pick(modelOptions), training: pick(trainOptions) };
+}
+
+/** The options of pictures. */
+export interface PictureValues {
+  readonly num_samples: number;
+  readonly images_dir: string;
+  readonly features: FeaturesKind;
+  readonly image_shape?: readonly number[];
+}
+
+/** Checks what can be checked without data. @throws ConfigError */
+export function checkPictures({ num_samples, image_shape }: PictureValues): void {
+  if (!isCount(num_samples)) {
     throw new ConfigError(`num_samples must be a whole number of at least 1, and is ${num_samples}.`);
+  }
+  if (
+    image_shape &&
+    !(Array.isArray(image_shape) && image_shape.length === 2 && image_shape.every(isCount))
+  ) {
+    throw new ConfigError(
+      `image_shape must be a height and a width in values, such as 28,28, and is ${image_shape}.`,
+    );
   }
 }
 
-/** What `--adapter` and `--tune` say. @throws ConfigError */
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+/**
+ * The rows with the shape of `--image-shape`, if it was given.
+ * @throws ConfigError if that has another number of values.
+ */
+export function shaped(dataset: Dataset, { image_shape }: Pick<PictureValues, 'image_shape'>): Dataset {
+  if (!image_shape) {
+    return dataset;
+  }
+  const [height, width] = image_shape;
+  if (height * width !== dataset.in_dims) {
+    throw new ConfigError(
+      `image_shape ${height},${width} is that of ${height * width} values, and the rows of ${dataset.name} have ` +
+        `${dataset.in_dims}. Name a height and a width whose product is ${dataset.in_dims}, or leave the option out.`,
+    );
+  }
+  return { ...dataset, image_shape: [height, width] };
+}
+
+/** The meaning of `--adapter` and `--tune`. @throws ConfigError */
 export async function openOptions({
   adapter,
   tune,

@@ -1,24 +1,26 @@
 import { Command } from 'commander';
 import {
+  type Activation,
   drawModel,
   evaluate,
   type LoadOptions,
   Model,
   makeFolder,
   openGpu,
-  readModelFile,
+  parseTrainConfig,
+  preparePictures,
   type SavedModel,
+  type SparsityName,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { metricsLine, Reporter, type ReporterOptions } from './reporter.js';
-import { modelNormalization } from './saved.js';
+import { modelNormalization, readSaved } from './saved.js';
 
-interface ReconstructValues extends ReporterOptions, LoadOptions {
-  readonly num_samples: number;
-  readonly images_dir: string;
+interface ReconstructValues extends ReporterOptions, options.PictureValues, LoadOptions {
+  readonly activation?: Activation;
   readonly seed: number;
   readonly adapter?: string;
   readonly tune: string;
@@ -31,19 +33,22 @@ export function reconstructCommand(): Command {
     .description('measure a saved model on rows, and draw some of them above their reconstructions')
     .argument('<model>', 'a file that `sae train --save-model` wrote');
   for (const option of [
-    ...options.dataOptions,
-    ...options.pictureOptions,
+    options.activationOption,
+    ...options.dataGroup,
+    ...options.pictureGroup,
     options.seedOption,
-    ...options.runOptions,
+    ...options.runGroup,
   ]) {
     command.addOption(option);
   }
   return command.action(async (file: string) => {
     const { values } = valuesOf<ReconstructValues>(command);
-    options.checkNumSamples(values.num_samples);
-    const saved = await readModelFile(file);
+    options.checkPictures(values);
+    const reporter = new Reporter(values);
+    const saved = await readSaved(file, reporter, values.activation);
     await makeFolder(values.images_dir);
-    await reconstruct(file, saved, values, new Reporter(values));
+    await preparePictures(values.images_dir);
+    await reconstruct(file, saved, values, reporter);
   });
 }
 
@@ -63,12 +68,14 @@ async function reconstruct(
     if (loaded.fellBack) {
       reporter.warn(`${loaded.fellBack}.`);
     }
-    // Rows that the model has not seen tell more.
+    // Held-out rows say more about the model.
     const { image_shape } = saved;
-    const dataset = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
+    const rows = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
+    const dataset = options.shaped(rows, values);
     const model = await Model.from(gpu, saved.config, saved.parameters);
-    const metrics = await evaluate(model, dataset, saved.training);
-    reporter.line(metricsLine(`${dataset.name} `, metrics));
+    const config = parseTrainConfig<SparsityName>(saved.training ?? {});
+    const metrics = await evaluate(model, dataset, config);
+    reporter.line(metricsLine(`${dataset.name} `, metrics, config.sparsity));
     reporter.json(metrics);
     signal.throwIfAborted();
     const { files, skipped } = await drawModel(model, dataset, values);

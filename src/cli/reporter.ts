@@ -1,14 +1,21 @@
 import cliProgress from 'cli-progress';
-import type { EpochMetrics, Metrics } from '../node/index.js';
+import { type EpochMetrics, type Metrics, type SparsityName, termFigures } from '../node/index.js';
 
 export interface ReporterOptions {
   readonly quiet: boolean;
   readonly json: boolean;
 }
 
-const barFormat = '{bar} {percentage}% | {label} | {rate} | {eta_formatted} left';
+/** Formats of the progress bar. The widest that fits is used: the first in 80 columns, the last in 20. */
+const barFormats = [
+  { barsize: 20, format: '{bar} {percentage}% | {label} | {rate} | {eta_formatted} left' },
+  { barsize: 8, format: '{bar} {percentage}% | {label} | {rate} | {eta_formatted} left' },
+  { barsize: 8, format: '{bar} {percentage}% | {label} | {eta_formatted} left' },
+  { barsize: 0, format: '{percentage}% | {label} | {eta_formatted} left' },
+  { barsize: 0, format: '{percentage}% {label}' },
+];
 
-/** What a command tells while it works: lines for people, or JSON objects, and a progress bar on a terminal. */
+/** The output of a command: lines for people or JSON objects, and a progress bar on a terminal. */
 export class Reporter {
   #bar: { all: cliProgress.MultiBar; one: cliProgress.SingleBar } | undefined;
 
@@ -21,7 +28,7 @@ export class Reporter {
       return;
     }
     if (this.#bar) {
-      // What is logged appears with the next update; a bar that is stopped before drops it.
+      // A logged line appears with the next update, and is lost if the bar is stopped before.
       this.#bar.all.log(`${text}\n`);
       this.#bar.all.update();
     } else {
@@ -29,7 +36,7 @@ export class Reporter {
     }
   }
 
-  /** Something that a user should know even where standard output is for programs. */
+  /** A line that a user should see even if standard output is for programs. */
   warn(text: string): void {
     if (this.options.json && !this.options.quiet) {
       process.stderr.write(`${text}\n`);
@@ -44,7 +51,6 @@ export class Reporter {
     }
   }
 
-  /** Where pictures went. */
   pictures(files: readonly string[]): void {
     if (files.length > 0) {
       this.line(`pictures  ${files.join(', ')}`);
@@ -60,19 +66,19 @@ export class Reporter {
       return;
     }
     const settings = {
-      format: barFormat,
+      format: barLine,
       stream: process.stdout,
-      // All of the format fits into 80 columns.
-      barsize: 20,
+      // The terminal wraps lines above the bar like all others; the bar's own line fits.
+      linewrap: true,
       autopadding: true,
       formatTime: duration,
-      // Updates that the time left is estimated from, some 50 ms each.
+      // Updates from which the time left is estimated, about 50 ms each.
       etaBuffer: 100,
       hideCursor: true,
       clearOnComplete: true,
-      // A line above it has taken the place of a bar that has not moved.
+      // A line above the bar has overwritten it, even if it has not moved.
       forceRedraw: true,
-      // Ctrl-C is the commands' own: the bar goes on until the work in flight is done.
+      // The commands handle Ctrl-C: the bar goes on until the current steps are done.
       gracefulExit: false,
     };
     const all = new cliProgress.MultiBar(settings, cliProgress.Presets.shades_classic);
@@ -89,17 +95,35 @@ export class Reporter {
   }
 }
 
-/** One epoch, or held-out rows, in a line. */
-export function metricsLine(label: string, metrics: Metrics | EpochMetrics): string {
-  const { loss, mse, kl, active, dead } = metrics;
+/** The bar's line in the widest format that leaves a column of the terminal free. */
+function barLine(settings: cliProgress.Options, params: cliProgress.Params, payload: unknown): string {
+  const columns = process.stdout.columns || 80;
+  let line = '';
+  for (const { barsize, format } of barFormats) {
+    line = cliProgress.Format.Formatter({ ...settings, barsize, format }, params, payload);
+    if (line.length < columns) {
+      break;
+    }
+  }
+  return line.slice(0, columns - 1);
+}
+
+/** The metrics of an epoch, or of held-out rows, in one line. */
+export function metricsLine(
+  label: string,
+  metrics: Metrics<SparsityName> | EpochMetrics<SparsityName>,
+  sparsity: SparsityName,
+): string {
+  const { loss, mse, active, dead } = metrics;
   const rate = 'samples_per_second' in metrics ? `  ${count(metrics.samples_per_second)} samples/s` : '';
+  const terms = termFigures(sparsity, metrics).map(({ name, value }) => `${name} ${value.toFixed(4)}  `);
   return (
-    `${label}  loss ${loss.toFixed(4)}  mse ${mse.toFixed(4)}  kl ${kl.toFixed(4)}  ` +
-    `active ${active.toFixed(2)}  dead ${dead}${rate}`
+    `${label}  loss ${loss.toFixed(4)}  mse ${mse.toFixed(4)}  ${terms.join('')}` +
+    `L0 ${active.toFixed(2)}  dead ${dead}${rate}`
   );
 }
 
-/** 45s, 3m05s or 2h10m. The bar gives a word where it does not know yet. */
+/** 45s, 3m05s or 2h10m. The bar passes a text if it does not know yet. */
 function duration(seconds: number | string): string {
   if (typeof seconds === 'string') {
     return '--';

@@ -1,8 +1,114 @@
-import { ConfigError, type NormalizeOption, parseNormalize, type SavedModel } from '../node/index.js';
+import { existsSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Activation,
+  ConfigError,
+  checkFile,
+  type Dataset,
+  isOurModel,
+  type Model,
+  ModelFileError,
+  type NormalizeOption,
+  parseNormalize,
+  readModelFile,
+  type SavedModel,
+  savedModel,
+  writeModelFile,
+} from '../node/index.js';
+import type { Reporter } from './reporter.js';
+import type { Trained } from './training-run.js';
 
 /**
- * The normalisation that a saved model's inputs need: its own, which is there unless another program saved the file;
- * then the option's, or the data's default. @throws ConfigError where the option differs from the model's.
+ * Reads a saved model, and reports metadata that is not understood.
+ * @param activation the option's value, used if the file does not name the activation.
+ * @throws ModelFileError; ConfigError if the file and the option differ.
+ */
+export async function readSaved(
+  file: string,
+  reporter: Reporter,
+  activation?: Activation,
+): Promise<SavedModel> {
+  const saved = await readModelFile(file, activation && { activation });
+  if (activation !== undefined && saved.config.activation !== activation) {
+    throw differs(file, 'activation', saved.config.activation);
+  }
+  const { passed_over = [] } = saved;
+  if (passed_over.length > 0) {
+    reporter.warn(
+      `The model ${file} comes from another program or a later version: its metadata (${passed_over.join(', ')}) is not understood and was ignored.`,
+    );
+  }
+  return saved;
+}
+
+/** How a model is saved. */
+interface Saving {
+  readonly files_dir: string;
+  readonly training: SavedModel['training'];
+  /** The outcome of the training; undefined if there was none. */
+  readonly trained: Trained | undefined;
+  readonly reporter: Reporter;
+}
+
+/**
+ * Saves a model as `sae.safetensors`. One that was trained for less than an epoch does not replace an earlier one, and
+ * if the folder cannot be written, the model is saved in the temporary folder.
+ * @throws ModelFileError if it could not be saved in its folder.
+ */
+export async function saveModel(model: Model, dataset: Dataset, saving: Saving): Promise<void> {
+  const { files_dir, training, trained, reporter } = saving;
+  if (trained?.steps === 0) {
+    reporter.line('No step was trained, so nothing is saved.');
+    return;
+  }
+  const wanted = join(files_dir, 'sae.safetensors');
+  const partial = trained?.history.length === 0 && existsSync(wanted);
+  const file = partial ? join(files_dir, 'sae.partial.safetensors') : wanted;
+  const saved = await savedModel(model, dataset, training);
+  try {
+    await checkFile(file, isOurModel);
+    await writeModelFile(file, saved);
+  } catch (error) {
+    const other = await elsewhere(saved);
+    throw other === undefined
+      ? error
+      : new ModelFileError(`${(error as Error).message} It was saved as ${other} instead.`, { cause: error });
+  }
+  const why = partial ? ` (trained for less than an epoch, so the earlier ${wanted} was kept)` : '';
+  reporter.line(`model     ${file}${why}`);
+  reporter.json({ model: file });
+}
+
+/**
+ * Saves a model without `--save-model`, because its pictures or figures failed. If this fails too, nothing is reported.
+ */
+export async function rescueModel(model: Model, dataset: Dataset, saving: Saving): Promise<void> {
+  const file = join(saving.files_dir, 'sae.rescued.safetensors');
+  try {
+    await checkFile(file, isOurModel);
+    await writeModelFile(file, await savedModel(model, dataset, saving.training));
+    saving.reporter.warn(`Not all results could be produced, so the model was saved as ${file}.`);
+  } catch {
+    // The failure that led here is reported.
+  }
+}
+
+/** Saves it in a new folder in the temporary one, and returns the path. Undefined if that fails as well. */
+async function elsewhere(saved: SavedModel): Promise<string | undefined> {
+  try {
+    const file = join(await mkdtemp(join(tmpdir(), 'sae-')), 'sae.safetensors');
+    await writeModelFile(file, saved);
+    return file;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The normalisation of a saved model's inputs: its own or, if another program saved the file, the option's or the
+ * data's default. @throws ConfigError if the option differs from the model's.
  */
 export function modelNormalization(
   file: string,
@@ -19,7 +125,12 @@ export function modelNormalization(
   return normalization;
 }
 
-/** The error for an option that says otherwise than the saved model. */
+/** Bytes of a saved model, with an estimate for the header. */
+export function modelBytes({ parameterCount, layers }: Model): number {
+  return 4 * parameterCount + 1024 * (1 + layers.length);
+}
+
+/** The error for an option that differs from the saved model. */
 export function differs(file: string, name: string, has: unknown): ConfigError {
   const value = typeof has === 'string' ? has : JSON.stringify(has);
   return new ConfigError(

@@ -1,53 +1,51 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { describeFileError } from '../node/data/files.js';
 import {
   ConfigError,
+  checkFile,
+  checkRoom,
   type Dataset,
   drawLoss,
   drawModel,
-  EngineError,
   type EpochMetrics,
   evaluate,
+  imageShape,
+  isOurModel,
+  isOurRunFile,
+  type LoadedDatasets,
   type LoadOptions,
   Model,
   type ModelConfig,
   makeFolder,
-  NonFiniteLossError,
+  NonFiniteError,
   type NormalizeOption,
   openGpu,
   parseModelConfig,
   parseTrainConfig,
-  readModelFile,
+  preparePictures,
   type SavedModel,
+  type SparsityName,
+  sizesInWords,
   type TrainConfig,
-  Trainer,
-  writeModelFile,
-  writeRunFile,
+  whyNoImages,
 } from '../node/index.js';
-import { valuesOf } from './arguments.js';
+import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
-import { differs, modelNormalization } from './saved.js';
-
-/** Epochs where `auto` falls back to a sixth of the digits: as many updates as 20 epochs of all of them. */
-const fallbackEpochs = 120;
+import { differs, modelBytes, modelNormalization, readSaved, rescueModel, saveModel } from './saved.js';
+import { isOurRecord, runEpochs, type Trained } from './training-run.js';
 
 interface TrainValues
-  extends ModelConfig,
-    TrainConfig,
-    ReporterOptions,
+  extends ReporterOptions,
+    options.PictureValues,
     Omit<LoadOptions, 'in_dims' | 'normalize'> {
   readonly train: boolean;
   readonly init?: string;
   readonly save_model: boolean;
   readonly save_plots: boolean;
-  readonly num_samples: number;
   readonly files_dir: string;
-  readonly images_dir: string;
   readonly adapter?: string;
   readonly tune: string;
   readonly normalize?: string;
@@ -55,30 +53,34 @@ interface TrainValues
 
 export const trainExamples = `
 Examples:
-  $ sae                                           train on MNIST and draw pictures into images/
-  $ sae --epochs 100 --h_dims "[256, 128, 64]"    three encoder layers
-  $ sae --data rows.npy --h-dims 64 --save-model  your own rows; the model goes to files/sae.safetensors
-  $ sae --init files/sae.safetensors --epochs 5   go on from a saved model
-  $ sae --init files/sae.safetensors --no-train   only draw its pictures
+  Train on MNIST, and draw pictures into images/:
+    $ sae
+  Three encoder layers:
+    $ sae --epochs 100 --h_dims "[256, 128, 64]"
+  Your own rows; the model goes to files/sae.safetensors:
+    $ sae --data rows.npy --h-dims 64 --save-model
+  Train a saved model further, or only draw its pictures:
+    $ sae --init files/sae.safetensors --epochs 5
+    $ sae --init files/sae.safetensors --no-train
 
-Names may be written in snake_case as well. A [bool] stands alone for True, takes True, False, 1 or 0, or is
-negated: --no-shuffle.`;
+Names can be written in snake_case as well. A [bool] alone means True; it can be
+followed by True, False, 1 or 0, or negated: --no-shuffle.`;
 
 /** `sae train`. */
 export function trainCommand(): Command {
   const command = new Command('train')
     .description('train a sparse autoencoder and draw what it learned (the default command)')
     .addHelpText('after', trainExamples)
-    // Refused below: as train is the default, they may be meant for a command.
+    // Rejected below: as train is the default command, they may be meant as a command.
     .allowExcessArguments();
   const all = [
-    ...options.modelOptions,
-    ...options.trainingOptions,
-    ...options.dataOptions,
+    ...options.modelGroup,
+    ...options.trainingGroup,
+    ...options.dataGroup,
     options.validationOption,
-    ...options.pictureOptions,
+    ...options.pictureGroup,
     options.seedOption,
-    ...options.runOptions,
+    ...options.runGroup,
   ];
   for (const option of all) {
     command.addOption(option);
@@ -86,7 +88,7 @@ export function trainCommand(): Command {
   return command.action(async () => {
     if (command.args.length > 0) {
       throw new ConfigError(
-        `"${command.args[0]}" is no command, and train takes options only; sae --help lists both. A command comes first.`,
+        excess(command.args, normalizeArguments(process.argv.slice(2), options.booleanNames)),
       );
     }
     const { values, given } = valuesOf<TrainValues>(command);
@@ -94,31 +96,61 @@ export function trainCommand(): Command {
   });
 }
 
+/** The message for words that are not options, which often belong to the option before them. */
+function excess(words: readonly string[], all: readonly string[]): string {
+  const [word] = words;
+  const at = all.indexOf(word);
+  const option = all.slice(0, at).findLastIndex((other) => other.startsWith('--'));
+  const [, kebab = '', value] = /^--([a-z-]+)(?:=(.*))?$/.exec(all[option]) ?? [];
+  const name = options.snakeCase(kebab);
+  if (options.booleanNames.has(kebab) && option === at - 1) {
+    return `${name} must be True or False, or stand alone, and is followed by "${word}".`;
+  }
+  if (options.listNames.has(name)) {
+    const next = all.findIndex((other, i) => i > at && other.startsWith('--'));
+    const given = [value ?? '', ...all.slice(option + 1, next < 0 ? undefined : next)].join(' ');
+    const numbers = (given.match(/[^\s,[\]]+/g) ?? []).join(',');
+    const quoted = options.listNames.get(name) === 'list' ? `[${numbers.replaceAll(',', ', ')}]` : numbers;
+    return `${name} was given in several words. Put it in quotes: --${name} "${quoted}"`;
+  }
+  return `"${word}" is not a command, and train takes options only; sae --help lists both. A command comes first.`;
+}
+
 async function train(values: TrainValues, given: ReadonlySet<string>): Promise<void> {
-  const { in_dims, h_dims, activation, batch_size, lr, sparsity_lambda, sparsity_target, seed, shuffle } =
-    values;
-  const requested = parseModelConfig({ in_dims, h_dims, activation });
-  const { epochs } = values;
-  let config = parseTrainConfig({ batch_size, epochs, lr, sparsity_lambda, sparsity_target, seed, shuffle });
-  options.checkNumSamples(values.num_samples);
+  const engine = options.engineValues(values, given);
+  const requested = parseModelConfig(engine.model);
+  let config = parseTrainConfig<SparsityName>(engine.training);
+  options.checkPictures(values);
   if (!values.train && values.init === undefined) {
     throw new ConfigError(
       'train False skips training, so it needs a saved model: name one with --init FILE.',
     );
   }
   const { init } = values;
-  const saved = init === undefined ? undefined : await readModelFile(init);
+  const reporter = new Reporter(values);
+  const saved =
+    init === undefined
+      ? undefined
+      : await readSaved(init, reporter, given.has('activation') ? requested.activation : undefined);
   let normalize: NormalizeOption | string | undefined = values.normalize;
   if (init !== undefined && saved) {
     refuseDifferences(init, saved, requested, given);
     normalize = modelNormalization(init, saved, values.normalize);
   }
-  const opening = await options.openOptions(values);
-  for (const folder of foldersOf(values)) {
-    await makeFolder(folder);
+  if (saved?.training && !given.has('sparsity')) {
+    if (!values.train) {
+      // It is measured with the options it was trained with.
+      config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training });
+    } else if (saved.training.sparsity !== undefined && saved.training.sparsity !== config.sparsity) {
+      const { sparsity } = saved.training;
+      reporter.warn(
+        `The model was trained with sparsity ${sparsity} and is now trained with ${config.sparsity}; use --sparsity ${sparsity} to go on as before.`,
+      );
+    }
   }
+  const opening = await options.openOptions(values);
+  await preparePlaces(values);
 
-  const reporter = new Reporter(values);
   const signal = interruptible(reporter);
   const gpu = await openGpu(opening);
   try {
@@ -127,57 +159,46 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
       ...values,
       signal,
       normalize,
-      in_dims: saved?.config.in_dims ?? (widthMatters ? in_dims : undefined),
+      in_dims: saved?.config.in_dims ?? (widthMatters ? requested.in_dims : undefined),
     });
     if (loaded.fellBack) {
       const longer = values.train && !given.has('epochs');
-      config = longer ? { ...config, epochs: fallbackEpochs } : config;
-      reporter.warn(`${loaded.fellBack}${longer ? `, for ${fallbackEpochs} epochs as they are fewer` : ''}.`);
+      config = longer ? { ...config, epochs: options.fallbackEpochs } : config;
+      reporter.warn(
+        `${loaded.fellBack}${longer ? `, for ${options.fallbackEpochs} epochs because they are fewer` : ''}.`,
+      );
     }
-    const dataset = withShape(loaded.train, saved);
+    const dataset = withShape(options.shaped(loaded.train, values), saved);
+    if (values.save_plots && !imageShape(dataset)) {
+      reporter.warn(whyNoImages(dataset));
+    }
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
-      : await Model.create(gpu, { ...requested, in_dims: dataset.in_dims }, seed);
+      : await Model.create(gpu, { ...requested, in_dims: dataset.in_dims }, config.seed);
     describe(reporter, model, dataset, config, values.train);
-
-    const history: EpochMetrics[] = [];
-    const failure = values.train
-      ? await runEpochs(model, dataset, config, {
-          reporter,
-          signal,
-          history,
-          files_dir: values.files_dir,
-          init,
-        })
-      : undefined;
-    const { normalization, image_shape } = dataset;
-    const training = values.train ? config : saved?.training;
-    const modelFile = join(values.files_dir, 'sae.safetensors');
     if (values.save_model) {
-      const parameters = await model.parameters();
-      await writeModelFile(modelFile, {
-        config: model.config,
-        parameters,
-        normalization,
-        ...(image_shape && { image_shape }),
-        ...(training && { training }),
-      });
-      reporter.line(`model     ${modelFile}`);
-      reporter.json({ model: modelFile });
+      await checkRoom(values.files_dir, modelBytes(model), 'the model');
     }
-    if (loaded.validation && !failure) {
-      const validation = await evaluate(model, loaded.validation, config);
-      reporter.line(metricsLine('held out ', validation));
-      reporter.json({ validation });
+
+    const run = { reporter, signal, files_dir: values.files_dir, init };
+    const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
+    const saving = { ...run, training: trained ? config : saved?.training, trained };
+    if (values.save_model) {
+      await saveModel(model, dataset, saving);
     }
-    if (values.save_plots) {
-      await drawPictures(model, loaded.validation ?? dataset, dataset, history, values, reporter);
+    const beside: unknown = await lookInside(model, loaded, dataset, config, trained, values, reporter).catch(
+      (error: unknown) => error,
+    );
+    const failed = trained?.failure ?? beside ?? trained?.unrecorded;
+    if (trained && !values.save_model) {
+      if (beside || trained.unrecorded) {
+        await rescueModel(model, dataset, saving);
+      } else {
+        reporter.line('The model was not saved; --save-model saves it.');
+      }
     }
-    if (!values.save_model && values.train) {
-      reporter.line('The model was not saved; --save-model saves it.');
-    }
-    if (failure) {
-      throw failure;
+    if (failed) {
+      throw failed;
     }
     signal.throwIfAborted();
   } finally {
@@ -186,105 +207,78 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   }
 }
 
-/** Trains, with a line or the bar for people and a record in metrics.jsonl. A loss that is not finite is returned. */
-async function runEpochs(
+/**
+ * Measures held-out rows and draws the pictures, unless no epoch was finished.
+ * @returns the first error for figures that are not finite; the rest is done nevertheless.
+ */
+async function lookInside(
   model: Model,
+  { validation }: LoadedDatasets,
   dataset: Dataset,
-  config: TrainConfig,
-  {
-    reporter,
-    signal,
-    history,
-    files_dir,
-    init,
-  }: {
-    reporter: Reporter;
-    signal: AbortSignal;
-    history: EpochMetrics[];
-    files_dir: string;
-    init: string | undefined;
-  },
-): Promise<NonFiniteLossError | undefined> {
-  const file = join(files_dir, 'metrics.jsonl');
-  record(file, 'w', '');
-  const trainer = await Trainer.create(model, dataset, config);
-  await writeRunFile(join(files_dir, 'run.json'), trainer, init);
-  const digits = String(config.epochs).length;
-  const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
-  const allSteps = config.epochs * trainer.step.batches;
-  reporter.startBar(allSteps, label(1));
-  try {
-    let first = true;
-    for await (const { steps, samples_per_second, epoch } of trainer.steps({ count: allSteps, signal })) {
-      if (first) {
-        // Since this process began: what a user waits for, compilation included.
-        const seconds = performance.now() / 1000;
-        reporter.line(`first step  ${seconds.toFixed(2)} s after the start`);
-        reporter.json({ first_step_seconds: seconds });
-        first = false;
-      }
-      if (epoch) {
-        history.push(epoch);
-        record(file, 'a', `${JSON.stringify(epoch)}\n`);
-        reporter.json(epoch);
-        reporter.line(metricsLine(label(epoch.epoch), epoch));
-      }
-      const done = steps[steps.length - 1].step;
-      reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
-    }
-  } catch (error) {
-    if (error instanceof NonFiniteLossError) {
-      return error;
-    }
-    throw error;
-  } finally {
-    reporter.stopBar();
-    trainer.close();
+  config: TrainConfig<SparsityName>,
+  trained: Trained | undefined,
+  values: TrainValues,
+  reporter: Reporter,
+): Promise<NonFiniteError | undefined> {
+  if (trained?.history.length === 0) {
+    reporter.line('No epoch was finished, so there are no pictures.');
+    return undefined;
   }
-  return undefined;
-}
-
-/** Begins metrics.jsonl anew or adds to it. @throws EngineError where it cannot be written. */
-function record(file: string, flag: 'w' | 'a', text: string): void {
-  try {
-    writeFileSync(file, text, { flag });
-  } catch (error) {
-    throw new EngineError(`${file} cannot be written: ${describeFileError(error)}.`, { cause: error });
+  let failed: NonFiniteError | undefined;
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) {
+        throw error;
+      }
+      failed ??= error;
+    }
+  };
+  if (validation && !trained?.failure) {
+    await attempt(async () => {
+      const figures = await evaluate(model, validation, config);
+      reporter.line(metricsLine('held out ', figures, config.sparsity));
+      reporter.json({ validation: figures });
+    });
   }
+  if (values.save_plots) {
+    const history = trained?.history ?? [];
+    await attempt(() => {
+      return drawPictures(model, validation ?? dataset, dataset, history, config, values, reporter);
+    });
+  }
+  return failed;
 }
 
 async function drawPictures(
   model: Model,
   samples: Dataset,
   dataset: Dataset,
-  history: readonly EpochMetrics[],
-  { images_dir, num_samples, seed, sparsity_lambda }: TrainValues,
+  history: readonly EpochMetrics<SparsityName>[],
+  config: TrainConfig<SparsityName>,
+  { images_dir, num_samples, features }: TrainValues,
   reporter: Reporter,
 ): Promise<void> {
-  const { image_shape } = dataset;
+  const image_shape = imageShape(dataset);
   const shaped = image_shape ? { ...samples, image_shape } : samples;
-  const { files, skipped } = await drawModel(model, shaped, { images_dir, num_samples, seed });
-  if (skipped) {
-    reporter.warn(skipped);
-  }
+  const drawing = { images_dir, num_samples, features, seed: config.seed, measured_on: dataset };
+  const { files } = await drawModel(model, shaped, drawing);
   if (history.length > 0) {
-    files.push(await drawLoss(history, sparsity_lambda, images_dir));
-  } else {
-    reporter.line('No epoch was finished, so there is no loss curve.');
+    files.push(await drawLoss(history, config, images_dir));
   }
   reporter.pictures(files);
 }
 
-/** The original's header: parameters, device, epochs. */
+/** Prints the header: parameters, device, data and epochs. */
 function describe(
   reporter: Reporter,
   { config, parameterCount, gpu }: Model,
   { name, rows, in_dims }: Dataset,
-  { epochs, batch_size }: TrainConfig,
+  { epochs, batch_size }: TrainConfig<SparsityName>,
   training: boolean,
 ): void {
-  const sizes = [config.in_dims, ...config.h_dims].join('-');
-  reporter.line(`parameters  ${count(parameterCount)} (${sizes} and back, ${config.activation})`);
+  reporter.line(`parameters  ${count(parameterCount)} (${sizesInWords(config)}, ${config.activation})`);
   reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
   reporter.line(`data        ${name}: ${count(rows)} rows of ${in_dims} values`);
   if (training) {
@@ -292,32 +286,46 @@ function describe(
   }
 }
 
-/** A saved model's sizes and activation win; an option that was given and says otherwise is refused. */
+/** @throws ConfigError if an option was given that differs from the saved model's sizes. */
 function refuseDifferences(
   file: string,
   { config }: SavedModel,
   requested: ModelConfig,
   given: ReadonlySet<string>,
 ): void {
-  for (const name of ['in_dims', 'h_dims', 'activation'] as const) {
+  for (const name of ['in_dims', 'h_dims'] as const) {
     if (given.has(name) && JSON.stringify(requested[name]) !== JSON.stringify(config[name])) {
       throw differs(file, name, config[name]);
     }
   }
 }
 
-/** Rows that come without a shape have the one that a saved model was trained with. */
+/** Rows without a shape get that of the saved model's training rows. */
 function withShape(dataset: Dataset, saved: SavedModel | undefined): Dataset {
   const image_shape = dataset.image_shape ?? saved?.image_shape;
   return image_shape ? { ...dataset, image_shape } : dataset;
 }
 
-function foldersOf({
-  train: training,
+/** Checks before the training that all results can be written after it. @throws EngineError. */
+async function preparePlaces({
+  train,
   save_model,
   save_plots,
   files_dir,
   images_dir,
-}: TrainValues): string[] {
-  return [...(training || save_model ? [files_dir] : []), ...(save_plots ? [images_dir] : [])];
+}: TrainValues): Promise<void> {
+  if (train || save_model) {
+    await makeFolder(files_dir);
+  }
+  if (train) {
+    await checkFile(join(files_dir, 'metrics.jsonl'), isOurRecord);
+    await checkFile(join(files_dir, 'run.json'), isOurRunFile);
+  }
+  if (save_model) {
+    await checkFile(join(files_dir, 'sae.safetensors'), isOurModel);
+  }
+  if (save_plots) {
+    await makeFolder(images_dir);
+    await preparePictures(images_dir);
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * Every failure that the engine foresees: the message is one or two plain sentences that say what was wrong,
- * what was expected and what to do. Anything else that is thrown is a defect in the engine.
+ * A failure that the engine expects: the message says in one or two sentences what was wrong, what was expected and
+ * what to do. Anything else that is thrown is a bug in the engine.
  */
 export class EngineError extends Error {
   constructor(message: string, options?: ErrorOptions) {
@@ -12,11 +12,14 @@ export class EngineError extends Error {
 /** No adapter, or none of the name that was asked for. */
 export class NoAdapterError extends EngineError {}
 
-/** Something is larger than the adapter allows. Thrown before anything is allocated. */
+/** Something is larger than the adapter allows. Thrown before anything is allocated for it. */
 export class LimitError extends EngineError {}
 
-/** The device could not allocate what was asked of it. */
+/** The device could not allocate the memory that was needed. */
 export class OutOfMemoryError extends EngineError {}
 
-/** The device went away: a driver reset, an unplugged GPU, a process that was killed. */
+/** Something was used after it was closed, or closed while it was in use. The rest of the device is unaffected. */
+export class ClosedError extends EngineError {}
+
+/** The device was lost: a driver reset, an unplugged GPU, a killed process. */
 export class DeviceLostError extends EngineError {}

@@ -1,67 +1,169 @@
 import { EngineError } from './errors.js';
 
-/** Which WGSL files, joined in this order, make a kernel, and the values of their `override` constants. */
+/** What a kernel is made of: WGSL files joined in this order, then `code`, and the values of `override` constants. */
 export interface KernelSource {
-  readonly files: readonly string[];
+  /** File names for the shader loader, such as `gemm/gemm.wgsl`. */
+  readonly files?: readonly string[];
+  /** WGSL that goes after the files. */
+  readonly code?: string;
+  /** The name in messages and profiles; by default made of the files' names. */
+  readonly name?: string;
   readonly constants?: Readonly<Record<string, number>>;
 }
 
-/** One entry point, compiled. Its bindings are all in group 0, and the entry point is called `main`. */
+/**
+ * A compiled kernel with one entry point, `main`. Its WGSL declares what it binds by name only,
+ *
+ *     var<storage, read> x: array<vec4f>;
+ *
+ * and the kernel numbers the bindings. If several of its files declare the same variable, it is one binding.
+ */
 export class Kernel {
   private constructor(
     readonly name: string,
     readonly pipeline: GPUComputePipeline,
     readonly layout: GPUBindGroupLayout,
-    /** The number of each variable that the files bind, by its name. */
-    readonly bindings: ReadonlyMap<string, number>,
+    /** The bound variables in the order of their numbers, from 0, in group 0. */
+    readonly variables: readonly string[],
+    /** Those of them that the kernel may write. */
+    readonly written: ReadonlySet<string>,
   ) {}
 
-  /** @throws EngineError with the compiler's messages and the lines that they are about. */
+  /** @throws EngineError with the compiler's messages and the lines they refer to. */
   static async compile(device: GPUDevice, source: KernelSource, texts: readonly string[]): Promise<Kernel> {
     const name = kernelName(source);
-    const code = texts.join('\n');
-    const bindings = new Map<string, number>();
-    const entries: GPUBindGroupLayoutEntry[] = [];
-    for (const [, number, space, variable] of code.matchAll(declaration)) {
-      const type = bindingTypes[space.replaceAll(' ', '') as keyof typeof bindingTypes];
-      bindings.set(variable, Number(number));
-      entries.push({ binding: Number(number), visibility: GPUShaderStage.COMPUTE, buffer: { type } });
+    const fail = (reason: string, cause?: unknown) =>
+      new EngineError(`The kernel ${name} does not compile:${reason}`, { cause });
+    const { code, bindings } = numberBindings(texts.join('\n'), fail);
+    const storage = bindings.filter(({ type }) => type !== 'uniform');
+    const { maxStorageBuffersPerShaderStage: most } = device.limits;
+    if (storage.length > most) {
+      const names = storage.map(({ variable }) => variable).join(', ');
+      throw fail(
+        `\n  It binds ${storage.length} storage buffers, and at most ${most} work on every adapter: ${names}`,
+      );
     }
+    const entries = bindings.map(({ type }, binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type },
+    }));
+    // The scope makes an error this kernel's failure, not the device's.
+    device.pushErrorScope('validation');
     const module = device.createShaderModule({ label: name, code });
     const layout = device.createBindGroupLayout({ label: name, entries });
+    const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] });
+    const invalid = device.popErrorScope();
     try {
       const pipeline = await device.createComputePipelineAsync({
         label: name,
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        layout: pipelineLayout,
         compute: { module, entryPoint: 'main', constants: { ...source.constants } },
       });
-      return new Kernel(name, pipeline, layout, bindings);
+      const variables = bindings.map(({ variable }) => variable);
+      const written = bindings.filter(({ type }) => type === 'storage').map(({ variable }) => variable);
+      return new Kernel(name, pipeline, layout, variables, new Set(written));
     } catch (error) {
       const { messages } = await module.getCompilationInfo();
       const lines = code.split('\n');
-      const details = messages.map(
-        ({ lineNum, message }) => `\n  line ${lineNum}: ${message}\n    ${lines[lineNum - 1] ?? ''}`,
-      );
-      const reason = details.length > 0 ? details.join('') : `\n  ${(error as Error).message}`;
-      throw new EngineError(`The kernel ${name} does not compile:${reason}`, { cause: error });
+      const details = messages.map(({ lineNum, message }) => {
+        return `\n  ${placeOf(lineNum, source, texts)}: ${message}\n    ${lines[lineNum - 1] ?? ''}`;
+      });
+      const reason = (await invalid.catch(() => null))?.message ?? (error as Error).message;
+      throw fail(details.length > 0 ? details.join('') : `\n  ${reason}`, error);
     }
   }
 }
 
-/** A declaration of a bound variable, which gives its number, its address space and its name. */
-const declaration = /@group\(0\) @binding\((\d+)\) var<([a-z_, ]+)> (\w+)/g;
-const bindingTypes = {
-  uniform: 'uniform',
-  'storage,read': 'read-only-storage',
-  'storage,read_write': 'storage',
-} as const;
-
-/** What messages and tools call a kernel. */
-export function kernelName({ files }: KernelSource): string {
-  return files.map((file) => file.replace('.wgsl', '')).join('+');
+/** The file that a line of the joined texts comes from, and its number there. */
+function placeOf(line: number, { files = [] }: KernelSource, texts: readonly string[]): string {
+  let own = line;
+  for (const [i, text] of texts.entries()) {
+    const count = text.split('\n').length;
+    if (own <= count) {
+      return i < files.length ? `${files[i]}, line ${own}` : `line ${own}`;
+    }
+    own -= count;
+  }
+  return `line ${line}`;
 }
 
-/** Equal for kernels made of the same files with the same constants. */
-export function kernelKey({ files, constants = {} }: KernelSource): string {
-  return `${files.join('+')} ${JSON.stringify(Object.entries(constants).sort())}`;
+/** The declaration of a bound variable. */
+const declaration =
+  /\bvar\s*<\s*(uniform|storage)\s*(?:,\s*(read|read_write)\s*)?,?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
+const bindingTypes = {
+  uniform: 'uniform',
+  'storage, read': 'read-only-storage',
+  'storage, read_write': 'storage',
+} as const;
+
+interface Binding {
+  readonly variable: string;
+  readonly type: GPUBufferBindingType;
+}
+
+/** WGSL with its comments replaced by spaces. Block comments can be nested. */
+function withoutComments(text: string): string {
+  let depth = 0;
+  let line = false;
+  return text.replace(/\/\*|\*\/|\/\/|\n|./g, (piece) => {
+    if (piece === '\n') {
+      line = false;
+      return piece;
+    }
+    line ||= piece === '//' && depth === 0;
+    if (!line && piece === '/*') {
+      depth += 1;
+    } else if (!line && piece === '*/' && depth > 0) {
+      depth -= 1;
+    } else if (!line && depth === 0) {
+      return piece;
+    }
+    return ' '.repeat(piece.length);
+  });
+}
+
+const bare = (declaration: string) => declaration.replace(/\s/g, '');
+
+/** Numbers the bound variables. Line numbers stay the same. */
+function numberBindings(
+  source: string,
+  fail: (reason: string) => EngineError,
+): { code: string; bindings: readonly Binding[] } {
+  const text = withoutComments(source);
+  const [numbered] = /@(group|binding)\([^)]*\).*/.exec(text) ?? [];
+  if (numbered) {
+    throw fail(
+      `\n  ${numbered}\n  Leave @group and @binding out: variables are bound by name, and numbered automatically.`,
+    );
+  }
+  const bindings: Binding[] = [];
+  const declared = new Map<string, string>();
+  const code = text.replace(declaration, (whole, kind, access, variable, type) => {
+    const space = (kind === 'uniform' ? kind : `storage, ${access ?? 'read'}`) as keyof typeof bindingTypes;
+    const written = `var<${space}> ${variable}: ${type};`;
+    const same = declared.get(variable);
+    if (same !== undefined && bare(same) !== bare(written)) {
+      throw fail(`\n  ${variable} is declared twice, as\n    ${same}\n    ${written}`);
+    }
+    // Keeps the number of lines.
+    const rest = '\n'.repeat(whole.split('\n').length - written.split('\n').length);
+    if (same !== undefined) {
+      return '\n'.repeat(whole.split('\n').length - 1);
+    }
+    declared.set(variable, written);
+    bindings.push({ variable, type: bindingTypes[space] });
+    return `@group(0) @binding(${bindings.length - 1}) ${written}${rest}`;
+  });
+  return { code, bindings };
+}
+
+/** The name of a kernel in messages and tools. */
+export function kernelName({ name, files = [] }: KernelSource): string {
+  return name ?? (files.map((file) => file.replace('.wgsl', '')).join('+') || 'without a name');
+}
+
+/** The same for kernels made of the same texts with the same constants. */
+export function kernelKey({ files = [], code = '', constants = {} }: KernelSource): string {
+  return JSON.stringify([files, code, Object.entries(constants).sort()]);
 }

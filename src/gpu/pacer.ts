@@ -1,57 +1,66 @@
-/** Submits that may wait on the device at once: the next is ready when one ends. */
+/** Submits in flight at once, so that the device has the next one when one ends. */
 export const submitsInFlight = 2;
 
-/** Work a submit should hold: long enough to cost nothing, short enough for a driver's watchdog and a quick Ctrl-C. */
+/** Work per submit: enough to hide its overhead, little enough for a driver's watchdog and a prompt Ctrl-C. */
 const usualMilliseconds = 50;
-/** So many submits are measured together: a host that was busy sees one end late, and the next one soon after. */
+/** Submits that are averaged: a busy host notices the end of one late, and that of the next soon after. */
 const remembered = 4;
 
-/** One submit, in which something was run some times. */
+/** One submit, in which some work was run several times. */
 export interface Submitted<T> {
   readonly times: number;
-  /** Settles when the device has done it, with what it gave. */
+  /** Settles with the result when the device is done. */
   readonly ended: Promise<T>;
 }
 
-/** What has become of the host's time, for a profile. */
+/** How the host spent its time, for a profile. */
 export interface HostTime {
   readonly submits: number;
-  /** How many times the work was run in them. */
+  /** How often the work was run in them. */
   readonly times: number;
   /** Milliseconds spent on encoding and submitting. */
   readonly encoding: number;
-  /** Milliseconds in which the host had nothing to do but wait for the device. */
+  /** Milliseconds in which the host only waited for the device. */
   readonly waiting: number;
 }
 
-/** Submits work again and again, as many times a submit as the device gets done in the time it is given. */
+/** Submits work repeatedly, as often per submit as the device completes in a given time. */
 export class Pacer {
   #timesPerSubmit = 1;
   readonly #recent: { readonly times: number; readonly took: number }[] = [];
   #hostTime: HostTime = { submits: 0, times: 0, encoding: 0, waiting: 0 };
 
-  /** Since the beginning. */
+  /** Since the pacer was made. */
   get hostTime(): HostTime {
     return this.#hostTime;
   }
 
   /**
-   * Keeps the device busy and gives what each submit gave, in their order, when it has ended; others are in flight
-   * then. Whoever stops listening waits for those.
-   * @param submit submits the work at most that many times; undefined where there is no more to do.
-   * @param milliseconds of work that a submit should hold.
+   * Keeps the device busy and yields the result of each submit, in order, when it has ended. Later submits may still be
+   * running then; breaking out of the loop waits for them.
+   * @param submit submits the work at most that many times. It returns undefined when there is no more to do, and a
+   *   promise when there is nothing to do until that settles.
+   * @param milliseconds of work per submit.
    */
   async *run<T>(
-    submit: (most: number) => Submitted<T> | undefined,
+    submit: (most: number) => Submitted<T> | Promise<void> | undefined,
     milliseconds = usualMilliseconds,
   ): AsyncGenerator<T, void, void> {
     const inFlight: { times: number; began: number; ended: Promise<{ result: T; end: number }> }[] = [];
     let lastEnd = 0;
+    let blocked: Promise<void> | undefined;
     const fill = () => {
-      while (inFlight.length < submitsInFlight) {
+      while (!blocked && inFlight.length < submitsInFlight) {
         const began = performance.now();
         const submitted = submit(this.#timesPerSubmit);
         if (!submitted) {
+          return;
+        }
+        if (submitted instanceof Promise) {
+          blocked = submitted.then(() => {
+            blocked = undefined;
+          });
+          blocked.catch(() => {});
           return;
         }
         const { submits, times, encoding } = this.#hostTime;
@@ -62,14 +71,24 @@ export class Pacer {
           encoding: encoding + performance.now() - began,
         };
         const ended = submitted.ended.then((result) => ({ result, end: performance.now() }));
-        // Where the device is lost all of them fail, and only the oldest is waited for.
+        // If the device is lost all of them fail, and only the oldest is awaited.
         ended.catch(() => {});
         inFlight.push({ times: submitted.times, began, ended });
       }
     };
     try {
       fill();
-      while (inFlight.length > 0) {
+      while (inFlight.length > 0 || blocked) {
+        if (blocked && inFlight.length === 0) {
+          await blocked;
+          fill();
+          continue;
+        }
+        if (blocked) {
+          // If it fails, the submits in flight are yielded first.
+          await Promise.race([blocked.catch(() => {}), inFlight[0].ended]);
+          fill();
+        }
         const { times, began, ended } = inFlight[0];
         const waitBegan = performance.now();
         const { result, end } = await ended;
@@ -93,7 +112,7 @@ export class Pacer {
     }
     const sum = (key: 'times' | 'took') => this.#recent.reduce((total, submit) => total + submit[key], 0);
     const fitting = (milliseconds / Math.max(sum('took'), 0.01)) * sum('times');
-    // At most twice as many as were timed: one quick measurement should not make a submit of seconds.
+    // At most twice as many as were timed, so that one short measurement does not lead to a submit of seconds.
     const most = 2 * Math.max(...this.#recent.map((submit) => submit.times));
     this.#timesPerSubmit = Math.max(1, Math.floor(Math.min(fitting, most)));
   }

@@ -1,6 +1,7 @@
-import type { Gpu } from './gpu.js';
+import type { Device } from './device.js';
+import { typeOf } from './shown.js';
 
-/** Rounded up to a multiple of 4, which is what rows and columns of a matrix are padded to on the device. */
+/** Rounded up to a multiple of 4: rows and columns of a matrix are padded to that on the device. */
 export function padded(length: number): number {
   return Math.ceil(length / 4) * 4;
 }
@@ -10,7 +11,9 @@ export function tensorBytes(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * padded(length), 4);
 }
 
-/** Rows of `columns` values with zeros after each, up to the padded length; the same array where none are needed. */
+/**
+ * Pads each row of `columns` values with zeros to the padded length; returns the same array if no padding is needed.
+ */
 export function padRows<T extends Float32Array | Uint8Array>(values: T, columns: number): T {
   const stride = padded(columns);
   if (columns === stride) {
@@ -25,18 +28,18 @@ export function padRows<T extends Float32Array | Uint8Array>(values: T, columns:
 }
 
 /**
- * An f32 vector or row-major matrix on the device. There every dimension is padded to a multiple of 4, so that kernels
- * read whole vec4s and 4x4 blocks; the padding is zeros and stays so. On the host there is no padding.
+ * An f32 vector or row-major matrix on the device. Every dimension is padded to a multiple of 4 there, so that kernels
+ * read whole vec4s and 4x4 blocks; the padding is always zeros. On the host there is no padding.
  */
 export class Tensor {
   readonly buffer: GPUBuffer;
 
   /**
    * Creates a tensor of zeros.
-   * @throws LimitError where it is larger than the adapter can bind.
+   * @throws LimitError if it is larger than the adapter can bind.
    */
   constructor(
-    readonly gpu: Gpu,
+    readonly gpu: Device,
     readonly name: string,
     readonly shape: readonly number[],
   ) {
@@ -48,19 +51,42 @@ export class Tensor {
     return this.shape.length === 1 ? 1 : this.shape[0];
   }
 
+  /** Columns of a matrix; values of a vector. Without padding. */
   get columns(): number {
     return this.shape[this.shape.length - 1];
   }
 
-  /** Writes values without padding, `rows` rows from the first one on; [rows, columns]. */
+  /**
+   * Writes the first `rows` rows: values [rows, columns], without padding.
+   * @throws RangeError if the number of values is wrong, TypeError if they are no f32 array; ClosedError if the tensor
+   *   was freed.
+   */
   write(values: Float32Array<ArrayBuffer>, rows: number = this.rows): void {
-    const stride = padded(this.columns);
-    this.gpu.device.queue.writeBuffer(this.buffer, 0, padRows(values, this.columns), 0, rows * stride);
+    if (!(values instanceof Float32Array)) {
+      throw new TypeError(
+        `The values of the tensor ${this.name} are of type ${typeOf(values)}; expected a Float32Array. Float32Array.from(values, ` +
+          'Number) makes one.',
+      );
+    }
+    if (values.length !== rows * this.columns || !Number.isInteger(rows) || rows > this.rows) {
+      throw new RangeError(
+        `${values.length} values are not ${rows} rows of the tensor ${this.name} [${this.shape.join(', ')}]`,
+      );
+    }
+    this.gpu.write(this.buffer, padRows(values, this.columns));
   }
 
-  /** The values without padding, row-major; the first `rows` rows. */
+  /**
+   * Reads the first `rows` rows, [rows, columns], without padding.
+   * @throws RangeError if there are no such rows; ClosedError if the tensor was freed.
+   */
   async read(rows: number = this.rows): Promise<Float32Array<ArrayBuffer>> {
     const { columns } = this;
+    if (!Number.isInteger(rows) || rows < 1 || rows > this.rows) {
+      throw new RangeError(
+        `${rows} rows cannot be read of the tensor ${this.name} [${this.shape.join(', ')}]`,
+      );
+    }
     const stride = padded(columns);
     const values = new Float32Array(await this.gpu.read(this.buffer, rows * stride * 4));
     if (stride === columns) {
@@ -73,6 +99,7 @@ export class Tensor {
     return out;
   }
 
+  /** Frees the buffer. */
   destroy(): void {
     this.gpu.free(this.buffer);
   }

@@ -1,40 +1,39 @@
-import type { Gpu } from './gpu.js';
+import type { Device } from './device.js';
 import type { Program } from './program.js';
+import { Scope } from './scope.js';
 
-/** A median with the least and the most that was measured. */
+/** The median, minimum and maximum of several measurements. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
 }
 
+/** The spread of at least one value. */
 export function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   return { median: sorted[sorted.length >> 1], min: sorted[0], max: sorted[sorted.length - 1] };
 }
 
 /**
- * Tells how long the device works: by its own timestamps where it has them, else by the host's clock, which counts the
- * wait for a submit as well. Either is too coarse for one run of a small kernel; many together are timed.
+ * Measures how long the device works: by its own timestamps if it has them, else by the host's clock, which includes
+ * the wait for a submit. Both are too coarse for one run of a small kernel, so many runs are timed together.
  */
 export class Stopwatch {
   readonly #queries: GPUQuerySet | undefined;
   readonly #resolved: GPUBuffer | undefined;
 
-  constructor(readonly gpu: Gpu) {
+  constructor(readonly gpu: Device) {
     const { device } = gpu;
     if (device.features.has('timestamp-query')) {
       this.#queries = device.createQuerySet({ type: 'timestamp', count: 2 });
-      this.#resolved = device.createBuffer({
-        size: 16,
-        usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-      });
+      this.#resolved = gpu.buffer('Timestamps', 16, GPUBufferUsage.QUERY_RESOLVE);
     }
   }
 
   /**
    * Milliseconds that `times` runs of a program take.
-   * @param only index of the one dispatch to run; all of them where it is not given.
+   * @param only index of the one dispatch to run; all of them by default.
    */
   async time(program: Program, times: number, only?: number): Promise<number> {
     const queries = this.#queries;
@@ -60,23 +59,23 @@ export class Stopwatch {
   }
 
   /**
-   * Runs a program more and more often until a measurement lasts that long: a single run may take less than a
-   * timestamp's grain, or seconds.
-   * @returns how often that was, and the milliseconds of one run.
+   * Finds how many runs of a program take at least `milliseconds`: a single run may take less than the resolution of
+   * timestamps, or seconds.
+   * @returns the number of runs, and the milliseconds of one.
    */
   async calibrate(
     program: Program,
     milliseconds: number,
     only?: number,
   ): Promise<{ times: number; each: number }> {
-    // The first run compiles what the driver has put off.
+    // The first run compiles what the driver has deferred.
     await this.time(program, 1, only);
     for (let times = 1; ; ) {
       const took = await this.time(program, times, only);
       if (took >= milliseconds || times >= mostTimes) {
         return { times, each: took / times };
       }
-      // A measurement below the grain says nothing: at most eight times as many.
+      // A measurement below the resolution means nothing, so at most eight times as many runs follow.
       const wanted = (1.2 * times * milliseconds) / Math.max(took, 1e-3);
       times = Math.min(mostTimes, Math.ceil(Math.min(8 * times, Math.max(2 * times, wanted))));
     }
@@ -84,31 +83,30 @@ export class Stopwatch {
 
   destroy(): void {
     this.#queries?.destroy();
-    this.#resolved?.destroy();
+    if (this.#resolved) {
+      this.gpu.free(this.#resolved);
+    }
   }
 }
 
 /** Runs of a program in one submit, at most. */
 const mostTimes = 20_000;
-/** How long one measurement should last: far longer than the clock's grain and the wait for a submit. */
+/** Length of one measurement: far longer than the clock's resolution and the wait for a submit. */
 const measurementMilliseconds = 60;
 const measurements = 7;
 
 /**
- * Milliseconds that one run of a program takes on the device, many runs a submit, so that what is measured is their
- * throughput.
- * @param only index of the one dispatch to run; all of them where it is not given.
+ * Milliseconds that one run of a program takes on the device. Each submit has many runs, so this measures throughput.
+ * @param only index of the one dispatch to run; all of them by default.
  */
-export async function timeProgram(program: Program, only?: number): Promise<Spread> {
-  const stopwatch = new Stopwatch(program.gpu);
-  try {
+export function timeProgram(program: Program, only?: number): Promise<Spread> {
+  return Scope.during(async (scope) => {
+    const stopwatch = scope.use(new Stopwatch(program.gpu));
     const { times } = await stopwatch.calibrate(program, measurementMilliseconds, only);
     const values: number[] = [];
     for (let i = 0; i < measurements; i++) {
       values.push((await stopwatch.time(program, times, only)) / times);
     }
     return spread(values);
-  } finally {
-    stopwatch.destroy();
-  }
+  });
 }

@@ -3,8 +3,17 @@ export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } 
 export { datasetNames, type LoadedDatasets, type LoadOptions, loadDatasets } from './data/datasets.js';
 export { readDataset } from './data/read.js';
 export { writeNpy } from './data/write-npy.js';
-export { makeFolder } from './folder.js';
+export { checkFile, checkRoom, makeFolder } from './folder.js';
 export { readModelFile, writeModelFile } from './model-file.js';
-export { drawLoss, drawModel, type Pictures } from './pictures/results.js';
-export { readTiles, writeRunFile } from './run-file.js';
+export {
+  type DrawOptions,
+  drawLoss,
+  drawModel,
+  type FeaturesKind,
+  featuresKinds,
+  type Pictures,
+  preparePictures,
+  whyNoImages,
+} from './pictures/results.js';
+export { isOurRunFile, readTiles, writeRunFile } from './run-file.js';
 export { tuningFile } from './tuning.js';

@@ -1,17 +1,25 @@
-import { readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { ModelFileError } from '../sae/errors.js';
-import { decodeModel, encodeModel, type SavedModel } from '../sae/saved-model.js';
+import { modelParts, type ReadOptions, readModel, type SavedModel } from '../sae/model/saved-model.js';
 import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
+import { writeWhole } from './write-file.js';
 
-/** Reads a saved model. @throws ModelFileError with what was wrong and what was expected. */
-export async function readModelFile(file: string): Promise<SavedModel> {
-  let bytes: Uint8Array;
+/**
+ * Reads a saved model, without a second copy in memory.
+ * @throws ModelFileError with what was wrong and what was expected.
+ */
+export async function readModelFile(file: string, options?: ReadOptions): Promise<SavedModel> {
+  let handle: FileHandle | undefined;
   try {
-    bytes = await readFile(file);
+    handle = await open(file);
+    const { size } = await handle.stat();
+    return await readModel({ length: size, read: readerOf(handle) }, file, options);
   } catch (error) {
+    if (error instanceof ModelFileError) {
+      throw error;
+    }
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new ModelFileError(
       missing
@@ -19,21 +27,36 @@ export async function readModelFile(file: string): Promise<SavedModel> {
         : `The model ${file} cannot be read: ${describeFileError(error)}.`,
       { cause: error },
     );
+  } finally {
+    await handle?.close();
   }
-  return decodeModel(bytes, file);
+}
+
+/** A system call reads at most about 2 GiB. */
+const bytesAtATime = 2 ** 30;
+
+function readerOf(handle: FileHandle) {
+  return async (begin: number, into: Uint8Array<ArrayBuffer>) => {
+    let done = 0;
+    while (done < into.length) {
+      const length = Math.min(bytesAtATime, into.length - done);
+      const { bytesRead } = await handle.read(into, done, length, begin + done);
+      if (bytesRead === 0) {
+        throw new Error(`it ends at byte ${begin + done}, and was longer a moment ago`);
+      }
+      done += bytesRead;
+    }
+  };
 }
 
 /**
- * Saves a model as safetensors: written beside its place, flushed and renamed, so that a kill leaves the old file or
- * the new one. @throws ModelFileError where it cannot be written.
+ * Saves a model as safetensors, without a copy in memory. After a failure or a kill there is the old file or the whole
+ * new one.
+ * @throws ModelFileError if it cannot be written.
  */
 export async function writeModelFile(file: string, model: SavedModel): Promise<void> {
   await makeFolder(dirname(file));
-  try {
-    await writeFileAtomic(file, encodeModel(model) as unknown as Buffer);
-  } catch (error) {
-    throw new ModelFileError(`The model cannot be saved as ${file}: ${describeFileError(error)}.`, {
-      cause: error,
-    });
-  }
+  await writeWhole(file, modelParts(model), (why, cause) => {
+    return new ModelFileError(`The model cannot be saved as ${file}: ${why}.`, { cause });
+  });
 }

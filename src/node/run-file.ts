@@ -1,25 +1,31 @@
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
-import type { Tiles } from '../gpu/tuner.js';
+import { readFile } from 'node:fs/promises';
+import type { Tiles } from '../gpu/gemm/tiles.js';
 import { ConfigError, EngineError } from '../sae/index.js';
-import type { Trainer } from '../sae/trainer.js';
+import type { SparsityName } from '../sae/sparsity/index.js';
+import type { Trainer } from '../sae/training/trainer.js';
 import { describeFileError } from './data/files.js';
+import { writeWhole } from './write-file.js';
 
-/** Of this package, beside `src` in a checkout and beside `dist` in an installed one. */
+/** The version of this package, whose package.json is beside `src` and `dist`. */
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 /**
- * Writes down as JSON what a run was: its configuration, data, adapter, driver, and the tile of every GEMM so far. With the
- * same tiles, on the same adapter and driver, it can be repeated bit for bit.
- * @param init the saved model that it began with.
- * @throws EngineError where the file cannot be written.
+ * Writes the description of a run as JSON: its configuration, data, adapter, driver, and the tile of every GEMM so far.
+ * With the same tiles, on the same adapter and driver, the run can be repeated bit for bit.
+ * @param init the saved model from which it started.
+ * @throws EngineError if the file cannot be written.
  */
-export async function writeRunFile(file: string, trainer: Trainer, init?: string): Promise<void> {
+export async function writeRunFile<S extends SparsityName>(
+  file: string,
+  trainer: Trainer<S>,
+  init?: string,
+): Promise<void> {
   const { config, step } = trainer;
-  const { model, dataset } = step;
+  const { model, source } = step;
   const { gpu } = model;
   const { vendor, architecture, device, description } = gpu.adapter.info;
-  const { name, rows, normalization } = dataset;
+  const { name, rows, normalization } = source;
   const run = {
     version,
     ...(init !== undefined && { init }),
@@ -29,14 +35,22 @@ export async function writeRunFile(file: string, trainer: Trainer, init?: string
     adapter: { vendor, architecture, device, driver: description },
     tiles: gpu.tuner.tiles,
   };
+  await writeWhole(file, [Buffer.from(`${JSON.stringify(run, null, 1)}\n`)], (why, cause) => {
+    return new EngineError(`${file} cannot be written: ${why}.`, { cause });
+  });
+}
+
+/** Whether this program wrote a run.json that begins so. */
+export function isOurRunFile(content: Uint8Array): boolean {
   try {
-    await writeFile(file, `${JSON.stringify(run, null, 1)}\n`);
-  } catch (error) {
-    throw new EngineError(`${file} cannot be written: ${describeFileError(error)}.`, { cause: error });
+    const run = JSON.parse(new TextDecoder().decode(content));
+    return 'version' in run && 'tiles' in run;
+  } catch {
+    return false;
   }
 }
 
-/** The tiles of a run that was written down. @throws ConfigError where the file holds none. */
+/** The tiles in the file of a run. @throws ConfigError if it has none. */
 export async function readTiles(file: string): Promise<Tiles> {
   const wrong = (why: string, cause?: unknown) =>
     new ConfigError(
@@ -48,7 +62,7 @@ export async function readTiles(file: string): Promise<Tiles> {
     run = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
     throw wrong(
-      error instanceof SyntaxError ? 'is no JSON' : `cannot be read: ${describeFileError(error)}`,
+      error instanceof SyntaxError ? 'is not JSON' : `cannot be read: ${describeFileError(error)}`,
       error,
     );
   }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** The WGSL files of the package, beside `src` in a checkout and beside `dist` in an installed package. */
+/** The folder of the package's WGSL files, which is beside `src` and `dist`. */
 const folder = new URL('../../shaders/', import.meta.url);
 
 /** Reads a kernel's text from the package's `shaders` folder. */

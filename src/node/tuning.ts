@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
-import type { TuningStore } from '../gpu/tuner.js';
+import type { TuningStore } from '../gpu/gemm/tuner.js';
 import { cacheFolder } from './data/mnist.js';
 import { makeFolder } from './folder.js';
+import { writeWhole } from './write-file.js';
 
-/** Where the tiles that were found fastest are kept, for every adapter of this user. */
+/** The file of the tiles that were found fastest, for every adapter of this user. */
 export function tuningFile(): string {
   return join(cacheFolder(), 'tuning.json');
 }
 
-/** Keeps them there. A folder that cannot be written costs the next run some timing again, and nothing else. */
+/** Reads and writes that file. If it cannot be written, the next run times the tiles again. */
 export const tuningStore: TuningStore = {
   async read() {
     return readFile(tuningFile(), 'utf8').catch(() => undefined);
@@ -18,9 +18,9 @@ export const tuningStore: TuningStore = {
   async write(text) {
     try {
       await makeFolder(cacheFolder());
-      await writeFileAtomic(tuningFile(), text);
+      await writeWhole(tuningFile(), [Buffer.from(text)], (why) => new Error(why));
     } catch {
-      // As said above.
+      // See above.
     }
   },
 };

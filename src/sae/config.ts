@@ -1,66 +1,230 @@
 import { z } from 'zod';
+import { shown } from '../gpu/shown.js';
 import { ConfigError } from './errors.js';
+import { type OptimizerName, optimizerNames, optimizerOf, type optimizers } from './optimizer/index.js';
+import {
+  choice,
+  expected,
+  flag,
+  number,
+  type Option,
+  type OptionShape,
+  type OptionValues,
+  option,
+  optionsOf,
+  positiveF32,
+  whole,
+} from './options.js';
+import { type SparsityName, type sparsities, sparsityNames, sparsityOf } from './sparsity/index.js';
 
-/** A message for zod that says what was expected and what was given. */
-function expected(sentence: string) {
-  return {
-    error: ({ input }: { input?: unknown }) =>
-      `${sentence}, and is ${typeof input === 'number' ? input : JSON.stringify(input)}.`,
-  };
-}
+// Every option of the engine is declared once, here or with the kind of sparsity or the update rule that it belongs to.
+// The command line, the page's form, the README's table and the types below are made from that. Names and defaults are
+// those of the original program: a small, much-copied PyTorch program that trains an autoencoder with a KL sparsity
+// penalty on MNIST.
 
-const whole = (name: string, least: number, most = Number.MAX_SAFE_INTEGER) => {
-  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
-  const fault = expected(`${name} must be a whole number ${range}`);
-  return z.number(fault).int(fault).min(least, fault).max(most, fault);
-};
-const number = (name: string, range: string, accept: (value: number) => boolean) => {
-  const fault = expected(`${name} must be a number ${range}`);
-  return z.number(fault).refine(accept, fault);
-};
-const list = 'h_dims must be a list of whole numbers of at least 1, such as [256, 128, 64]';
+const list = expected('h_dims must be a list of whole numbers of at least 1, such as [256, 128, 64]');
 
-const modelConfig = z.strictObject({
-  in_dims: whole('in_dims', 1).default(784),
-  h_dims: z.array(whole('each of h_dims', 1), expected(list)).min(1, expected(list)).default([20]),
-  activation: z.enum(['relu', 'sigmoid'], expected('activation must be relu or sigmoid')).default('relu'),
-});
+/** The activations of every layer but the last. */
+export const activations = ['relu', 'sigmoid'] as const;
 
-export const trainConfig = z.strictObject({
-  batch_size: whole('batch_size', 1).default(64),
-  epochs: whole('epochs', 1).default(20),
-  lr: number('lr', 'above 0', (value) => value > 0).default(1e-4),
-  sparsity_lambda: number('sparsity_lambda', 'of at least 0', (value) => value >= 0).default(0.2),
-  sparsity_target: number(
-    'sparsity_target',
-    'between 0 and 0.99',
-    (value) => value > 0 && value < 0.99,
-  ).default(0.01),
-  seed: whole('seed', 0, 0xffffffff).default(42),
-  shuffle: z.boolean(expected('shuffle must be true or false')).default(true),
-});
+const modelShape = {
+  in_dims: option(whole('in_dims', 1).default(784), {
+    description: 'values per row; taken from your own data if you pass some',
+    label: 'Input size',
+  }),
+  h_dims: option(z.array(whole('each of h_dims', 1), list).min(1, list).default([20]), {
+    description: 'widths of the encoder layers, in quotes; the decoder mirrors them',
+    label: 'Hidden sizes',
+  }),
+  activation: option(choice('activation', activations).default('relu'), {
+    description: 'relu or sigmoid, for every layer but the last',
+    label: 'Activation',
+  }),
+} as const;
 
 /** The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back. */
-export type ModelConfig = z.output<typeof modelConfig>;
-/** How it is trained. */
-export type TrainConfig = z.output<typeof trainConfig>;
-/** What `Model.create` takes: what is left out has its default. */
-export type ModelOptions = z.input<typeof modelConfig>;
-/** What `Trainer.create` takes: what is left out has its default. */
-export type TrainOptions = z.input<typeof trainConfig>;
+export type ModelConfig = OptionValues<typeof modelShape>;
+/** What `Model.create` takes; options that are left out have their defaults. */
+export type ModelOptions = z.input<z.ZodObject<typeof modelShape>>;
 export type Activation = ModelConfig['activation'];
 
-/** Fills in the defaults, which are the PyTorch original's. @throws ConfigError with a sentence for every fault. */
+const live = {
+  lr: option(number('lr', 'above 0', (value) => value > 0).default(1e-4), {
+    description: 'learning rate',
+    label: 'Learning rate',
+    slider: [1e-5, 0.1],
+  }),
+} as const;
+
+const fixed = {
+  batch_size: option(whole('batch_size', 1).default(64), {
+    description: 'rows per training step',
+    label: 'Batch size',
+  }),
+  epochs: option(whole('epochs', 1).default(20), {
+    description: 'passes over the data',
+    label: 'Epochs to train',
+  }),
+  sparsity: option(choice('sparsity', sparsityNames).default(sparsityNames[0]), {
+    description: `kind of sparsity: ${sparsityNames.map((name) => `${name} (${sparsityOf(name).summary})`).join(', ')}`,
+    label: 'Sparsity',
+  }),
+  seed: option(whole('seed', 0, 0xffffffff).default(42), {
+    description: 'seed of the weights, the order of rows and the rows that are drawn',
+    label: 'Seed',
+  }),
+  shuffle: option(flag('shuffle').default(true), {
+    description: 'a new order of rows each epoch',
+    label: 'Shuffle',
+  }),
+  optimizer: option(choice('optimizer', optimizerNames).default(optimizerNames[0]), {
+    description: `update rule: ${optimizerNames.map((name) => `${name} (${optimizerOf(name).summary})`).join(', ')}`,
+    label: 'Update rule',
+  }),
+  clip_norm: option(positiveF32('clip_norm').optional(), {
+    description: 'largest global norm of the gradients; larger ones are scaled down to it',
+    label: 'Largest gradient norm',
+  }),
+} as const;
+
+type Common = typeof live & typeof fixed;
+type LiveOf<S extends SparsityName> = (typeof sparsities)[S]['live'];
+type FixedOf<S extends SparsityName> = (typeof sparsities)[S]['fixed'];
+type Values<Shape> = { [Name in keyof Shape]: z.output<Shape[Name]> };
+type Inputs<Shape> = { [Name in keyof Shape]?: z.input<Shape[Name]> | undefined };
+/** The options of each update rule, discriminated by `optimizer`. */
+type RuleConfig = {
+  [O in OptimizerName]: { optimizer: O } & Values<(typeof optimizers)[O]['options']>;
+}[OptimizerName];
+type RuleOptions = {
+  [O in OptimizerName]: { optimizer?: O | undefined } & Inputs<(typeof optimizers)[O]['options']>;
+}[OptimizerName];
+
+/** How a model is trained, with the options of the kind of sparsity `S`. */
+export type TrainConfig<S extends SparsityName = 'kl'> = Omit<
+  OptionValues<Common>,
+  'sparsity' | 'optimizer'
+> & {
+  sparsity: S;
+} & RuleConfig &
+  (S extends SparsityName ? Values<LiveOf<S>> & Values<FixedOf<S>> : never);
+/** What `Trainer.create` takes; options that are left out have their defaults. */
+export type TrainOptions<S extends SparsityName = 'kl'> = Omit<
+  z.input<z.ZodObject<Common>>,
+  'sparsity' | 'optimizer'
+> & {
+  sparsity?: S | undefined;
+} & RuleOptions &
+  (S extends SparsityName ? Inputs<LiveOf<S>> & Inputs<FixedOf<S>> : never);
+/** The options that can be changed while a model is trained. */
+export type LiveSettings<S extends SparsityName = 'kl'> = OptionValues<typeof live> &
+  (S extends SparsityName ? Values<LiveOf<S>> : never);
+
+/** Fills in the defaults. @throws ConfigError with a sentence for every fault. */
 export function parseModelConfig(config: ModelOptions): ModelConfig {
-  return parse(modelConfig, config);
+  checkObject(config, 'The options of a model are', '{ h_dims: [20] }');
+  return parse(z.strictObject(modelShape), config);
 }
 
-/** Fills in the defaults, which are the PyTorch original's. @throws ConfigError with a sentence for every fault. */
-export function parseTrainConfig(config: TrainOptions): TrainConfig {
-  return parse(trainConfig, config);
+/**
+ * Fills in the defaults.
+ * @throws ConfigError with a sentence for every fault, also for options of another kind of sparsity.
+ */
+export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOptions<S>): TrainConfig<S> {
+  checkObject(config, 'The options of training are', '{ epochs: 20 }');
+  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+  const { sparsity, optimizer } = parse(z.object(choices), given);
+  const shape = trainShape(sparsity, optimizer);
+  for (const name of Object.keys(given)) {
+    if (!(name in shape)) {
+      refuseForeign(name, { sparsity, optimizer });
+    }
+  }
+  return parse(z.strictObject(shape), given) as TrainConfig<S>;
 }
 
-function parse<T extends z.ZodType>(schema: T, config: z.input<T>): z.output<T> {
+/**
+ * @param what the beginning of the sentence.
+ * @throws ConfigError if it is not an object, whose fields can be looked at.
+ */
+export function checkObject(given: unknown, what: string, example: string): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ConfigError(`${what} ${shown(given)}; expected an object, such as ${example}.`);
+  }
+}
+
+/** The choices that have options of their own. */
+const choices = { sparsity: fixed.sparsity, optimizer: fixed.optimizer } as const;
+type Choice = keyof typeof choices;
+
+/** The options that belong to each value of a choice. */
+const owned: Readonly<Record<Choice, Readonly<Record<string, OptionShape>>>> = {
+  sparsity: Object.fromEntries(
+    sparsityNames.map((name) => [name, { ...sparsityOf(name).live, ...sparsityOf(name).fixed }]),
+  ),
+  optimizer: Object.fromEntries(optimizerNames.map((name) => [name, optimizerOf(name).options])),
+};
+
+function trainShape(sparsity: SparsityName, optimizer: OptimizerName): OptionShape {
+  return inOrder(owned.sparsity[sparsity], owned.optimizer[optimizer]);
+}
+
+/**
+ * All options of training in the order of files and forms.
+ * @param ofSparsity of the kind.
+ * @param ofRule of the update rule.
+ */
+function inOrder(ofSparsity: OptionShape, ofRule: OptionShape): OptionShape {
+  const { batch_size, epochs, sparsity, ...others } = fixed;
+  return { batch_size, epochs, sparsity, ...live, ...ofSparsity, ...others, ...ofRule };
+}
+
+/** @throws ConfigError if an option belongs to other values of a choice than the chosen one. */
+function refuseForeign(name: string, chosen: Readonly<Record<Choice, string>>): void {
+  for (const choice of Object.keys(choices) as Choice[]) {
+    const owners = Object.keys(owned[choice]).filter((value) => name in owned[choice][value]);
+    if (owners.length > 0) {
+      throw new ConfigError(
+        `${name} is an option of ${choice} ${owners.join(', ')}, and ${choice} is ${chosen[choice]}. Leave it out.`,
+      );
+    }
+  }
+}
+
+/** The options that may change while a model is trained, of all kinds of sparsity together. */
+export const liveSettings: readonly string[] = [
+  ...new Set(sparsityNames.flatMap((name) => Object.keys({ ...live, ...sparsityOf(name).live }))),
+];
+
+/** An option of training. `owners`: the kinds of sparsity or update rules that it belongs to, with their defaults. */
+export interface TrainOption extends Option {
+  readonly owners?: readonly { readonly choice: Choice; readonly value: string; readonly option: Option }[];
+}
+
+/** Every option of the model, for hosts to show and read. */
+export const modelOptions: readonly Option[] = optionsOf(modelShape);
+
+/** Every option of training, each once, for hosts to show and read. */
+export const trainOptions: readonly TrainOption[] = optionsOf(
+  inOrder(together(owned.sparsity), together(owned.optimizer)),
+).map((option) => {
+  const owners = (Object.keys(choices) as Choice[]).flatMap((choice) =>
+    Object.entries(owned[choice]).flatMap(([value, shape]) =>
+      optionsOf(shape)
+        .filter(({ name }) => name === option.name)
+        .map((own) => ({ choice, value, option: own })),
+    ),
+  );
+  return owners.length > 0 ? { ...option, owners } : option;
+});
+
+/** The options of all values of a choice, in their order; of an option that several have, the first one's schema. */
+function together(shapes: Readonly<Record<string, OptionShape>>): OptionShape {
+  const all = Object.values(shapes);
+  return Object.assign({}, ...all, ...all.toReversed());
+}
+
+function parse<T extends z.ZodType>(schema: T, config: unknown): z.output<T> {
   const result = schema.safeParse(config);
   if (!result.success) {
     throw new ConfigError([...new Set(result.error.issues.map((issue) => issue.message))].join(' '));

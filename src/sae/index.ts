@@ -1,33 +1,34 @@
 export { type GemmResult, measureGemm, measurePeak, type Peak } from '../gpu/benchmark.js';
+export type { ShaderLoader } from '../gpu/device.js';
 export * from '../gpu/errors.js';
-export { Gpu, type ShaderLoader } from '../gpu/gpu.js';
+export type { Tiles } from '../gpu/gemm/tiles.js';
+export type { TuningOptions, TuningStore } from '../gpu/gemm/tuner.js';
+export { Gpu } from '../gpu/gpu.js';
+export { Scope } from '../gpu/scope.js';
 export type { Spread } from '../gpu/timing.js';
-export type { Tiles, TuningOptions, TuningStore } from '../gpu/tuner.js';
-export { type BenchmarkCase, type BenchmarkResult, measureTraining, stepFlops } from './benchmark.js';
 export {
+  type Activation,
+  activations,
+  type LiveSettings,
+  liveSettings,
   type ModelConfig,
   type ModelOptions,
+  modelOptions,
   parseModelConfig,
   parseTrainConfig,
   type TrainConfig,
+  type TrainOption,
   type TrainOptions,
+  trainOptions,
 } from './config.js';
-export { imagesDataset, type NamedImage } from './data/images.js';
-export { type NormalizeOption, parseNormalize } from './data/normalize.js';
-export { type DecodeOptions, decodeDataset } from './data/rows.js';
-export * from './dataset.js';
+export * from './deprecated.js';
 export * from './errors.js';
-export { evaluate } from './evaluate.js';
-export { type LossCurve, type LossCurves, lossCurves, weightedKl } from './loss-curves.js';
-export { LossHistory, type LossPoint } from './loss-history.js';
 export {
-  type EpochMetrics,
-  type LiveSettings,
-  liveSettings,
-  type Metrics,
-  type StepMetrics,
-} from './metrics.js';
-export { Model, type Parameters } from './model.js';
+  type LatentActivity,
+  LatentPictures,
+  latentActivity,
+  latentDensities,
+} from './insight/latents.js';
 export {
   type GreyRange,
   greys,
@@ -36,10 +37,47 @@ export {
   meanSquaredError,
   rowOfGreys,
   weightGreys,
-} from './pictures.js';
-export { intervened, Probe, strongestUnits } from './probe.js';
-export { sampleRows } from './random.js';
-export { decodeModel, encodeModel, type SavedModel } from './saved-model.js';
-export { type Progress, type Snapshot, Trainer } from './trainer.js';
-export type { TrainedSteps } from './training-log.js';
-export { type UnitActivity, UnitPictures, unitActivity } from './units.js';
+} from './insight/pictures.js';
+export { intervened, Probe, strongestLatents } from './insight/probe.js';
+export { sizesInWords } from './model/layers.js';
+export { Model } from './model/model.js';
+export type { Parameters } from './model/parameter.js';
+export { sampleRows } from './model/random.js';
+export {
+  decodeModel,
+  encodeModel,
+  isOurModel,
+  type ReadOptions,
+  type SavedModel,
+  savedModel,
+} from './model/saved-model.js';
+export { type OptimizerName, optimizers } from './optimizer/index.js';
+export type { Option } from './options.js';
+export * from './rows/dataset.js';
+export { type DecodeOptions, decodeDataset } from './rows/decode.js';
+export { elementNames } from './rows/formats/array.js';
+export { formatNames } from './rows/formats/index.js';
+export { imagesDataset, type NamedImage } from './rows/images.js';
+export { type NormalizeOption, parseNormalize } from './rows/normalize.js';
+export { type RowSource, rowSource, type StoredRows } from './rows/source.js';
+export { type SparsityName, sparsities } from './sparsity/index.js';
+export {
+  type BenchmarkCase,
+  type BenchmarkResult,
+  measureTraining,
+  stepFlops,
+} from './training/benchmark.js';
+export { evaluate } from './training/evaluate.js';
+export {
+  type LossCurve,
+  type LossCurves,
+  lossCurves,
+  type TermFigure,
+  termFigures,
+  weightedTerms,
+} from './training/loss-curves.js';
+export { LossHistory, type LossPoint } from './training/loss-history.js';
+export type { EpochMetrics, Metrics, StepMetrics } from './training/metrics.js';
+export type { Snapshot } from './training/snapshot.js';
+export { type Placement, type Progress, Trainer } from './training/trainer.js';
+export type { TrainedSteps } from './training/training-log.js';

@@ -1,27 +1,27 @@
-import './csp.js';
+import './browser/csp.js';
 import digitsUrl from '../../dist/data/mnist-10k.idx.gz?url';
-import { type Dataset, decodeDataset, encodeModel, type SavedModel } from '../sae/index.js';
-import { onDrop, readFiles, saveBlob } from './files.js';
-import { announce, element, forget, onClick, tell } from './page.js';
-import { Session } from './session.js';
 import {
-  fromAddress,
-  needRestart,
-  type SettingName,
-  type Settings,
-  settingNames,
-  settingText,
-  toAddress,
-} from './settings.js';
-import { SettingsForm } from './settings-form.js';
-import { whyNoDevice } from './status.js';
-import { Views } from './views.js';
+  type Dataset,
+  decodeDataset,
+  encodeModel,
+  formatNames,
+  imageShape,
+  type SavedModel,
+  savedModel,
+} from '../sae/index.js';
+import { onDrop, readFiles, saveBlob } from './browser/files.js';
+import { announce, element, forget, onClick, tell } from './browser/page.js';
+import { Session } from './session/session.js';
+import { SettingsForm } from './settings/form.js';
+import { fromAddress, isLive, type Settings, settingText, toAddress } from './settings/settings.js';
+import { whyNoDevice } from './views/status.js';
+import { Views } from './views/views.js';
 
 /** The 10,000 digits, once they are loaded. */
 let digits: Dataset | undefined;
-/** What the next model is trained on. */
+/** The rows for the next model. */
 let data: Dataset | undefined;
-/** What the model at hand was made from. */
+/** What the current model was made from. */
 let made: { settings: Settings; data: Dataset; loaded: boolean } | undefined;
 
 const session = new Session({
@@ -50,12 +50,12 @@ const form = new SettingsForm(address.settings, settingsChanged);
 
 let queue = Promise.resolve();
 
-/** New models come one after another, and what is done with one waits for those before. */
+/** Runs work after the work before: new models are made one after another. */
 function inTurn(work: () => Promise<void>): void {
   queue = queue.then(work).then(showWaiting);
 }
 
-/** Where a new model is on its way, it is the one that is trained. */
+/** Trains the model; if a new one is being made, that one. */
 function train(goal: () => number): void {
   inTurn(async () => {
     forget('trouble');
@@ -63,7 +63,7 @@ function train(goal: () => number): void {
   });
 }
 
-/** Does nothing while the model is trained. */
+/** Trains, unless the model is already being trained. */
 function trainSome(goal: () => number): void {
   if (!session.training) {
     train(goal);
@@ -77,7 +77,7 @@ onClick('train', () => {
   }
   train(() => {
     const whole = session.run!.trainer.stepsOf(form.settings.epochs);
-    // Trained to the end, it goes on for as long again.
+    // A model that is fully trained is trained for as many epochs again.
     views.goal = session.done < whole ? whole : session.done + whole;
     return views.goal;
   });
@@ -95,7 +95,7 @@ function showButtons(): void {
   };
   enable(run !== undefined, '#train, #step, #epoch, #reset, #save-model, #clear, #another, button.icon');
   enable(session.done > 0, '#save-csv');
-  // A button that was disabled would lose the focus: Enter would not do the next step.
+  // A disabled button would lose the focus, and Enter would not do the next step.
   for (const id of ['step', 'epoch']) {
     element(id).ariaDisabled = String(training);
   }
@@ -106,12 +106,12 @@ function showButtons(): void {
 
 // Settings
 
-function settingsChanged(settings: Settings, name: SettingName): void {
+function settingsChanged(settings: Settings, name: string): void {
   history.replaceState(null, '', toAddress(settings));
-  if (needRestart.includes(name)) {
+  if (!isLive(name)) {
     startOrWait();
   } else if (name === 'epochs') {
-    // One step or one epoch stays what it is.
+    // The goal of "One step" or "One epoch" stays the same.
     const wholly = session.training && session.goal === views.goal;
     views.goal = Math.max(session.done, session.run?.trainer.stepsOf(settings.epochs) ?? 0);
     if (wholly) {
@@ -123,7 +123,7 @@ function settingsChanged(settings: Settings, name: SettingName): void {
   }
 }
 
-/** A model that nobody has trained yet is made anew at once; any other stays until the visitor starts over. */
+/** Replaces an untrained model at once; a trained or opened one stays until the visitor presses Reset. */
 function startOrWait(): void {
   inTurn(async () => {
     const untrained = !made || (session.done === 0 && !made.loaded);
@@ -133,14 +133,14 @@ function startOrWait(): void {
   });
 }
 
-/** What waits for a new model. */
+/** The changes that need a new model. */
 function waiting(): string[] {
   if (!made) {
     return [];
   }
   const { settings } = made;
-  const differ = needRestart.filter(
-    (name) => settingText(settings, name) !== settingText(form.settings, name),
+  const differ = Object.keys(form.settings).filter(
+    (name) => !isLive(name) && settingText(settings, name) !== settingText(form.settings, name),
   );
   return [...differ, ...(data === made.data ? [] : ['the data'])];
 }
@@ -150,24 +150,28 @@ function showWaiting(): void {
   const note = element('restart-note');
   const text =
     names.length > 0
-      ? `Changed: ${names.join(', ')}. Press Reset to start over with that.`
+      ? `Changed: ${names.join(', ')}. Press Reset to start over with the changes.`
       : 'Once a model is trained, these take effect with Reset.';
-  // It is announced, but not again after every step.
+  // Announced when it changes, not after every step.
   if (note.textContent !== text) {
     note.textContent = text;
   }
   note.classList.toggle('pending', names.length > 0);
   element('reset').classList.toggle('pending', names.length > 0);
-  element('data').textContent = data ? describeData(data) : '';
+  const strips = data && !imageShape(data) ? `. ${notImages}` : '';
+  element('data').textContent = data ? describeData(data) + strips : '';
   element('digits').hidden = !digits || data === digits;
 }
+
+/** For rows that neither their file nor the model describes as images. */
+const notImages = 'They are drawn as strips; a file of [rows, height, width] is drawn as images.';
 
 function describeData({ name, rows, in_dims, image_shape }: Dataset): string {
   const values = image_shape ? `${image_shape[0]} × ${image_shape[1]}` : String(in_dims);
   return `${name}: ${rows.toLocaleString('en')} rows of ${values} values`;
 }
 
-/** Makes a new model from the settings, or takes a saved one. The model at hand stays where that fails. */
+/** Makes a new model from the settings, or uses a saved one. If that fails, the current model stays. */
 async function startOver(saved?: SavedModel, news?: string): Promise<void> {
   const { settings } = form;
   const wanted = data;
@@ -178,11 +182,11 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
   forget('trouble');
   try {
     await session.start(settings, rows, saved);
-    // Others may have been opened meanwhile.
+    // Other rows may have been opened meanwhile.
     data = data === wanted ? rows : data;
     const { h_dims, activation } = session.run!.model.config;
     made = { settings: { ...settings, h_dims, activation }, data: rows, loaded: saved !== undefined };
-    // What was changed meanwhile holds.
+    // Settings may have been changed meanwhile.
     session.change(form.settings);
     views.goal = session.run!.trainer.stepsOf(form.settings.epochs);
     if (saved) {
@@ -200,7 +204,7 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
   views.showStatus();
 }
 
-/** Rows as a saved model takes them: normalised as those that it was trained on. */
+/** Rows for a saved model: with the normalisation of its training rows. */
 function withModel(rows: Dataset, { normalization, image_shape }: SavedModel): Dataset {
   const same =
     !normalization ||
@@ -239,22 +243,15 @@ element<HTMLInputElement>('open').addEventListener('change', ({ target }) => {
 });
 onClick('digits', () => {
   data = digits;
-  // The button goes.
+  // The button will be hidden, so the focus needs another place.
   element('open').focus({ preventScroll: true });
   startOrWait();
 });
 onClick('save-csv', () => saveBlob('loss.csv', new Blob([session.history.toCsv()], { type: 'text/csv' })));
 onClick('save-model', async () => {
   const { model, trainer, dataset } = session.run!;
-  const { normalization, image_shape } = dataset;
   try {
-    const bytes = encodeModel({
-      config: model.config,
-      parameters: await model.parameters(),
-      normalization,
-      ...(image_shape && { image_shape }),
-      training: trainer.config,
-    });
+    const bytes = encodeModel(await savedModel(model, dataset, trainer.config));
     saveBlob('sae.safetensors', new Blob([bytes]));
   } catch (error) {
     tell('trouble', `The model could not be saved: ${(error as Error).message}`);
@@ -266,15 +263,23 @@ onClick('save-model', async () => {
 addEventListener('hashchange', () => {
   const { settings, faults } = fromAddress(location.hash);
   form.show(settings);
-  for (const name of settingNames) {
+  for (const name of Object.keys(settings)) {
     settingsChanged(settings, name);
   }
-  if (faults.length > 0) {
-    tell('trouble', faults.join(' '));
-  }
+  void tellFaults(faults);
 });
 
-// Meanwhile: whether it can be had is told when the first model is made.
+/** Reports invalid settings in the address once the new model is there, since that removes messages. */
+async function tellFaults(faults: readonly string[]): Promise<void> {
+  await queue;
+  if (faults.length > 0) {
+    tell('trouble', `The address has invalid settings: ${faults.join(' ')}`);
+  }
+}
+
+element('formats').textContent = formatNames;
+
+// A failure is reported when the first model is made.
 session.open().catch(() => {});
 try {
   const response = await fetch(digitsUrl);
@@ -291,7 +296,4 @@ try {
   );
 }
 startOrWait();
-await queue;
-if (address.faults.length > 0) {
-  tell('trouble', `The address asks for what cannot be: ${address.faults.join(' ')}`);
-}
+await tellFaults(address.faults);

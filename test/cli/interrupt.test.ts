@@ -9,7 +9,7 @@ const folder = temporaryFolder();
 const model = join('files', 'sae.safetensors');
 const metrics = join('files', 'metrics.jsonl');
 const run = join('files', 'run.json');
-const stopping = 'Stopping after the work in flight. Ctrl-C once more quits at once.\n';
+const stopping = 'Stopping after the current steps; press Ctrl-C again to quit at once.\n';
 
 /** Waits until `done` gives something. */
 async function until<T>(done: () => T | undefined | false): Promise<T> {
@@ -33,7 +33,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     child.kill('SIGINT');
     const { status, stdout, stderr } = await ended;
     expect([status, stderr]).toEqual([130, '']);
-    expect(stdout).toMatch(/instead, for 120 epochs as they are fewer\.\n/);
+    expect(stdout).toMatch(/instead, for 120 epochs because they are fewer\.\n/);
     expect(stdout).toContain(`\n${stopping}`);
     expect(stdout).toContain(`\nmodel     ${model}\n`);
     const epochs = objects(readFileSync(join(cwd, metrics), 'utf8')).map(({ epoch }) => epoch);

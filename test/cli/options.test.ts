@@ -1,6 +1,11 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { normalizeArguments } from '../../src/cli/arguments.js';
+import { booleanNames, snakeCase } from '../../src/cli/options.js';
+import { trainCommand } from '../../src/cli/train.js';
+import type { SparsityName } from '../../src/sae/index.js';
 import {
   bytes,
   figures,
@@ -19,69 +24,125 @@ const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse())
 const quick = ['--data', rows, '--h_dims', '2', '--epochs', '1'];
 const model = 'sae.safetensors';
 
+/** Every option of training but those of kinds of sparsity, none with its default where another does no harm. */
+const common = {
+  in_dims: '16',
+  h_dims: '[4, 3]',
+  activation: 'sigmoid',
+  batch_size: '20',
+  epochs: '2',
+  lr: '2e-3',
+  shuffle: 'False',
+  clip_norm: '100',
+  optimizer: 'adam',
+  adam_betas: '0.8,0.99',
+  adam_eps: '1e-8',
+  train: 'True',
+  save_model: 'True',
+  save_plots: 'True',
+  files_dir: 'my-files',
+  images_dir: 'my-images',
+  dataset: 'auto',
+  data: rows,
+  normalize: '0.4,0.3',
+  image_shape: '2,8',
+  download_mnist: 'False',
+  data_dir: 'cache',
+  validation: heldOut,
+  num_samples: '7',
+  features: 'encoder',
+  seed: '9',
+  tune: 'off',
+  quiet: 'False',
+  json: 'True',
+};
+
+/** Those of each kind, and what a saved model then says of them. */
+const ofKinds = {
+  kl: [
+    { sparsity_lambda: '0.05', sparsity_target: '0.1' },
+    { sparsity_lambda: 0.05, sparsity_target: 0.1 },
+  ],
+  none: [{}, { sparsity: 'none' }],
+} as const satisfies Record<SparsityName, unknown>;
+
 describe.concurrent('names', () => {
-  it('every option works in snake_case and in kebab-case', async () => {
+  let adapter: string;
+  /** A model to begin with. */
+  const init = join(folder.path, 'start', 'files', model);
+
+  beforeAll(async () => {
     const [{ name }] = objects(await succeeds(['devices', '--json'], { cwd: folder.path }));
-    const options = {
-      in_dims: '16',
-      h_dims: '[4, 3]',
-      activation: 'sigmoid',
-      batch_size: '20',
-      epochs: '2',
-      lr: '2e-3',
-      sparsity_lambda: '0.05',
-      sparsity_target: '0.1',
-      shuffle: 'False',
-      train: 'True',
-      save_model: 'True',
-      save_plots: 'True',
-      files_dir: 'my-files',
-      images_dir: 'my-images',
-      dataset: 'auto',
-      data: rows,
-      normalize: '0.4,0.3',
-      download_mnist: 'False',
-      data_dir: 'cache',
-      validation: heldOut,
-      num_samples: '7',
-      seed: '9',
-      adapter: String(name).slice(0, 8).toLowerCase(),
-      quiet: 'False',
-      json: 'True',
-    };
-    const runs = [(text: string) => text, (text: string) => text.replaceAll('_', '-')].map(async (write) => {
-      const cwd = folder.make();
-      const args = Object.entries(options).flatMap(([option, value]) => [`--${write(option)}`, value]);
-      const lines = objects(await succeeds(args, { cwd })).map(figures);
-      expect(filesIn(cwd)).toEqual([
-        ...['metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
-        ...['features', 'loss', 'plot'].map((file) => join('my-images', `${file}.png`)),
-      ]);
-      const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
-      expect(JSON.parse(metadata.config)).toEqual({ in_dims: 16, h_dims: [4, 3], activation: 'sigmoid' });
-      expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
-      expect(JSON.parse(metadata.training)).toEqual({
-        batch_size: 20,
-        epochs: 2,
-        lr: 0.002,
-        sparsity_lambda: 0.05,
-        sparsity_target: 0.1,
-        seed: 9,
-        shuffle: false,
-      });
-      expect(lines.map((line) => Object.keys(line)[0])).toEqual([
-        'first_step_seconds',
-        'epoch',
-        'epoch',
-        'model',
-        'validation',
-        'pictures',
-      ]);
-      return { lines, tensors };
-    });
-    const [snake, kebab] = await Promise.all(runs);
-    expect(kebab).toEqual(snake);
+    adapter = String(name).slice(0, 8).toLowerCase();
+    const shape = ['--h_dims', common.h_dims, '--activation', common.activation];
+    const data = ['--data', rows, '--normalize', common.normalize];
+    const cwd = join(folder.path, 'start');
+    mkdirSync(cwd);
+    await succeeds([...shape, ...data, '--epochs', '1', '--save-model', '--no-save-plots'], { cwd });
   });
+
+  it.each(Object.entries(ofKinds))(
+    'every option works in snake_case and in kebab-case: %s',
+    async (sparsity, [own, saved]) => {
+      const values: Record<string, string> = {
+        ...common,
+        ...own,
+        sparsity,
+        // Of one kind, since each picture takes as long as all else.
+        save_plots: sparsity === 'kl' ? 'True' : 'False',
+        adapter,
+        init,
+      };
+      const options = trainCommand().options.map((option) => snakeCase(option.name()));
+      const foreign = Object.values(ofKinds).flatMap(([others]) => Object.keys(others));
+      expect(options.filter((option) => !(option in values || foreign.includes(option)))).toEqual([]);
+      const given = options.filter((option) => option in values);
+      const runs = [(text: string) => text, (text: string) => text.replaceAll('_', '-')].map(
+        async (write) => {
+          const cwd = folder.make();
+          const args = given.flatMap((option) => [`--${write(option)}`, values[option]]);
+          const lines = objects(await succeeds(args, { cwd })).map(figures);
+          expect(filesIn(cwd)).toEqual([
+            ...['metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
+            ...(sparsity === 'kl' ? ['features', 'loss', 'plot'] : []).map((file) =>
+              join('my-images', `${file}.png`),
+            ),
+          ]);
+          const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
+          expect(JSON.parse(metadata.config)).toEqual({ in_dims: 16, h_dims: [4, 3], activation: 'sigmoid' });
+          expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
+          expect(JSON.parse(metadata.image_shape)).toEqual([2, 8]);
+          // The first layer's weights are in grey, what latents draw in colour.
+          if (sparsity === 'kl') {
+            const features = await sharp(join(cwd, 'my-images', 'features.png')).metadata();
+            expect(features.space).toBe('b-w');
+          }
+          expect(JSON.parse(metadata.training)).toEqual({
+            batch_size: 20,
+            epochs: 2,
+            lr: 0.002,
+            ...saved,
+            seed: 9,
+            shuffle: false,
+            // Of the later options those that have not their default.
+            clip_norm: 100,
+            adam_betas: [0.8, 0.99],
+          });
+          expect(lines.map((line) => Object.keys(line)[0])).toEqual([
+            'first_step_seconds',
+            'epoch',
+            'epoch',
+            'model',
+            'validation',
+            ...(sparsity === 'kl' ? ['pictures'] : []),
+          ]);
+          return { lines, tensors };
+        },
+      );
+      const [snake, kebab] = await Promise.all(runs);
+      expect(kebab).toEqual(snake);
+    },
+  );
 
   it('a value may be joined with =, and the command may be left out or named', async () => {
     const runs = [
@@ -115,7 +176,7 @@ describe('how the words of the command line are understood', () => {
     ['--data=a_b=c_d.npy', '--data=a_b=c_d.npy'],
     ['-- --save_model', '-- --save_model'],
   ])('%s', (words, expected) => {
-    expect(normalizeArguments(words.split(' ')).join(' ')).toBe(expected);
+    expect(normalizeArguments(words.split(' '), booleanNames).join(' ')).toBe(expected);
   });
 });
 

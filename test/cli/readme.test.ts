@@ -3,7 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { optionsTable, tableInReadme } from '../../scripts/options-table.mjs';
+import { readMnist10k } from '../../src/node/data/mnist.js';
 import { writeNpy } from '../../src/node/data/write-npy.js';
+
+import { npy } from './sae.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -13,6 +17,8 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sae-readme-'));
   await writeNpy(join(folder, 'rows.npy'), [3, 784], [new Float32Array(3 * 784).fill(0.5)]);
+  const { data } = await readMnist10k();
+  writeFileSync(join(folder, 'digits.npy'), npy([200, 28, 28], (data as Uint8Array).subarray(0, 200 * 784)));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -23,12 +29,27 @@ const commands = [...readme.matchAll(/^```sh\n(.*?)^```/gms)]
   .filter((line) => line.startsWith('sae '))
   .map((line) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare).slice(1));
 
-/** One epoch of the digits that need no network. */
+/** One epoch of a few digits. */
 function shortened(words: readonly string[]): string[] {
   const trains = words[0].startsWith('-');
   const reads = trains || words[0] === 'reconstruct';
-  return [...words, ...(reads ? ['--dataset', 'mnist-10k'] : []), ...(trains ? ['--epochs', '1'] : [])];
+  return [...words, ...(reads ? ['--data', 'digits.npy'] : []), ...(trains ? ['--epochs', '1'] : [])];
 }
+
+const sizes = '784-256-128-64-128-256-784, relu';
+const figures = 'loss [\\d.]+ {2}mse [\\d.]+ {2}kl [\\d.]+ {2}L0 [\\d.]+ {2}dead \\d+';
+const pictures = (...names: string[]) =>
+  `pictures  ${names.map((name) => join('images', `${name}.png`)).join(', ')}`;
+/** What each prints, by its first words, as far as it tells whether it did what its comment says. */
+const printed: Record<string, (string | RegExp)[]> = {
+  '--epochs 100': [sizes, pictures('plot', 'features', 'loss')],
+  '--epochs 3': ['784-20-784', /^epoch 1\/1 /m, pictures('plot', 'features', 'loss')],
+  '--h_dims': [sizes, `model     ${join('files', 'sae.safetensors')}`],
+  '--init': [sizes, new RegExp(`^epoch 1/1 {2}${figures}`, 'm')],
+  reconstruct: [new RegExp(`^digits\\.npy {3}${figures}$`, 'm'), pictures('plot', 'features')],
+  encode: ['codes.npy  3 rows of 64 latents'],
+  devices: [/^ {2}used +yes: /m],
+};
 
 test('the README has its commands', () => {
   expect(commands.length).toBeGreaterThanOrEqual(6);
@@ -39,20 +60,41 @@ test('the README has its commands', () => {
 
 // In the README's order: later ones use the model that an earlier one saves.
 test.each(commands.map((words) => [words.join(' '), words] as const))('sae %s', (_, words) => {
-  execFileSync(process.execPath, [main, ...shortened(words)], { cwd: folder, stdio: 'pipe' });
+  const args = [main, ...shortened(words)];
+  const said = execFileSync(process.execPath, args, { cwd: folder, stdio: 'pipe', encoding: 'utf8' });
+  const [, wanted] = Object.entries(printed).find(([first]) => words.join(' ').startsWith(first))!;
+  for (const part of wanted) {
+    expect(said).toMatch(part);
+  }
 });
 
+/** The README's blocks of JavaScript, with packages' names replaced by files. */
+const examples = [...readme.matchAll(/^```js\n(.*?)^```/gms)].map(([, block]) =>
+  block.replace(/'webgpu-sae(\/gpu)?'/g, (_, gpu) =>
+    JSON.stringify(join(root, gpu ? 'dist/gpu/index.js' : 'dist/node/index.js')),
+  ),
+);
+
+function runExample(code: string): string {
+  writeFileSync(join(folder, 'example.mjs'), code);
+  return execFileSync(process.execPath, ['example.mjs'], { cwd: folder, stdio: 'pipe', encoding: 'utf8' });
+}
+
 test('the library’s example', () => {
-  const [, example] = /^```js\n(.*?)^```/ms.exec(readme)!;
-  const entry = JSON.stringify(join(root, 'dist/node/index.js'));
-  const code = example.replace("'webgpu-sae'", entry).replace('epochs: 5', 'epochs: 1');
   const check = `
     if (codes.length !== 10000 * 256 || !(file instanceof Uint8Array)) throw new Error('not what it says');`;
-  writeFileSync(join(folder, 'example.mjs'), code + check);
-  const printed = execFileSync(process.execPath, ['example.mjs'], {
-    cwd: folder,
-    stdio: 'pipe',
-    encoding: 'utf8',
-  });
-  expect(printed).toMatch(/^1 \d\.\d+ \d+\.\d+\n$/);
+  const said = runExample(examples[0].replace('epochs: 5', 'epochs: 1') + check);
+  expect(said).toMatch(/^1 \d\.\d+ \d+\.\d+\n$/);
+});
+
+test('the example of a kernel of one’s own', () => {
+  const [code, ...more] = examples.slice(1);
+  expect(more).toEqual([]);
+  const [, values] = /\[([^\]]*)\]/.exec(runExample(code).replace('Float32Array(4) ', ''))!;
+  const roots = [4, 5, 10, 11].map(Math.sqrt);
+  expect(values.split(',').map(Number)).toEqual(roots.map((root) => expect.closeTo(root, 5)));
+});
+
+test('the table of options is the one that the options make', async () => {
+  expect(tableInReadme()).toBe(await optionsTable());
 });

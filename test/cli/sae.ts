@@ -31,11 +31,20 @@ interface Options {
   readonly env?: Record<string, string>;
   /** Options of Node itself. */
   readonly node?: readonly string[];
+  /** Has a shell run it, as npm does. */
+  readonly shell?: boolean;
+  /** What the shell runs before. */
+  readonly before?: string;
 }
 
-export function start(args: readonly string[], { cwd, env = {}, node = [] }: Options): Running {
+export function start(
+  args: readonly string[],
+  { cwd, env = {}, node = [], shell = false, before = ':' }: Options,
+): Running {
   const { DEBUG: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...node, main, ...args], {
+  const words = [process.execPath, ...node, main, ...args];
+  const [command, ...rest] = shell ? ['sh', '-c', `${before}; "$0" "$@"; exit`, ...words] : words;
+  const child = spawn(command, rest, {
     cwd,
     env: { ...inherited, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeAdapters } from '../../src/node/adapters.js';
@@ -7,8 +8,14 @@ import { bytes, figures, npy, objects, sae, succeeds, temporaryFolder } from './
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
 const training = ['--data', rows, '--h_dims', '[4]', '--epochs', '2', '--no-save-plots', '--json'];
-/** A cache of the test's own. On Linux, where it is looked for here; elsewhere the user's is used. */
-const cache = () => ({ XDG_CACHE_HOME: folder.make() });
+/**
+ * A cache of the test's own. On Linux, where it is looked for here; elsewhere the user's is used. What Mesa has compiled stays
+ * where it is.
+ */
+const cache = () => ({
+  XDG_CACHE_HOME: folder.make(),
+  MESA_SHADER_CACHE_DIR: process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
+});
 const onLinux = process.platform === 'linux';
 
 describe.concurrent('tuning', () => {
@@ -39,7 +46,7 @@ describe.concurrent('tuning', () => {
 
   it.each([
     ['sideways', /which cannot be read: the folder does not exist\.$/],
-    [rows, /which is no JSON\.$/],
+    [rows, /which is not JSON\.$/],
   ])('--tune %s is refused', async (tune, why) => {
     const cwd = folder.make();
     const { status, stdout, stderr } = await sae([...training, '--tune', tune], { cwd });
@@ -54,7 +61,7 @@ describe.concurrent('tuning', () => {
     writeFileSync(join(cwd, 'run.json'), JSON.stringify({ tiles: { 'nt 64x4x16': tile } }));
     const { status, stderr } = await sae([...training, '--tune', 'run.json'], { cwd });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^sae: The tile given for nt 64x4x16 is none that this adapter .* uses/);
+    expect(stderr).toMatch(/^sae: The tile given for nt 64x4x16 is not one that this adapter .* can use/);
   });
 
   it.runIf(onLinux)('full times tiles, and devices --tuning shows which were fastest', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { multiply } from '../../src/gpu/gemm.js';
-import type { GemmOrder, GemmTile } from '../../src/gpu/tiles.js';
+import { multiply } from '../../src/gpu/gemm/gemm.js';
+import type { GemmOrder, GemmTile } from '../../src/gpu/gemm/tiles.js';
 import { gemmNN, gemmNT, gemmTN } from '../reference/gemm.js';
 import { seededRandom } from '../reference/random.js';
 import '../support/compare.js';
@@ -17,30 +17,44 @@ const size = fc.oneof(
   fc.constantFrom(1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 299, 300),
 );
 
-const lanes = gpu.subgroupSize;
+type Case = [string, readonly GemmOrder[], GemmTile];
+
+const all = ['nt', 'nn', 'tn'] as const;
+// `split` and `register` see A and B as functions of two numbers: one tile of each tries how those are read, the others what
+// is made of it. `shared` reads along the way that an operand lies in memory, A and B one after the other: its tiles try
+// each way of either.
+const [plain, turned] = [['nn'], ['nt', 'tn']] as const;
 const shared = { family: 'shared', tile_rows: 2, tile_columns: 2 } as const;
 const register = { family: 'register', threads_rows: 4, threads_columns: 2 } as const;
-const tiles: [string, GemmTile][] = [
-  ['shared, 2x2 blocks', { ...shared, threads_rows: 4, threads_columns: 8, slice_depth: 3 }],
-  ['shared, 16x16 threads', { ...shared, threads_rows: 16, threads_columns: 16, slice_depth: 2 }],
-  ['shared, 1x2 blocks', { ...shared, tile_rows: 1, threads_rows: 8, threads_columns: 4, slice_depth: 4 }],
-  ['shared, 2x1 blocks', { ...shared, tile_columns: 1, threads_rows: 8, threads_columns: 8, slice_depth: 1 }],
-  ['split by 1', { family: 'split', splits: 1, tile_rows: 4, tile_columns: 8 }],
-  ['split by 2', { family: 'split', splits: 2, tile_rows: 8, tile_columns: 2 }],
-  ['split by 64', { family: 'split', splits: 64, tile_rows: 1, tile_columns: 4 }],
-  ['register, 1x1 blocks', { ...register, tile_rows: 1, tile_columns: 1 }],
-  ['register, 2x3 blocks', { ...register, tile_rows: 2, tile_columns: 3 }],
-  ['register, 4x5 blocks', { ...register, tile_rows: 4, tile_columns: 5 }],
+const tiles: Case[] = [
+  ['shared, 2x2 blocks', turned, { ...shared, threads_rows: 4, threads_columns: 8, slice_depth: 3 }],
+  ['shared, 16x16 threads', turned, { ...shared, threads_rows: 16, threads_columns: 16, slice_depth: 2 }],
+  [
+    'shared, 1x2 blocks',
+    all,
+    { ...shared, tile_rows: 1, threads_rows: 8, threads_columns: 4, slice_depth: 4 },
+  ],
+  [
+    'shared, 2x1 blocks',
+    turned,
+    { ...shared, tile_columns: 1, threads_rows: 8, threads_columns: 8, slice_depth: 1 },
+  ],
+  ['split by 1', plain, { family: 'split', splits: 1, tile_rows: 4, tile_columns: 8 }],
+  ['split by 2', plain, { family: 'split', splits: 2, tile_rows: 8, tile_columns: 2 }],
+  ['split by 64', all, { family: 'split', splits: 64, tile_rows: 1, tile_columns: 4 }],
+  ['register, 1x1 blocks', all, { ...register, tile_rows: 1, tile_columns: 1 }],
+  ['register, 2x3 blocks', plain, { ...register, tile_rows: 2, tile_columns: 3 }],
+  ['register, 4x6 blocks', plain, { ...register, tile_rows: 4, tile_columns: 6 }],
 ];
+const lanes = gpu.subgroupSize;
 if (lanes !== undefined) {
+  // Which operand is read line by line, and which by blocks, is another one along rows.
   const subgroup = { family: 'subgroup', lanes, lane_blocks: 1, shared_blocks: 2, turns: 1 } as const;
+  const blocks = { lane_blocks: 2, shared_blocks: 3, turns: 2 };
   tiles.push(
-    ['subgroup, lanes along columns', { ...subgroup, lanes_along_rows: 0 }],
-    ['subgroup, lanes along rows, 3 turns', { ...subgroup, turns: 3, lanes_along_rows: 1 }],
-    [
-      'subgroup, 2x3 blocks a lane',
-      { ...subgroup, lane_blocks: 2, shared_blocks: 3, turns: 2, lanes_along_rows: 0 },
-    ],
+    ['subgroup, lanes along columns', all, { ...subgroup, lanes_along_rows: 0 }],
+    ['subgroup, lanes along rows, 3 turns', all, { ...subgroup, turns: 3, lanes_along_rows: 1 }],
+    ['subgroup, 2x3 blocks a lane', plain, { ...subgroup, ...blocks, lanes_along_rows: 0 }],
   );
 }
 
@@ -66,8 +80,8 @@ async function check(order: GemmOrder, tile: GemmTile, m: number, n: number, k: 
   });
 }
 
-describe.each(tiles)('%s', (_, tile) => {
-  test.each(['nt', 'nn', 'tn'] as const)('%s', async (order) => {
+describe.each(tiles)('%s', (_, orders, tile) => {
+  test.each(orders)('%s', async (order) => {
     const property = fc.asyncProperty(size, size, size, fc.integer(), (m, n, k, seed) =>
       check(order, tile, m, n, k, seed),
     );

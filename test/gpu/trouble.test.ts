@@ -7,9 +7,10 @@ import type { Gpu } from '../../src/gpu/gpu.js';
 import { Kernel } from '../../src/gpu/kernel.js';
 import { Program } from '../../src/gpu/program.js';
 import { openGpu } from '../../src/node/adapters.js';
-import { Model } from '../../src/sae/model.js';
-import { Trainer } from '../../src/sae/trainer.js';
-import { onBench } from '../support/device.js';
+import { Model } from '../../src/sae/model/model.js';
+import { type RowSource, rowSource } from '../../src/sae/rows/source.js';
+import { Trainer } from '../../src/sae/training/trainer.js';
+import { onBench, withLimits } from '../support/device.js';
 import { byteRows } from '../support/models.js';
 
 // Each test gets a device of its own, to be broken.
@@ -44,7 +45,7 @@ describe('larger than the adapter allows', () => {
       const creating = Model.create(gpu, { in_dims: 784, h_dims: [1e9] });
       await expect(creating).rejects.toThrow(LimitError);
       await expect(creating).rejects.toThrow(
-        `The model's encoder.0.weight [1000000000, 784] needs 2,990,722.7 MiB in one piece, and this adapter (${gpu.name}) allows ${limit()}.`,
+        `The model's encoder.0.weight [1000000000, 784] needs 2,990,722.7 MiB in one buffer, and this adapter (${gpu.name}) allows ${limit()}.`,
       );
     });
     expect(made).toBe(0);
@@ -72,16 +73,84 @@ describe('larger than the adapter allows', () => {
     model.close();
   });
 
+  test.each([
+    ['rows', 300_000, 64, 'The order of 300,000 rows at a time needs 1.1 MiB in one buffer'],
+    [
+      'steps',
+      40_000,
+      1,
+      'The records of 40,000 rows at a time in batches of 1, 40,000 steps, needs 1.2 MiB in one buffer',
+    ],
+  ])('an epoch of too many %s is refused before a row is read', async (_, rows, batch_size, sentence) => {
+    const model = await Model.create(gpu, { in_dims: 4, h_dims: [4] });
+    let read = 0;
+    const source: RowSource = {
+      ...rowSource(byteRows(1, 4, 1)),
+      rows,
+      read: (first, end) => {
+        read += end - first;
+        return new Uint8Array(4 * (end - first));
+      },
+    };
+    const made = await buffersOf(() =>
+      withLimits(gpu, { maxStorageBufferBindingSize: 2 ** 20 }, async () => {
+        const creating = Trainer.create(model, source, { batch_size });
+        await expect(creating).rejects.toThrow(LimitError);
+        await expect(creating).rejects.toThrow(sentence);
+      }),
+    );
+    expect([made, read]).toEqual([0, 0]);
+    model.close();
+  });
+
+  test('a row too wide is refused before anything is allocated', async () => {
+    const model = await Model.create(gpu, { in_dims: 300, h_dims: [4] });
+    const made = await buffersOf(() =>
+      withLimits(gpu, { maxStorageBufferBindingSize: 299 }, async () => {
+        const creating = Trainer.create(model, byteRows(8, 300, 1));
+        await expect(creating).rejects.toThrow(LimitError);
+        await expect(creating).rejects.toThrow('A row of test bytes needs');
+      }),
+    );
+    expect(made).toBe(0);
+    model.close();
+  });
+
+  test.each([{}, { clip_norm: 1 }])('what can be a model can be trained: %o', async (options) => {
+    // Weights that take all of a binding; the moments that Adam keeps of them take twice that.
+    const bytes = 64 * 64 * 4;
+    await withLimits(gpu, { maxStorageBufferBindingSize: bytes }, async () => {
+      const model = await Model.create(gpu, { in_dims: 64, h_dims: [64] });
+      await expect(Model.create(gpu, { in_dims: 64, h_dims: [65] })).rejects.toThrow(LimitError);
+      const sizes: number[] = [];
+      const { buffer } = gpu;
+      gpu.buffer = (label, size, usage) => {
+        sizes.push(size);
+        return buffer.call(gpu, label, size, usage);
+      };
+      const rows = byteRows(8, 64, 1);
+      const trainer = await Trainer.create(model, rows, { ...options, batch_size: 8, epochs: 2 });
+      gpu.buffer = buffer;
+      expect(Math.max(...sizes)).toBe(bytes);
+      // Two moments of two weights, and where they are stored the gradients.
+      expect(sizes.filter((size) => size === bytes)).toHaveLength('clip_norm' in options ? 6 : 4);
+      for await (const { loss } of trainer.epochs()) {
+        expect(loss).toBeGreaterThan(0);
+      }
+      trainer.close();
+      model.close();
+    });
+    expect(gpu.allocatedBytes).toBe(0);
+  });
+
   test('more workgroups than a dispatch may have', async () => {
     await onBench(gpu, async (bench) => {
       const { maxComputeWorkgroupsPerDimension: most } = gpu.device.limits;
-      const source = { files: ['column_sums.wgsl'] };
+      const source = { files: ['bench/copy.wgsl'] };
       const x = bench.tensor('x', [4]);
       const program = new Program(gpu);
-      expect(() =>
-        program.add(source, { matrix: new Uint32Array(4), values: x, sums: x }, [most + 1, 1]),
-      ).toThrow(
-        `column_sums needs ${most + 1} workgroups in one dimension, and this adapter (${gpu.name}) allows ${most}`,
+      expect(() => program.add(source, { source: x, destination: x }, [most + 1, 1])).toThrow(
+        `bench/copy needs ${most + 1} workgroups in one dimension, and this adapter (${gpu.name}) allows ${most}`,
       );
     });
   });
@@ -172,7 +241,7 @@ describe('out of memory', () => {
     const allocating = gpu.allocate('a model of 8-4-8', () => gpu.device.createTexture(enormous));
     await expect(allocating).rejects.toThrow(OutOfMemoryError);
     await expect(allocating).rejects.toThrow(
-      'The device has not enough memory for a model of 8-4-8. Smaller',
+      'The device does not have enough memory for a model of 8-4-8. Smaller',
     );
     // The device goes on.
     await gpu.finish();
@@ -226,7 +295,7 @@ describe('out of memory', () => {
         },
       );
       expect(child.stdout, child.stderr).toMatch(
-        /^OutOfMemoryError The device has not enough memory for a model of 4096-4096-.*\.\n$/,
+        /^OutOfMemoryError The device does not have enough memory for a model of 4096-4096-.*\.\n$/,
       );
     },
   );
@@ -241,12 +310,19 @@ describe('a kernel that does not compile', () => {
     const compiling = Kernel.compile(gpu.device, { files: ['helper.wgsl', 'wrong.wgsl'] }, texts);
     await expect(compiling).rejects.toThrow(EngineError);
     await expect(compiling).rejects.toThrow(
-      /^The kernel helper\+wrong does not compile:\n {2}line 7: .*\n {6}let x: u32 = helper\(\);/,
+      /^The kernel helper\+wrong does not compile:\n {2}wrong\.wgsl, line 3: .*\n {6}let x: u32 = helper\(\);/,
+    );
+  });
+
+  test('whose file does not exist is named with that file', async () => {
+    const compiling = gpu.kernel({ files: ['gemm/gemm.wgsl', 'gemm/no_such.wgsl'] });
+    await expect(compiling).rejects.toThrow(
+      'The kernel gemm/gemm+gemm/no_such needs shaders/gemm/no_such.wgsl, which cannot be loaded: ',
     );
   });
 
   test('nor does one whose constant does not exist', async () => {
-    const compiling = gpu.kernel({ files: ['column_sums.wgsl'], constants: { no_such_constant: 1 } });
-    await expect(compiling).rejects.toThrow(/The kernel column_sums does not compile:\n.*no_such_constant/);
+    const compiling = gpu.kernel({ files: ['bench/copy.wgsl'], constants: { no_such_constant: 1 } });
+    await expect(compiling).rejects.toThrow(/The kernel bench\/copy does not compile:\n.*no_such_constant/);
   });
 });

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EngineError, OutOfMemoryError } from '../../src/gpu/errors.js';
-import { multiply } from '../../src/gpu/gemm.js';
-import { type GemmShape, type GemmTile, gemmTiles, workgroupBlocks } from '../../src/gpu/tiles.js';
-import { Tuner, type TuningOptions, type TuningStore } from '../../src/gpu/tuner.js';
-import { loadShader } from '../../src/node/shaders.js';
+import { gemmTiles } from '../../src/gpu/gemm/candidates.js';
+import { multiply } from '../../src/gpu/gemm/gemm.js';
+import { type GemmShape, type GemmTile, workgroupBlocks } from '../../src/gpu/gemm/tiles.js';
+import { Tuner, type TuningOptions, type TuningStore } from '../../src/gpu/gemm/tuner.js';
+import { Stopwatch } from '../../src/gpu/timing.js';
 import { seededRandom } from '../reference/random.js';
 import { gpuOfFile, onBench, reals, sameBits } from '../support/device.js';
 
@@ -17,6 +18,7 @@ function callItGpu(): void {
 
 afterEach(() => {
   Reflect.deleteProperty(gpu, 'software');
+  vi.restoreAllMocks();
 });
 
 const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 5000 }));
@@ -41,7 +43,7 @@ class Store implements TuningStore {
   }
 }
 
-const tuner = (options: TuningOptions) => new Tuner(gpu, loadShader, options);
+const tuner = (options: TuningOptions) => new Tuner(gpu, options);
 /** Stands out: no rule and no timing gives it where it is not stored. */
 const last = (shape: GemmShape) => gemmTiles(gpu, shape).at(-1) as GemmTile;
 const tilesIn = (store: Store): Record<string, GemmTile> => {
@@ -247,6 +249,76 @@ describe('tuning', () => {
     }
   });
 
+  test('what is stored is bounded: the oldest shapes and adapters go', async () => {
+    callItGpu();
+    const good = new Store();
+    await tuner({ store: good }).tile(small);
+    const [key, { shaders }] = Object.entries(JSON.parse(good.text ?? ''))[0] as [
+      string,
+      { shaders: string },
+    ];
+    const names = Array.from({ length: 700 }, (_, i) => `nn ${i + 1}x7x7`);
+    // The shape at hand has been there, as the oldest, for a tile that is none any more.
+    const tiles = Object.fromEntries(['nt 64x20x784', ...names].map((name) => [name, foreign]));
+    const others = Array.from({ length: 40 }, (_, i) => [`adapter ${i}`, { shaders: '00', tiles: {} }]);
+    const store = new Store(JSON.stringify({ [key]: { shaders, tiles }, ...Object.fromEntries(others) }));
+    const tile = await tuner({ store }).tile(small);
+    const all = JSON.parse(store.text ?? '');
+    expect(Object.keys(all)).toEqual([...others.slice(-15).map(([name]) => name), key]);
+    expect(Object.keys(all[key].tiles)).toEqual([...names.slice(-499), 'nt 64x20x784']);
+    expect(all[key].tiles['nt 64x20x784']).toEqual(tile);
+  });
+
+  test('takes the tile that was fastest', async () => {
+    callItGpu();
+    const shape: GemmShape = { order: 'nn', rows: 600, columns: 520, depth: 33 };
+    const tiles = gemmTiles(gpu, shape);
+    expect(tiles.length).toBeGreaterThan(2);
+    for (const [fastest, expected] of tiles.entries()) {
+      // Tiles are timed in their order.
+      const seen: unknown[] = [];
+      const place = (program: unknown) =>
+        seen.includes(program) ? seen.indexOf(program) : seen.push(program) - 1;
+      vi.spyOn(Stopwatch.prototype, 'calibrate').mockImplementation(async (program) => {
+        place(program);
+        return { times: 10, each: 1 };
+      });
+      // The fastest one is the slowest but once.
+      let turn = 0;
+      vi.spyOn(Stopwatch.prototype, 'time').mockImplementation(async (program) => {
+        const own = place(program) === fastest;
+        turn += own ? 1 : 0;
+        return own ? (turn === 2 ? 5 : 50) : 20 + place(program);
+      });
+      expect(await tuner({}).tile(shape)).toEqual(expected);
+      expect(turn).toBe(3);
+    }
+  });
+
+  test('is another one with another driver, or another adapter of its vendor', async () => {
+    callItGpu();
+    const store = new Store();
+    const tile = await tuner({ store }).tile(small);
+    const { adapter } = gpu;
+    const { info } = adapter;
+    try {
+      for (const other of [
+        { description: 'another driver' },
+        { device: 'another device' },
+        { architecture: 'another architecture' },
+        { vendor: 'another vendor' },
+      ]) {
+        const names = ['vendor', 'architecture', 'device', 'description'] as const;
+        const told = Object.fromEntries(names.map((name) => [name, info[name]]));
+        Object.defineProperty(gpu, 'adapter', { value: { info: { ...told, ...other } }, configurable: true });
+        expect(await tuner({ store }).stored()).toEqual({});
+      }
+    } finally {
+      Object.defineProperty(gpu, 'adapter', { value: adapter, configurable: true });
+    }
+    expect(await tuner({ store }).stored()).toEqual({ 'nt 64x20x784': tile });
+  });
+
   test('what is stored of other adapters stays', async () => {
     callItGpu();
     const other = { shaders: '00', tiles: { 'nn 1x1x1': foreign } };
@@ -261,7 +333,7 @@ describe('tuning', () => {
     expect(await given.tile(small)).toEqual(last(small));
     const wrong = tuner({ tune: 'off', tiles: { 'nt 64x20x784': foreign as GemmTile } });
     await expect(wrong.tile(small)).rejects.toThrow(
-      /^The tile given for nt 64x20x784 is none that this adapter \(.*\) uses/,
+      /^The tile given for nt 64x20x784 is not one that this adapter \(.*\) can use/,
     );
   });
 });

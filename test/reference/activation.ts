@@ -39,7 +39,7 @@ export function activationBackward(gradient: Reals, output: Reals, activation: A
 }
 
 /**
- * Whether a hidden unit counts as active: above 0, or above 0.5 for the sigmoid, which is never 0.
+ * Whether a latent counts as active: above 0, or above 0.5 for the sigmoid, which is never 0.
  */
 export function isActive(activation: ActivationName, y: number): boolean {
   return y > (activation === 'sigmoid' ? 0.5 : 0);

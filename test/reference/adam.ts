@@ -1,8 +1,12 @@
 import type { Reals } from './gemm.js';
 
-export const beta1 = 0.9;
-export const beta2 = 0.999;
-export const adamEpsilon = 1e-8;
+export interface AdamOptions {
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+}
+
+/** PyTorch's. */
+const standard: AdamOptions = { betas: [0.9, 0.999], eps: 1e-8 };
 
 /** Running means of one tensor's gradient and of its square; both begin as zeros. */
 export interface Moments {
@@ -24,6 +28,7 @@ export function adamStep(
   moments: Moments,
   t: number,
   lr: number,
+  { betas: [beta1, beta2], eps }: AdamOptions = standard,
 ): void {
   const { m, v } = moments;
   const rate = lr / (1 - beta1 ** t);
@@ -32,6 +37,6 @@ export function adamStep(
     const g = gradient[i];
     m[i] = beta1 * m[i] + (1 - beta1) * g;
     v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-    values[i] -= (rate * m[i]) / (Math.sqrt(v[i]) / root + adamEpsilon);
+    values[i] -= (rate * m[i]) / (Math.sqrt(v[i]) / root + eps);
   }
 }

@@ -1,16 +1,15 @@
 import { type ActivationName, activationBackward, biasActivation, isActive } from './activation.js';
-import { columnMeans, columnSums } from './column-means.js';
+import { columnSums } from './column-means.js';
 import { gemmNN, gemmNT, gemmTN } from './gemm.js';
-import { klSparsity } from './kl.js';
 import { mse, mseGradient } from './mse.js';
+import type { Penalty, SparsityConfig } from './penalty.js';
+import { penalties } from './sparsity.js';
 
-export interface ReferenceConfig {
+export interface ReferenceConfig extends SparsityConfig {
   readonly in_dims: number;
   /** Width of each encoder layer; the decoder mirrors them. */
   readonly h_dims: readonly number[];
   readonly activation: 'relu' | 'sigmoid';
-  readonly sparsity_lambda: number;
-  readonly sparsity_target: number;
 }
 
 /** Weights are [out, in], biases [out]. */
@@ -27,11 +26,11 @@ export interface Losses {
   /** mse + penalty. */
   readonly loss: number;
   readonly mse: number;
-  /** The divergence: unweighted, 0 when the target is met. */
-  readonly kl: number;
-  /** sparsity_lambda * (kl + the target's entropy for each unit). */
+  /** What the kind of sparsity adds, unweighted: for `kl` the divergence, 0 when the target is met. */
+  readonly terms: Readonly<Record<string, number>>;
+  /** The weighted terms, with their constants. */
   readonly penalty: number;
-  /** Active hidden units a row, on average. */
+  /** Active latents a row, on average. */
   readonly active: number;
 }
 
@@ -96,23 +95,41 @@ export function forward(
   parameters: ParameterSet,
   x: Float64Array,
 ): { hidden: Float64Array; output: Float64Array; outputs: Float64Array[] } {
-  const rows = x.length / config.in_dims;
-  const outputs: Float64Array[] = [];
+  const outputs = through(layersOf(config), parameters, x);
+  return { hidden: outputs[config.h_dims.length - 1], output: outputs[outputs.length - 1], outputs };
+}
+
+/** What the decoder makes of codes [rows, last of h_dims]: [rows, in_dims]. */
+export function decode(config: ReferenceConfig, parameters: ParameterSet, codes: Float64Array): Float64Array {
+  const decoder = layersOf(config).slice(config.h_dims.length);
+  return through(decoder, parameters, codes)[decoder.length - 1];
+}
+
+/** What each latent draws: the decoder at 1 for it and 0 for all others, less the decoder at 0. [latents, in_dims]. */
+export function drawings(config: ReferenceConfig, parameters: ParameterSet): Float64Array {
+  const { in_dims, h_dims } = config;
+  const latents = h_dims[h_dims.length - 1];
+  const oneHot = new Float64Array(latents * latents);
+  for (let latent = 0; latent < latents; latent++) oneHot[latent * latents + latent] = 1;
+  const nothing = decode(config, parameters, new Float64Array(latents));
+  return decode(config, parameters, oneHot).map((value, i) => value - nothing[i % in_dims]);
+}
+
+/** What each of some layers gives for rows x [rows, inputs of the first]. */
+function through(layers: readonly Layer[], parameters: ParameterSet, x: Float64Array): Float64Array[] {
+  const rows = x.length / layers[0].inputs;
   let input = x;
-  for (const layer of layersOf(config)) {
-    const weight = parameters[`${layer.name}.weight`].data;
-    const bias = parameters[`${layer.name}.bias`].data;
-    const product = gemmNT(input, weight, rows, layer.outputs, layer.inputs);
-    input = biasActivation(product, bias, rows, layer.outputs, layer.activation);
-    outputs.push(input);
-  }
-  return { hidden: outputs[config.h_dims.length - 1], output: input, outputs };
+  return layers.map(({ name, inputs, outputs, activation }) => {
+    const product = gemmNT(input, parameters[`${name}.weight`].data, rows, outputs, inputs);
+    input = biasActivation(product, parameters[`${name}.bias`].data, rows, outputs, activation);
+    return input;
+  });
 }
 
 /** The losses of rows x [rows, in_dims]. */
 export function losses(config: ReferenceConfig, parameters: ParameterSet, x: Float64Array): Losses {
   const { hidden, output } = forward(config, parameters, x);
-  return lossesOf(config, x, hidden, output);
+  return lossesOf(config, x, hidden, output, penaltyOn(config, parameters, hidden, x));
 }
 
 /** One pass forward and back over rows x [rows, in_dims]: `grads` holds d loss / d parameter by name. */
@@ -124,11 +141,12 @@ export function gradients(
   const rows = x.length / config.in_dims;
   const { hidden, output, outputs } = forward(config, parameters, x);
   const layers = layersOf(config);
+  const penalty = penaltyOn(config, parameters, hidden, x);
   const grads: Record<string, Float64Array> = {};
   let gradient = mseGradient(output, x);
   for (let i = layers.length - 1; i >= 0; i--) {
     const layer = layers[i];
-    if (outputs[i] === hidden) addPenaltyGradient(config, hidden, gradient);
+    if (outputs[i] === hidden) gradient = sum(gradient, penalty.code);
     gradient = activationBackward(gradient, outputs[i], layer.activation);
     const input = i === 0 ? x : outputs[i - 1];
     grads[`${layer.name}.weight`] = gemmTN(gradient, input, layer.outputs, layer.inputs, rows);
@@ -138,7 +156,22 @@ export function gradients(
       gradient = gemmNN(gradient, weight, rows, layer.inputs, layer.outputs);
     }
   }
-  return { losses: lossesOf(config, x, hidden, output), hidden, output, grads };
+  if (penalty.decoder) grads['decoder.0.weight'] = sum(grads['decoder.0.weight'], penalty.decoder);
+  return { losses: lossesOf(config, x, hidden, output, penalty), hidden, output, grads };
+}
+
+function penaltyOn(
+  config: ReferenceConfig,
+  parameters: ParameterSet,
+  hidden: Float64Array,
+  x: Float64Array,
+): Penalty {
+  const rows = x.length / config.in_dims;
+  return penalties[config.sparsity ?? 'kl'](config, hidden, rows, parameters['decoder.0.weight'].data);
+}
+
+function sum(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((value, i) => value + b[i]);
 }
 
 function lossesOf(
@@ -146,25 +179,11 @@ function lossesOf(
   x: Float64Array,
   hidden: Float64Array,
   output: Float64Array,
+  { value: penalty, terms }: Penalty,
 ): Losses {
   const rows = x.length / config.in_dims;
-  const units = hidden.length / rows;
-  const sparsity = klSparsity(columnMeans(hidden, rows, units), config.sparsity_target);
-  const penalty = config.sparsity_lambda * sparsity.cross_entropy;
   const error = mse(output, x);
   let active = 0;
   for (const value of hidden) if (isActive(config.activation, value)) active++;
-  return { loss: error + penalty, mse: error, kl: sparsity.kl, penalty, active: active / rows };
-}
-
-/** Adds d penalty / d hidden to `gradient` [rows, units], in place: the same in every row of a column. */
-function addPenaltyGradient(config: ReferenceConfig, hidden: Float64Array, gradient: Float64Array): void {
-  const units = config.h_dims[config.h_dims.length - 1];
-  const rows = hidden.length / units;
-  const { slope } = klSparsity(columnMeans(hidden, rows, units), config.sparsity_target);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < units; j++) {
-      gradient[i * units + j] += (config.sparsity_lambda * slope[j]) / rows;
-    }
-  }
+  return { loss: error + penalty, mse: error, terms, penalty, active: active / rows };
 }

@@ -1,4 +1,4 @@
-import type { Normalization } from '../../src/sae/dataset.js';
+import type { Normalization } from '../../src/sae/rows/dataset.js';
 
 /**
  * The rows of `data` [any, in_dims] that `indices` names, as inputs: [indices.length, in_dims]. 8-bit values

@@ -10,17 +10,17 @@ export const tangentStart = 0.99;
 
 /** The sparsity penalty of one layer, before it is multiplied by sparsity_lambda. */
 export interface KlSparsity {
-  /** Sum over units of -r log(q) - (1-r) log(1-q), the original's formula: the divergence plus a constant. */
+  /** Sum over latents of -r log(q) - (1-r) log(1-q), the original's formula: the divergence plus a constant. */
   readonly cross_entropy: number;
-  /** The divergence itself: 0 when every unit's mean is the target. */
+  /** The divergence itself: 0 when every latent's mean is the target. */
   readonly kl: number;
-  /** The derivative of either sum by each unit's mean: [units]. */
+  /** The derivative of either sum by each latent's mean: [latents]. */
   readonly slope: Float64Array;
 }
 
 /**
- * Penalty of each unit's mean activation, [units]. With r = sparsity_target + 1e-8 and q = mean + 1e-8.
- * The penalty's gradient by one activation is slope[unit] * sparsity_lambda / rows.
+ * Penalty of each latent's mean activation, [latents]. With r = sparsity_target + 1e-8 and q = mean + 1e-8.
+ * The penalty's gradient by one activation is slope[latent] * sparsity_lambda / rows.
  */
 export function klSparsity(means: Reals, sparsity_target: number): KlSparsity {
   const constant = entropy(sparsity_target);
@@ -36,7 +36,7 @@ export function klSparsity(means: Reals, sparsity_target: number): KlSparsity {
   return { cross_entropy, kl, slope };
 }
 
-/** One unit's penalty: -r log(q) - (1-r) log(1-q) up to q = 0.99, its tangent beyond. */
+/** One latent's penalty: -r log(q) - (1-r) log(1-q) up to q = 0.99, its tangent beyond. */
 export function klPenalty(mean: number, sparsity_target: number): number {
   const r = sparsity_target + klEpsilon;
   const q = mean + klEpsilon;
@@ -49,7 +49,7 @@ export function klSlope(mean: number, sparsity_target: number): number {
   return slopeAt(sparsity_target + klEpsilon, Math.min(mean + klEpsilon, tangentStart));
 }
 
-/** The constant by which a unit's penalty exceeds its divergence: the entropy of r. */
+/** The constant by which a latent's penalty exceeds its divergence: the entropy of r. */
 export function entropy(sparsity_target: number): number {
   const r = sparsity_target + klEpsilon;
   return crossEntropy(r, r);

@@ -1,9 +1,16 @@
-import type { Dataset } from '../../src/sae/dataset.js';
-import type { Metrics } from '../../src/sae/metrics.js';
+import type { Dataset } from '../../src/sae/rows/dataset.js';
+import type { Metrics } from '../../src/sae/training/metrics.js';
 import { isActive } from './activation.js';
 import { adamStep, type Moments, zeroMoments } from './adam.js';
 import { gradients, type Losses, type ParameterSet, type ReferenceConfig } from './autoencoder.js';
 import { gatherRows } from './gather.js';
+
+export interface ReferenceTraining extends ReferenceConfig {
+  readonly lr: number;
+  readonly adam_betas?: readonly [number, number];
+  readonly adam_eps?: number;
+  readonly clip_norm?: number | undefined;
+}
 
 /** Trains a parameter set in place, in double precision. */
 export class ReferenceTrainer {
@@ -11,7 +18,7 @@ export class ReferenceTrainer {
   #t = 0;
 
   constructor(
-    readonly config: ReferenceConfig & { readonly lr: number },
+    readonly config: ReferenceTraining,
     readonly parameters: ParameterSet,
   ) {
     for (const [name, { data }] of Object.entries(parameters)) this.#moments[name] = zeroMoments(data.length);
@@ -21,40 +28,47 @@ export class ReferenceTrainer {
   step(x: Float64Array): { losses: Losses; hidden: Float64Array } {
     const { losses, hidden, grads } = gradients(this.config, this.parameters, x);
     this.#t++;
+    const { lr, adam_betas: betas = [0.9, 0.999], adam_eps: eps = 1e-8, clip_norm = Infinity } = this.config;
+    // PyTorch's clip_grad_norm_.
+    const norm = Math.hypot(...Object.values(grads).map((gradient) => Math.hypot(...gradient)));
+    const scale = Math.min(1, clip_norm / (norm + 1e-6));
     for (const [name, { data }] of Object.entries(this.parameters)) {
-      adamStep(data, grads[name], this.#moments[name], this.#t, this.config.lr);
+      const gradient = grads[name].map((value) => value * scale);
+      adamStep(data, gradient, this.#moments[name], this.#t, lr, { betas, eps });
     }
     return { losses, hidden };
   }
 
   /**
    * One pass over the rows that `order` names, `batch_size` at a time; the last batch may be short. `loss`,
-   * `mse` and `kl` are means over batches, `active` is the mean over rows.
+   * `mse` and the terms are means over batches, `active` is the mean over rows.
    */
   epoch(dataset: Dataset, order: ArrayLike<number>, batch_size: number): Metrics {
-    const units = this.config.h_dims[this.config.h_dims.length - 1];
-    const seen = new Uint8Array(units);
-    const sum = { loss: 0, mse: 0, kl: 0, active: 0 };
+    const latents = this.config.h_dims[this.config.h_dims.length - 1];
+    const seen = new Uint8Array(latents);
+    const sum = { loss: 0, mse: 0, active: 0 };
+    const terms: Record<string, number> = {};
     let batches = 0;
     for (let first = 0; first < order.length; first += batch_size) {
       const indices = Array.prototype.slice.call(order, first, first + batch_size) as number[];
       const x = gatherRows(dataset.data, dataset.in_dims, indices, dataset.normalization);
       const { losses, hidden } = this.step(x);
       hidden.forEach((value, i) => {
-        if (isActive(this.config.activation, value)) seen[i % units] = 1;
+        if (isActive(this.config.activation, value)) seen[i % latents] = 1;
       });
       sum.loss += losses.loss;
       sum.mse += losses.mse;
-      sum.kl += losses.kl;
+      for (const [name, value] of Object.entries(losses.terms)) terms[name] = (terms[name] ?? 0) + value;
       sum.active += losses.active * indices.length;
       batches++;
     }
-    return {
+    const figures = {
       loss: sum.loss / batches,
       mse: sum.mse / batches,
-      kl: sum.kl / batches,
+      ...Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / batches])),
       active: sum.active / order.length,
-      dead: seen.filter((unit) => unit === 0).length,
+      dead: seen.filter((active) => active === 0).length,
     };
+    return figures as Metrics;
   }
 }

@@ -1,5 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -13,7 +14,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSystem } from '../../scripts/setup/system.mjs';
 
@@ -24,7 +26,7 @@ let root: string;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'setup-test-'));
-  for (const path of ['scripts', 'package-lock.json', 'tsconfig.json']) {
+  for (const path of ['scripts', 'package-lock.json', 'tsconfig.json', 'vite.config.ts']) {
     cpSync(join(repository, path), join(root, path), { recursive: true });
   }
   mkdirSync(join(root, 'src/cli'), { recursive: true });
@@ -53,6 +55,26 @@ function setUp(args: string[] = [], env: Record<string, string> = {}) {
   return { status, stdout, stderr };
 }
 
+/** Runs Node as a user who owns nothing. */
+function asNobody(...args: string[]) {
+  const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+  const { status, stdout, stderr } = spawnSync('setpriv', [...user, process.execPath, ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, SAE_NO_INSTALL: '1' },
+  });
+  return { status, stdout, stderr };
+}
+
+/** Only root can become another user, who cannot read a repository in root's own folder. */
+const nobodyCanRead =
+  asNobody('-e', `require(${JSON.stringify(join(repository, 'package.json'))})`).status === 0;
+
+function writePage(words: string) {
+  mkdirSync(join(root, 'src/web'), { recursive: true });
+  mkdirSync(join(root, 'shaders'), { recursive: true });
+  writeFileSync(join(root, 'src/web/index.html'), `<!doctype html><title>${words}</title>`);
+}
+
 /** Every file of the project but the packages, with its size and time of change. */
 function files() {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -69,9 +91,40 @@ describe('the set-up', () => {
     const before = files();
     expect(setUp()).toEqual(silence);
     expect(setUp(['--test'])).toEqual(silence);
-    expect(setUp(['--web'])).toEqual(silence);
     expect(files()).toEqual(before);
   });
+
+  it('builds the page once, and again after a source or a kernel changed', () => {
+    const page = () => readFileSync(join(root, 'dist/web/index.html'), 'utf8');
+    writePage('one');
+    expect(setUp(['--web']).stderr).toMatch(/^Building \.\.\.\nBuilding the page into dist\/web/);
+    expect(page()).toContain('one');
+    expect(setUp(['--web'])).toEqual(silence);
+    writePage('two');
+    expect(setUp(['--web']).stderr).toMatch(/^Building the page/);
+    expect(page()).toContain('two');
+    writeFileSync(join(root, 'shaders/x.wgsl'), '// another');
+    expect(setUp(['--web']).stderr).toMatch(/^Building the page/);
+    rmSync(join(root, 'src/web/index.html'));
+    const failed = setUp(['--web']);
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).toMatch(/The page could not be built; the messages above say why\.\n$/);
+  });
+
+  it.skipIf(!nobodyCanRead)(
+    'of another user, who cannot write here, has what is built, or is told who can build it',
+    () => {
+      chmodSync(root, 0o755);
+      writePage('one');
+      const told = asNobody(join(root, 'scripts/setup.mjs'), '--web');
+      expect([told.status, told.stdout]).toEqual([1, '']);
+      expect(told.stderr).toMatch(
+        /^Something is still to be installed or built, and nothing can be written into .* \(EACCES\)\. Run this once as/,
+      );
+      setUp(['--web']);
+      expect(asNobody(join(root, 'scripts/setup.mjs'), '--web')).toEqual(silence);
+    },
+  );
 
   it('builds again after a source changed, an output vanished or a build failed', () => {
     setUp();
@@ -92,6 +145,47 @@ describe('the set-up', () => {
     cpSync(join(root, 'good.mjs'), join(root, 'build.mjs'));
     expect(setUp()).toMatchObject({ status: 0, stderr: expect.stringMatching(/^Building/) });
     expect(setUp()).toEqual(silence);
+  });
+
+  it('is part of the scripts themselves: npm leaves out what goes before one where a user has ignore-scripts', () => {
+    const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+    // npm's own, when it packs: `npm pack` by a user without scripts packs what is built.
+    const before = Object.keys(scripts).filter((name) => /^(pre|post)/.test(name) && name !== 'prepack');
+    expect(before).toEqual([]);
+    for (const name of ['start', 'test', 'demo', 'build:web', 'bench', 'bench:peers']) {
+      expect(scripts[name]).toMatch(/^node scripts\/setup\.mjs( --\w+)?( && |$)/);
+    }
+
+    const own = { start: scripts.start, build: 'node build.mjs' };
+    writeFileSync(join(root, 'package.json'), JSON.stringify({ scripts: own }));
+    const { status, stderr } = spawnSync('npm', ['start', '--silent', '--', '--version'], {
+      cwd: root,
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+      env: { ...process.env, SAE_NO_INSTALL: '1', npm_config_ignore_scripts: 'true' },
+    });
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/^Building/)]);
+  });
+
+  it('keeps all others out while one has the lock, also where several find one that is stale', async () => {
+    mkdirSync(join(root, 'dist'));
+    // Nobody has that number.
+    writeFileSync(join(root, 'dist/.setup.lock'), '4194304999');
+    const script = `
+      import { appendFileSync } from 'node:fs';
+      import { setTimeout } from 'node:timers/promises';
+      import { takeLock } from ${JSON.stringify(pathToFileURL(join(root, 'scripts/setup/lock.mjs')))};
+      await setTimeout(Number(process.argv[1]) - Date.now());
+      await takeLock();
+      appendFileSync('log', '+');
+      await setTimeout(20);
+      appendFileSync('log', '-');`;
+    const at = Date.now() + 1000;
+    const processes = Array.from({ length: 8 }, () =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, String(at)], { cwd: root }),
+    );
+    await Promise.all(processes);
+    expect(readFileSync(join(root, 'log'), 'utf8')).toBe('+-'.repeat(8));
   });
 
   it('says which command installs the packages, and installs none, with SAE_NO_INSTALL', () => {

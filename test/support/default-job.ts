@@ -1,9 +1,9 @@
 import { readMnist10k } from '../../src/node/data/mnist.js';
 import { type ModelConfig, parseModelConfig, parseTrainConfig } from '../../src/sae/config.js';
-import type { Dataset } from '../../src/sae/dataset.js';
-import { layersOf, parameterShapes } from '../../src/sae/layers.js';
-import type { Parameters } from '../../src/sae/model.js';
-import { fillUniform, randomPair } from '../../src/sae/random.js';
+import { layersOf, parametersOf } from '../../src/sae/model/layers.js';
+import { initialValues, type Parameters } from '../../src/sae/model/parameter.js';
+import { randomPair } from '../../src/sae/model/random.js';
+import type { Dataset } from '../../src/sae/rows/dataset.js';
 import { ReferenceTrainer } from '../reference/trainer.js';
 import { rowOrders, toReference } from './models.js';
 
@@ -35,12 +35,9 @@ export function* referenceEpochs(dataset: Dataset, seed: number): Generator<Figu
 export function initialParameters(model: ModelConfig, seed: number): Parameters {
   const { forWeights } = randomPair(seed);
   const parameters: Parameters = new Map();
-  for (const layer of layersOf(model)) {
-    for (const [name, shape] of parameterShapes(layer)) {
-      const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
-      fillUniform(data, layer.inputs ** -0.5, forWeights);
-      parameters.set(name, { shape, data });
-    }
+  for (const parameter of layersOf(model).flatMap(parametersOf)) {
+    const { name, shape } = parameter;
+    parameters.set(name, { shape, data: initialValues(parameter, forWeights) });
   }
   return parameters;
 }

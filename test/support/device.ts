@@ -1,9 +1,10 @@
 import { afterAll, afterEach } from 'vitest';
+import { type GemmTile, gemmFamilies } from '../../src/gpu/gemm/tiles.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { KernelSource } from '../../src/gpu/kernel.js';
 import { type Bindings, Program, type Workgroups } from '../../src/gpu/program.js';
+import { Scope } from '../../src/gpu/scope.js';
 import { padded, Tensor } from '../../src/gpu/tensor.js';
-import { type GemmTile, gemmFamilies } from '../../src/gpu/tiles.js';
 import { openGpu } from '../../src/node/adapters.js';
 import { uniform } from '../reference/random.js';
 
@@ -51,14 +52,13 @@ export async function paddingOf(tensor: Tensor, only?: 'columns'): Promise<numbe
 
 /** Tensors and buffers for one small computation, all freed together. */
 export class Bench {
-  readonly #made: { destroy(): void }[] = [];
+  readonly #scope = new Scope();
 
   constructor(readonly gpu: Gpu) {}
 
   /** A tensor with these values, or zeros. */
   tensor(name: string, shape: readonly number[], values?: Float32Array<ArrayBuffer>): Tensor {
-    const tensor = new Tensor(this.gpu, name, shape);
-    this.#made.push(tensor);
+    const tensor = this.#scope.use(new Tensor(this.gpu, name, shape));
     if (values) {
       tensor.write(values);
     }
@@ -75,30 +75,24 @@ export class Bench {
 
   /** A storage buffer that holds these numbers and may be larger. */
   buffer(values: Uint32Array<ArrayBuffer>, bytes = values.byteLength, usage = 0): GPUBuffer {
-    const buffer = this.gpu.buffer('test', bytes, usage);
-    this.#made.push(buffer);
+    const buffer = this.#scope.adopt(this.gpu.buffer('test', bytes, usage), (own) => this.gpu.free(own));
     this.gpu.device.queue.writeBuffer(buffer, 0, values);
     return buffer;
   }
 
   /** One record of `struct Step`, as a kernel binds it. */
-  step(record: Partial<StepRecord>): GPUBuffer {
+  step({ first_row = 0, rows = 0, rates = [], coefficients = [] }: Partial<StepRecord>): GPUBuffer {
     const words = new Uint32Array(8);
-    const { first_row = 0, rows = 0 } = record;
     words.set([first_row, rows]);
-    const { learning_rate = 0, second_correction = 0, sparsity_lambda = 0, sparsity_target = 0 } = record;
-    new Float32Array(words.buffer).set(
-      [learning_rate, second_correction, sparsity_lambda, sparsity_target],
-      2,
-    );
+    const floats = new Float32Array(words.buffer);
+    floats.set(rates, 2);
+    floats.set(coefficients, 4);
     return this.buffer(words, 32, GPUBufferUsage.UNIFORM);
   }
 
   /** A program that is freed with the rest. */
   program(): Program {
-    const program = new Program(this.gpu);
-    this.#made.push(program);
-    return program;
+    return this.#scope.use(new Program(this.gpu));
   }
 
   /** Runs one kernel once. */
@@ -108,7 +102,7 @@ export class Bench {
     workgroups: Workgroups,
   ): Promise<void> {
     const program = this.program();
-    program.add('files' in source ? source : { files: source }, bindings, workgroups);
+    program.add(Array.isArray(source) ? { files: source } : (source as KernelSource), bindings, workgroups);
     await program.ready();
     program.submit();
   }
@@ -118,20 +112,16 @@ export class Bench {
   }
 
   destroy(): void {
-    for (const made of this.#made) {
-      made.destroy();
-    }
+    this.#scope.destroy();
   }
 }
 
-/** `struct Step` of step.wgsl. */
+/** `struct Step` of metrics/step.wgsl. */
 export interface StepRecord {
   readonly first_row: number;
   readonly rows: number;
-  readonly learning_rate: number;
-  readonly second_correction: number;
-  readonly sparsity_lambda: number;
-  readonly sparsity_target: number;
+  readonly rates: readonly number[];
+  readonly coefficients: readonly number[];
 }
 
 /** Lends `use` a bench, and frees what it made there. */
@@ -172,19 +162,24 @@ export function familiesOf(gpu: Gpu): GemmTile['family'][] {
   return gemmFamilies.filter((family) => family !== 'subgroup' || gpu.subgroupSize !== undefined);
 }
 
-/** From now on a GPU uses one tile for every GEMM, of the given family. */
+/** The family for what is the same in all of them: the one that this adapter is quick to compile. */
+export function mainFamily(gpu: Gpu): GemmTile['family'] {
+  return familiesOf(gpu).at(-1)!;
+}
+
+/** From now on a GPU uses one tile for every GEMM, of the given family: a small one, which is compiled sooner. */
 export function useFamily(gpu: Gpu, family: GemmTile['family']): void {
   const tiles: Record<GemmTile['family'], GemmTile> = {
     shared: {
       family: 'shared',
-      tile_rows: 2,
+      tile_rows: 1,
       tile_columns: 2,
       threads_rows: 8,
       threads_columns: 8,
       slice_depth: 4,
     },
     split: { family: 'split', splits: 8, tile_rows: 2, tile_columns: 4 },
-    register: { family: 'register', tile_rows: 2, tile_columns: 2, threads_rows: 4, threads_columns: 1 },
+    register: { family: 'register', tile_rows: 1, tile_columns: 2, threads_rows: 4, threads_columns: 1 },
     subgroup: {
       family: 'subgroup',
       lanes: gpu.subgroupSize ?? 0,

@@ -1,14 +1,17 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { ModelConfig, ModelOptions, TrainOptions } from '../../src/sae/config.js';
-import type { Dataset } from '../../src/sae/dataset.js';
-import type { EpochMetrics } from '../../src/sae/metrics.js';
-import { Model, type Parameters } from '../../src/sae/model.js';
-import { randomPair, shuffle } from '../../src/sae/random.js';
-import { Trainer } from '../../src/sae/trainer.js';
+import { Model } from '../../src/sae/model/model.js';
+import type { Parameters } from '../../src/sae/model/parameter.js';
+import { randomPair, shuffle } from '../../src/sae/model/random.js';
+import type { Dataset } from '../../src/sae/rows/dataset.js';
+import type { SparsityName } from '../../src/sae/sparsity/index.js';
+import { momentsOf } from '../../src/sae/step/update.js';
+import type { EpochMetrics } from '../../src/sae/training/metrics.js';
+import { type Placement, Trainer } from '../../src/sae/training/trainer.js';
 import { type ParameterSet, type ReferenceConfig, toParameterSet } from '../reference/autoencoder.js';
 import { seededRandom } from '../reference/random.js';
-import { rawValues, reals, sameBits } from './device.js';
-import { deinterleaved } from './separate-step.js';
+import { reals, sameBits } from './device.js';
+import { deinterleaved } from './moments.js';
 
 /** f32 rows as they are, not normalised. */
 export function floatRows(data: ArrayLike<number>, in_dims: number): Dataset {
@@ -58,17 +61,18 @@ export function* rowOrders(rows: number, seed: number): Generator<Uint32Array<Ar
 }
 
 /** Trains a new model to the end; what each epoch gave, and the parameters after the last. */
-export async function trained(
+export async function trained<S extends SparsityName = 'kl'>(
   gpu: Gpu,
   config: ModelOptions,
   dataset: Dataset,
-  options: TrainOptions,
-): Promise<{ epochs: EpochMetrics[]; parameters: Parameters }> {
+  options: TrainOptions<S>,
+  placement: Placement = {},
+): Promise<{ epochs: EpochMetrics<S>[]; parameters: Parameters }> {
   const model = await Model.create(gpu, config, options.seed);
   try {
-    const trainer = await Trainer.create(model, dataset, options);
+    const trainer = await Trainer.create(model, dataset, options, placement);
     try {
-      const epochs: EpochMetrics[] = [];
+      const epochs: EpochMetrics<S>[] = [];
       for await (const epoch of trainer.epochs()) {
         epochs.push(epoch);
       }
@@ -82,13 +86,15 @@ export async function trained(
 }
 
 /**
- * The gradient that a trainer's first step used. The step never stores it: Adam's first moment, from zero, is a tenth
+ * The gradient that a trainer's first step used. Where it is fused it is not stored: Adam's first moment, from zero, is a tenth
  * of it.
  */
-export async function firstGradient(trainer: Trainer, name: string): Promise<Float32Array<ArrayBuffer>> {
-  const { layers } = trainer.step.model;
-  const layer = layers.find((candidate) => name.startsWith(`${candidate.name}.`))!;
-  const { shape } = name.endsWith('weight') ? layer.weight : layer.bias;
-  const moments = await rawValues(trainer.step.tensor(`${name}.moments`));
-  return deinterleaved(shape, moments)[0].map((m) => m * 10);
+export async function firstGradient<S extends SparsityName>(
+  { step }: Trainer<S>,
+  name: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const tensor = step.model.tensors.find((candidate) => candidate.name === name)!;
+  const buffers = momentsOf(step.build, tensor);
+  const moments = new Float32Array(await step.model.gpu.read(step.build.buffer(buffers[0])));
+  return deinterleaved(tensor.shape, moments, buffers.length === 1 ? 2 : 1)[0].map((m) => m * 10);
 }

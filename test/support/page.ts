@@ -1,20 +1,16 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
+import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { findChromium } from '../../scripts/setup/browser.mjs';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Where a Chromium is; undefined where there is none, and the tests in a browser are skipped. */
 export const chromiumPath: string | undefined = findChromium();
 if (!chromiumPath) {
-  console.log('The tests in a browser are skipped: there is no Chromium on the PATH.');
+  console.log('The tests in Chromium are skipped: there is none on the PATH.');
 }
 
 /** Chromium with WebGPU on its software adapter, and without its own traffic. */
@@ -43,9 +39,14 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly device?: boolean;
 }
 
-/** The built site, served by a plain server from a folder below its root, and a browser, for one test file. */
-export function builtPage() {
-  const folder = mkdtempSync(join(tmpdir(), 'sae-web-'));
+const desk = { width: 1280, height: 800 };
+
+/**
+ * The built site, served by a plain server from a folder below its root, and a browser, for one test file.
+ * @param always runs in every page before its own script.
+ */
+export function builtPage(launch: () => Promise<Browser> = launchChromium, always = '') {
+  const folder = process.env.SAE_SITE!;
   const server = createServer((request, response) => {
     const path = new URL(request.url!, 'http://host').pathname.replace(/^\/any\/folder\//, '');
     const file = join(folder, path === '' ? 'index.html' : path);
@@ -58,30 +59,38 @@ export function builtPage() {
   });
   let address = '';
   let browser: Browser;
+  let shared: Page | undefined;
   const faults: string[] = [];
 
   beforeAll(async () => {
-    const configFile = join(root, 'vite.config.ts');
-    await build({ configFile, logLevel: 'warn', build: { outDir: folder, emptyOutDir: true } });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/any/folder/`;
-    browser = await launchChromium();
+    browser = await launch();
   });
   // Whatever a test is about: nothing on the console, and nothing asked of anybody else.
-  afterEach(async () => {
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') {
+      shared = undefined;
+    }
     for (const context of browser.contexts()) {
-      await context.close();
+      if (context !== shared?.context()) {
+        await context.close();
+      }
     }
     expect(faults.splice(0)).toEqual([]);
   });
   afterAll(async () => {
     await browser.close();
     server.close();
-    rmSync(folder, { recursive: true });
   });
 
-  async function open({ settings = '', before, device = true, ...options }: OpenOptions = {}): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  async function open({
+    settings = '',
+    before = '',
+    device = true,
+    ...options
+  }: OpenOptions = {}): Promise<Page> {
+    const context = await browser.newContext({ viewport: desk, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(60_000);
     page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
@@ -101,13 +110,68 @@ export function builtPage() {
         console.error(`forbidden by ${violatedDirective}: ${blockedURI}`);
       });
     });
-    if (before) {
-      await page.addInitScript(before);
-    }
+    await page.addInitScript(`${always};${before}`);
     await page.goto(`${address}#${settings}`);
     if (device) {
       await ready(page);
     }
+    return page;
+  }
+
+  /**
+   * A page as `open` gives one, which a file's tests hand on to each other: its device has compiled most of what the next
+   * one needs, which takes seconds. The address is new, the data are the digits, and the model is a new one. A test that fails keeps
+   * its page to itself.
+   */
+  async function handedOn(settings = ''): Promise<Page> {
+    if (!shared) {
+      shared = await open({ settings });
+      return shared;
+    }
+    const page = shared;
+    await page.setViewportSize(desk);
+    await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+    const pressIfThere = async (name: string) => {
+      const found = button(page, name);
+      if (await found.isVisible()) await found.click();
+    };
+    // At once: a click from here could come when training has just ended, and begin it again.
+    await page.evaluate(() => {
+      const train = document.querySelector<HTMLButtonElement>('#train')!;
+      if (train.textContent!.trim() === 'Pause') train.click();
+    });
+    await button(page, 'Train').waitFor();
+    // A model that has been trained stays until Reset is pressed, and has its steps shown until another one is there.
+    if ((await steps(page)) === 0) {
+      await button(page, 'One step').click();
+      await trained(page, 1);
+    }
+    await pressIfThere('Back to the digits');
+    await page.evaluate(
+      (hash) =>
+        new Promise<void>((resolve) => {
+          if (location.hash === hash) return resolve();
+          addEventListener('hashchange', () => resolve(), { once: true });
+          location.hash = hash;
+        }),
+      `#${settings}`,
+    );
+    // What is drawn of a model gives this its size again: first of the old one, if that is still under way.
+    const output = page.locator('#pad-output');
+    do {
+      await output.evaluate((canvas) => canvas.removeAttribute('width'));
+      await page.waitForTimeout(200);
+    } while ((await output.getAttribute('width')) !== null);
+    await button(page, 'Reset').click();
+    await trained(page, 0);
+    await ready(page);
+    for (const dismiss of await button(page, 'Dismiss').all()) {
+      await dismiss.click();
+    }
+    await page.evaluate(() => {
+      scrollTo(0, 0);
+      (document.activeElement as HTMLElement | null)?.blur();
+    });
     return page;
   }
 
@@ -123,7 +187,7 @@ export function builtPage() {
     return sizes.reduce((sum, size) => sum + Number(size), 0);
   }
 
-  return { open, memory };
+  return { open, handedOn, memory };
 }
 
 const types: Record<string, string> = {
@@ -154,13 +218,13 @@ export async function steps(page: Page): Promise<number> {
 }
 
 /** Waits until so many steps are done and training has ended. */
-export async function trained(page: Page, count: number): Promise<void> {
+export async function trained(page: Page, count: number, timeout = 100_000): Promise<void> {
   await page.waitForFunction(
     (count) =>
       document.querySelector('#train')!.textContent!.trim() === 'Train' &&
       document.querySelector('#steps-done')!.textContent!.replaceAll(',', '') === String(count),
     count,
-    { timeout: 100_000 },
+    { timeout },
   );
 }
 
@@ -171,10 +235,30 @@ export async function saved(page: Page, name: string): Promise<Buffer> {
 }
 
 /** Presses a button that saves a PNG, and gives its size in pixels. */
-export async function savedPicture(page: Page, name: string): Promise<{ width: number; height: number }> {
+export async function savedPicture(page: Page, name: string) {
   const bytes = await saved(page, name);
   expect(bytes.subarray(1, 4).toString()).toBe('PNG');
-  return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
+  return decodePicture(bytes);
+}
+
+/** Those canvases that are shown, in the order of the page. */
+export async function shownPictures(page: Page, selector: string) {
+  const urls = await page
+    .locator(selector)
+    .evaluateAll((canvases) =>
+      (canvases as HTMLCanvasElement[])
+        .filter((canvas) => canvas.checkVisibility({ visibilityProperty: true }))
+        .map((canvas) => canvas.toDataURL()),
+    );
+  return Promise.all(urls.map((url) => decodePicture(Buffer.from(url.split(',')[1], 'base64'))));
+}
+
+/** A PNG's pixels as red, green and blue. */
+async function decodePicture(png: Buffer) {
+  const { data, info } = await sharp(png).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  const pixel = (x: number, y: number) => [...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)];
+  return { width, height, data, pixel };
 }
 
 /** The curves as the page saves them: a record a line. */

@@ -1,7 +1,7 @@
 // The engine as a page bundles it: nothing between it and the browser but a loader for the shaders.
 import { Gpu, Model, Trainer } from '../../src/sae/index.ts';
 
-const shaders = import.meta.glob('../../shaders/*.wgsl', { query: '?raw', import: 'default', eager: true });
+const shaders = import.meta.glob('../../shaders/*/*.wgsl', { query: '?raw', import: 'default', eager: true });
 
 /** Trains on a parity vector's rows, all in one batch, and gives back what the first step and the parameters were. */
 globalThis.train = async ({ config, x, params }, steps) => {

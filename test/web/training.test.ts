@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { readMnist10k } from '../../src/node/data/mnist.js';
-import { openGpu } from '../../src/node/index.js';
-import { Model } from '../../src/sae/model.js';
-import { Trainer } from '../../src/sae/trainer.js';
-import { standard } from '../../src/web/settings.js';
+import { standard } from '../../src/web/settings/settings.js';
 import { objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
+import { firstLosses } from '../support/first-losses.js';
 import {
   builtPage,
   button,
@@ -20,13 +18,28 @@ import {
   trained,
 } from '../support/page.js';
 
+/** Has the page wait for its device until `release` is called in it. */
+const heldBack = `{
+  const { requestDevice } = GPUAdapter.prototype;
+  const released = new Promise((resolve) => { globalThis.release = resolve; });
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    await released;
+    return requestDevice.apply(this, options);
+  };
+}`;
+
+/** Waits until the rows are there: a model then waits for the device alone. */
+async function digitsShown(page: Page): Promise<void> {
+  await page.waitForFunction(() => document.querySelector('#samples canvas')!.getAttribute('width') === '28');
+}
+
 describe.skipIf(!chromiumPath)('the page trains', () => {
-  const { open } = builtPage();
+  const { open, handedOn } = builtPage();
   const folder = temporaryFolder();
   const { h_dims, activation, ...training } = standard;
 
   test('as the CLI and as the engine in Node do, and its model goes to the CLI and back unchanged', async () => {
-    const page = await open();
+    const page = await handedOn();
     await button(page, 'One epoch').click();
     const rows = 10_000;
     const batches = Math.ceil(rows / training.batch_size);
@@ -34,14 +47,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     const curves = await savedCurves(page);
     expect(curves.map(({ step }) => step)).toEqual(Array.from({ length: batches }, (_, i) => i + 1));
 
-    const gpu = await openGpu();
-    const model = await Model.create(gpu, { h_dims, activation }, training.seed);
-    const trainer = await Trainer.create(model, await readMnist10k(), training);
-    const losses: number[] = [];
-    for await (const { steps } of trainer.steps({ count: 100 })) {
-      losses.push(...steps.map(({ loss }) => loss));
-    }
-    gpu.close();
+    const losses = await firstLosses(standard, 100);
     for (const [i, loss] of losses.entries()) {
       expect(Math.abs(curves[i].loss - loss) / loss, `step ${i + 1}`).toBeLessThan(1e-3);
     }
@@ -92,7 +98,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
   });
 
   test('pauses, goes on by a step, and starts over from the same weights', async () => {
-    const page = await open();
+    const page = await handedOn();
     const untrained = await picture(page, '#pad-output');
     await button(page, 'Train').click();
     await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 3);
@@ -110,7 +116,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
   });
 
   test('takes another learning rate and penalty while it trains', async () => {
-    const page = await open({ settings: 'h_dims=8' });
+    const page = await handedOn();
     await button(page, 'Train').click();
     await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 2);
     await page.getByLabel('Learning rate lr').fill('0.01');
@@ -130,20 +136,31 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     expect(page.url()).toContain('lr=0.01&sparsity_lambda=5&');
   });
 
+  test('another kind of sparsity: its fields, its figures, its address, and back', async () => {
+    const page = await handedOn();
+    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
+    await page.getByLabel('Sparsity target sparsity_target').waitFor({ state: 'hidden' });
+    expect(await page.getByLabel('Sparsity weight sparsity_lambda').isVisible()).toBe(false);
+    expect(page.url()).toContain('sparsity=none&lr=0.001&');
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
+    const [curve] = await savedCurves(page);
+    expect(curve.loss).toBe(curve.mse);
+    // A trained model stays; until Reset, what is changed is for the next one.
+    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('kl');
+    await page.getByText('Changed: sparsity. Press Reset').waitFor();
+    expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
+    await button(page, 'Reset').click();
+    await page.getByText('sparsity_lambda · kl').waitFor();
+    expect(await page.getByLabel('Sparsity weight sparsity_lambda').isVisible()).toBe(true);
+    await page.goto(page.url().replace('sparsity=kl', 'sparsity=none'));
+    await page.getByRole('alert').getByText('sparsity_target is an option of sparsity kl').waitFor();
+  });
+
   test('with what was changed while the model was being made', async () => {
-    const before = `{
-      const { requestDevice } = GPUAdapter.prototype;
-      const released = new Promise((resolve) => { globalThis.release = resolve; });
-      GPUAdapter.prototype.requestDevice = async function (...options) {
-        await released;
-        return requestDevice.apply(this, options);
-      };
-    }`;
-    const page = await open({ settings: 'h_dims=6', before, device: false });
-    // The rows are there: the model waits for the device alone.
-    await page.waitForFunction(
-      () => document.querySelector('#samples canvas')!.getAttribute('width') === '28',
-    );
+    const page = await open({ settings: 'h_dims=6', before: heldBack, device: false });
+    await digitsShown(page);
     for (const [label, value] of [
       ['Learning rate lr', '0.02'],
       ['Epochs to train epochs', '3'],
@@ -160,7 +177,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
   });
 
   test('one epoch is one epoch, with its own time left, also where the epochs to train are changed meanwhile', async () => {
-    const page = await open({ settings: 'h_dims=64&epochs=1000' });
+    const page = await handedOn('h_dims=64&epochs=1000');
     await button(page, 'One epoch').click();
     await page.waitForFunction(() => document.querySelector('#time-left')!.textContent !== '–');
     expect(await page.locator('#time-left').textContent()).toMatch(/^0:/);
@@ -172,7 +189,9 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
   });
 
   test('reproduces a run from its address', async () => {
-    const page = await open();
+    // One model is made of all that is changed before there is a device.
+    const page = await open({ before: heldBack, device: false });
+    await digitsShown(page);
     const fields = { 'Hidden sizes h_dims': '12, 6', 'Batch size batch_size': '32', 'Seed seed': '7' };
     for (const [label, value] of Object.entries(fields)) {
       await page.getByLabel(label).fill(value);
@@ -180,6 +199,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     }
     await page.getByLabel('Activation activation').selectOption('sigmoid');
     const train = async () => {
+      await page.evaluate('release()');
       await ready(page);
       for (let step = 1; step <= 3; step++) {
         await button(page, 'One step').click();
@@ -198,18 +218,18 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
   });
 
   test('says what needs a new model, and keeps the one at hand until then', async () => {
-    const page = await open({ settings: 'h_dims=8' });
+    const page = await handedOn();
     await button(page, 'One step').click();
     await trained(page, 1);
     await page.getByLabel('Hidden sizes h_dims').fill('5');
     await page.getByLabel('Hidden sizes h_dims').press('Enter');
-    await page.getByText('Changed: h_dims. Press Reset to start over with that.').waitFor();
-    expect(await page.getByRole('radio', { name: /^Feature/ }).count()).toBe(8);
+    await page.getByText('Changed: h_dims. Press Reset to start over with the changes.').waitFor();
+    expect(await page.getByRole('radio', { name: /^Latent/ }).count()).toBe(30);
     await page.getByLabel('Batch size batch_size').fill('none');
     await page.getByLabel('Batch size batch_size').press('Enter');
     await page.getByText('batch_size must be a whole number of at least 1, and is "none".').waitFor();
     await button(page, 'Reset').click();
-    await expect.poll(() => page.getByRole('radio', { name: /^Feature/ }).count()).toBe(5);
+    await expect.poll(() => page.getByRole('radio', { name: /^Latent/ }).count()).toBe(5);
     expect(await steps(page)).toBe(0);
   });
 });

@@ -1,43 +1,49 @@
-import { type NormalizeOption, parseNormalize } from '../../sae/data/normalize.js';
-import { type Dataset, mnistNormalization } from '../../sae/dataset.js';
+import { basename, dirname, join } from 'node:path';
 import { ConfigError, DataError } from '../../sae/errors.js';
+import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
+import { type NormalizeOption, parseNormalize } from '../../sae/rows/normalize.js';
 import type { DownloadOptions } from './download.js';
 import { cacheFolder, digitWidth, type MnistSource, mnistFile, mnistSource, readMnist10k } from './mnist.js';
 import { readDataset } from './read.js';
 
+/** Data sets by name; `auto` is `mnist` if it is cached or can be downloaded, else `mnist-10k`. */
 export const datasetNames = ['auto', 'mnist', 'mnist-10k'] as const;
 export type DatasetName = (typeof datasetNames)[number];
 
+/** Which rows to load, and from where. */
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'> {
-  /** `auto`, which is `mnist` where it can be had and else `mnist-10k`, where it is not given. */
+  /** By default `auto`. */
   readonly dataset?: DatasetName;
-  /** False: the network is never touched. True where it is not given. */
+  /** Whether the network may be used; by default true. */
   readonly download_mnist?: boolean;
   /** A file of the user's own rows, instead of a data set by name. */
   readonly data?: string | undefined;
   /** A file of held-out rows, instead of MNIST's test digits. */
   readonly validation?: string | undefined;
-  /** `mnist`, `unit`, `none`, `MEAN,STD`, or a saved model's own. The data set's own where it is not given. */
+  /** `mnist`, `unit`, `none`, `MEAN,STD`, or a saved model's own; by default the data set's own. */
   readonly normalize?: string | NormalizeOption | undefined;
   readonly in_dims?: number | undefined;
-  /** Where downloaded digits lie; the user's cache folder where it is not given. */
+  /** The folder of downloaded digits; by default the user's cache folder. */
   readonly data_dir?: string | undefined;
   /** Where MNIST comes from. */
   readonly source?: MnistSource;
 }
 
+/** What `loadDatasets` returns. */
 export interface LoadedDatasets {
   readonly train: Dataset;
   /** Held-out rows, normalised as the training rows are. */
   readonly validation?: Dataset;
-  /** Set where `auto` could not have `mnist`: one line, without its full stop, of why and what is used instead. */
+  /** Set if `auto` could not get `mnist`: why, and what is used instead, without a full stop. */
   readonly fellBack?: string;
-  /** Set where MNIST's test digits were wanted and could not be had: a sentence. */
+  /** Set if a file has the name of one of MNIST's but other contents: a message. */
+  readonly otherFile?: string;
+  /** Set if MNIST's test digits could not be loaded: a message. */
   readonly missingValidation?: string;
 }
 
-/** Reads, and where needed downloads, the rows to train on and those held out. Throws DataError or ConfigError. */
+/** Reads the rows to train on and held-out rows, and downloads them if needed. @throws DataError, ConfigError. */
 export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDatasets> {
   const { dataset = 'auto', data, normalize } = options;
   const option = typeof normalize === 'string' ? parseNormalize(normalize) : normalize;
@@ -54,7 +60,7 @@ export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDat
     const named = dataset === 'auto' ? 'mnist' : dataset;
     throw new DataError(
       `in_dims is ${options.in_dims}, but the digits of ${named} have ${digitWidth} values a row. ` +
-        'Set in_dims to that, or name a file of other rows with data.',
+        'Set in_dims to that, or pass a file of other rows as data.',
     );
   }
   return dataset === 'mnist-10k' ? loadMnist10k(options, option) : loadMnist(options, option);
@@ -89,24 +95,32 @@ async function loadMnist(options: LoadOptions, option: NormalizeOption | undefin
     const loaded = await loadMnist10k(options, option);
     return { ...loaded, fellBack: `${error.message} Using the 10,000 digits of mnist-10k instead` };
   }
-  const train = await readDataset(file, { in_dims: digitWidth, normalize, name: 'mnist' });
-  if (options.validation !== undefined) return { train, ...(await readValidation(options, train)) };
+  const data = await readDataset(file, { in_dims: digitWidth, normalize, name: 'mnist' });
+  const loaded = { train: data, ...(dirname(file) !== folder && { otherFile: otherFile(folder, file) }) };
+  if (options.validation !== undefined) return { ...loaded, ...(await readValidation(options, data)) };
 
   try {
     const test = await mnistFile(source.test, download_mnist, fetching);
     const validation = await readDataset(test, {
       in_dims: digitWidth,
-      normalize: train.normalization,
+      normalize: data.normalization,
       name: "mnist's test digits",
     });
-    return { train, validation };
+    return { ...loaded, validation };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    return { train, missingValidation: `There will be no figures on held-out digits: ${error.message}` };
+    return { ...loaded, missingValidation: `Held-out digits will not be measured: ${error.message}` };
   }
 }
 
-/** Held-out rows are seen as the model sees those that it trains on: never with a normalisation of their own. */
+function otherFile(folder: string, file: string): string {
+  return (
+    `${join(folder, basename(file))} has the name of one of MNIST's files but other contents. It was left alone, and MNIST's ` +
+    `file is ${file}; to train on the other one, pass it as data.`
+  );
+}
+
+/** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
   { validation }: LoadOptions,
   train: Dataset,

@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { grouped } from '../../sae/data/header.js';
 import { DataError } from '../../sae/errors.js';
+import { grouped } from '../../sae/rows/formats/array.js';
 import { describeFileError } from './files.js';
 
-/** A file of which every byte is known in advance. */
+/** A file with known contents. */
 export interface PinnedFile {
   readonly name: string;
   readonly bytes: number;
@@ -18,23 +18,23 @@ export interface PinnedFile {
 export interface DownloadOptions {
   /** Folders on the web, each ending in a slash, tried in turn. */
   readonly mirrors: readonly string[];
-  /** Where the file goes; made if it is not there. */
+  /** The folder for the file; made if it does not exist. */
   readonly folder: string;
-  /** Milliseconds until a mirror must have begun to answer: 2,500. Two dead mirrors cost twice that. */
+  /** Milliseconds within which a mirror must begin to answer; by default 2,500. */
   readonly connectTimeout?: number | undefined;
-  /** Milliseconds for which a mirror may send nothing: 15,000. */
+  /** Milliseconds for which a mirror may send nothing; by default 15,000. */
   readonly idleTimeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Bytes that are there, those of an earlier attempt included, and bytes in all. */
+  /** @param done bytes so far, with those of an earlier attempt. @param bytes the file's length. */
   readonly onProgress?: ((name: string, done: number, bytes: number) => void) | undefined;
 }
 
-/** What went wrong at one mirror: a reason to try the next. */
+/** A failure of one mirror, after which the next is tried. */
 class MirrorFailure extends Error {}
 
 const underWay = new Map<string, Promise<void>>();
 
-/** Whether `file` is there with the length and the SHA-256 of `pinned`. */
+/** Whether `file` exists with the length and the SHA-256 of `pinned`. */
 export async function isPinned(file: string, pinned: PinnedFile): Promise<boolean> {
   if ((await lengthOf(file)) !== pinned.bytes) return false;
   const hash = createHash('sha256');
@@ -47,13 +47,13 @@ export async function isPinned(file: string, pinned: PinnedFile): Promise<boolea
 }
 
 /**
- * Makes sure that `pinned` is in the folder and whole, and returns its path. What is there and right is used as it is.
- * Else it is downloaded into a part file, which the next attempt resumes, checked, and renamed. Two processes may do this
- * at once. Throws DataError with what happened at each mirror, or the signal's reason.
+ * Makes sure that `pinned` is in the folder and complete, and returns its path. If it is not there, it is downloaded
+ * into a part file, which later attempts resume, then checked and renamed. Several processes may do this at once.
+ * @throws DataError with the failure of each mirror; the signal's reason.
  */
 export async function download(pinned: PinnedFile, options: DownloadOptions): Promise<string> {
   const file = join(options.folder, pinned.name);
-  // A part file belongs to a process. Two downloads in one process take turns, and the second finds the file there.
+  // A part file belongs to a process, so downloads of one file in a process take turns; the second finds the file.
   while (underWay.has(file)) await underWay.get(file)?.catch(() => {});
   options.signal?.throwIfAborted();
   const work = fetchPinned(file, pinned, options);
@@ -78,7 +78,7 @@ async function fetchPinned(file: string, pinned: PinnedFile, options: DownloadOp
       return;
     } catch (error) {
       options.signal?.throwIfAborted();
-      // Another process may have finished first; on Windows its open file then cannot be replaced.
+      // Another process may have finished first; on Windows its open file cannot be replaced.
       if (await isPinned(file, pinned)) return rm(part, { force: true });
       if (!(error instanceof MirrorFailure)) throw error;
       failures.push(`${url.host} ${error.message}`);
@@ -87,7 +87,7 @@ async function fetchPinned(file: string, pinned: PinnedFile, options: DownloadOp
   throw new DataError(`${pinned.name} could not be downloaded: ${failures.join('; ')}.`);
 }
 
-/** Runs what writes into the cache folder: a failure there is none of the mirror's. */
+/** Runs a write to the folder, whose failure is not the mirror's. @throws DataError. */
 async function onDisk<T>(folder: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
@@ -99,7 +99,7 @@ async function onDisk<T>(folder: string, write: () => Promise<T>): Promise<T> {
   }
 }
 
-/** This process's part file, taken over from a process that has ended where one left some. */
+/** This process's part file, taken over from an ended process if that left one. */
 async function claimPart(file: string): Promise<string> {
   const folder = dirname(file);
   await mkdir(folder, { recursive: true });
@@ -107,7 +107,7 @@ async function claimPart(file: string): Promise<string> {
   for (const name of await readdir(folder)) {
     const owner = /^(.*)\.(\d+)\.part$/.exec(name);
     if (owner?.[1] !== basename(file) || isRunning(Number(owner[2]))) continue;
-    // Where two processes want it, one has it and the other finds it gone.
+    // If two processes want it, one gets it.
     await rename(join(folder, name), mine).catch(() => {});
   }
   return mine;
@@ -126,7 +126,7 @@ async function lengthOf(file: string): Promise<number> {
   return (await stat(file).catch(() => undefined))?.size ?? 0;
 }
 
-/** Fills the part file from one mirror and checks it. A part file that proves wrong is deleted. Throws MirrorFailure. */
+/** Fills the part file from one mirror and checks it; deletes it if it is wrong. @throws MirrorFailure. */
 async function fillPart(url: URL, part: string, pinned: PinnedFile, options: DownloadOptions): Promise<void> {
   for (;;) {
     const offset = await lengthOf(part);
@@ -134,14 +134,14 @@ async function fillPart(url: URL, part: string, pinned: PinnedFile, options: Dow
     const began = offset < pinned.bytes ? await receive(url, part, offset, pinned, options) : offset;
     if (began !== 'refused' && (await isPinned(part, pinned))) return;
     await onDisk(options.folder, () => rm(part, { force: true }));
-    // What was left of an earlier attempt may be to blame: this mirror then gets a chance from the beginning.
+    // The bytes of an earlier attempt may have been wrong: this mirror is then asked for all of them.
     if (began === 0) throw new MirrorFailure('sent wrong bytes (their SHA-256 differs from the known one)');
   }
 }
 
 /**
- * Asks for the bytes from `offset` on and writes them into the part file. Returns where they began: `offset`, or 0 where
- * the server sent everything; or `refused` where it would not go on from there.
+ * Requests the bytes from `offset` on and writes them into the part file. Returns where they began: `offset`, or 0 if
+ * the server sent everything; or `refused` if it cannot resume there.
  */
 async function receive(
   url: URL,
@@ -155,7 +155,7 @@ async function receive(
   let timer = setTimeout(() => stop(`did not answer within ${connectTimeout / 1000} s`), connectTimeout);
   try {
     const response = await fetch(url, {
-      // The file is pinned as it is stored, gzipped: no encoding on the way may unpack it.
+      // The SHA-256 is that of the gzipped file, which must not be unpacked on the way.
       headers: { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) },
       signal: signal ? AbortSignal.any([signal, attempt.signal]) : attempt.signal,
     });
@@ -169,7 +169,7 @@ async function receive(
     const began = resumed ? offset : 0;
     const length = headers.get('content-length');
     if (length !== null && !headers.has('content-encoding') && began + Number(length) !== pinned.bytes) {
-      // With a part of the right file in hand, an answer of another length says nothing against that part.
+      // The part file is kept: it may still be right.
       throw new MirrorFailure(
         `offers a file of ${grouped(began + Number(length))} bytes, not of ${grouped(pinned.bytes)}`,
       );
@@ -208,7 +208,7 @@ async function receive(
     throw new MirrorFailure(networkReason(error));
   } finally {
     clearTimeout(timer);
-    // Closes the connection where the body was not read to its end.
+    // Closes the connection if the body was not read to its end.
     attempt.abort();
   }
 }

@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { DataError } from '../../sae/errors.js';
+import { formatNames } from '../../sae/rows/formats/index.js';
 
 const words: Record<string, string> = {
   EACCES: 'permission denied',
@@ -11,22 +12,28 @@ const words: Record<string, string> = {
   EEXIST: 'there is a file of that name',
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk quota is used up',
+  EFBIG: 'it would be larger than a file may be here',
+  EIO: 'the disk reports an error',
+  ENAMETOOLONG: 'its name is too long',
+  ELOOP: 'its links lead in a circle',
+  EMFILE: 'too many files are open',
+  EBUSY: 'another program has it open',
 };
 
-/** What the operating system said, in words; without a full stop. */
+/** The operating system's error in words, without a full stop. */
 export function describeFileError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return (code && words[code]) ?? message;
 }
 
-/** Length in bytes and first bytes of a file to be read as data. Throws DataError where that is not a readable, non-empty file. */
+/** The length and the first two bytes of a data file. @throws DataError if it is not a readable, non-empty file. */
 export async function openDataFile(file: string): Promise<{ bytes: number; start: Buffer }> {
   try {
     const status = await stat(file);
-    if (status.isDirectory()) throw new DataError(`${file} is a folder; expected a .npy or IDX file.`);
+    if (status.isDirectory()) throw new DataError(`${file} is a folder; expected a ${formatNames} file.`);
     if (!status.isFile())
-      throw new DataError(`${file} is not a regular file; expected a .npy or IDX file on disk.`);
-    if (status.size === 0) throw new DataError(`${file} is empty; expected a .npy or IDX file.`);
+      throw new DataError(`${file} is not a regular file; expected a ${formatNames} file on disk.`);
+    if (status.size === 0) throw new DataError(`${file} is empty; expected a ${formatNames} file.`);
     const handle = await open(file);
     try {
       const start = Buffer.alloc(2);

@@ -2,20 +2,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import envPaths from 'env-paths';
-import type { NormalizeOption } from '../../sae/data/normalize.js';
-import { type Dataset, mnistNormalization } from '../../sae/dataset.js';
 import { DataError } from '../../sae/errors.js';
+import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
+import type { NormalizeOption } from '../../sae/rows/normalize.js';
 import { type DownloadOptions, download, isPinned, type PinnedFile } from './download.js';
 import { readDataset } from './read.js';
 
-/** Where MNIST's digits come from, and what every byte of them hashes to. */
+/** Where MNIST's digits come from, with the lengths and checksums of the files. */
 export interface MnistSource {
   readonly mirrors: readonly string[];
   readonly train: PinnedFile;
   readonly test: PinnedFile;
 }
 
-/** The two mirrors, lengths and checksums are those that several projects pin. Labels are not used here. */
+/** The mirrors, lengths and checksums that several projects pin. Labels are not used here. */
 export const mnistSource: MnistSource = {
   mirrors: [
     'https://ossci-datasets.s3.amazonaws.com/mnist/',
@@ -33,37 +33,46 @@ export const mnistSource: MnistSource = {
   },
 };
 
-/** Values a row of both built-in data sets: 28 by 28 pixels. */
+/** Values per row of both built-in data sets: 28 by 28 pixels. */
 export const digitWidth = 784;
 
-/** The user's cache folder, where downloaded digits stay. */
+/** The user's cache folder, for downloaded digits and tiles. */
 export function cacheFolder(): string {
   return envPaths('webgpu-sae', { suffix: '' }).cache;
 }
 
 /**
- * The path of one of MNIST's files: from the folder if it is there and right, else downloaded, if that is allowed. Throws
- * DataError.
+ * The path of one of MNIST's files, downloaded if it is not in the folder and that is allowed. Files of other data sets
+ * have the same names: such a file is left alone, and MNIST's goes into a folder beside it.
+ * @throws DataError.
  */
 export async function mnistFile(
   file: PinnedFile,
   allowed: boolean,
   options: DownloadOptions,
 ): Promise<string> {
-  if (allowed) return download(file, options);
-  const path = join(options.folder, file.name);
+  const { folder } = options;
+  const path = join(folder, file.name);
   if (await isPinned(path, file)) return path;
-  throw new DataError(
-    `${file.name} is not in ${options.folder}${existsSync(path) ? ' with the right bytes' : ''} and download_mnist is False.`,
-  );
+  const taken = existsSync(path);
+  const own = { ...options, folder: taken ? join(folder, 'mnist') : folder };
+  if (allowed) return download(file, own);
+  const beside = join(own.folder, file.name);
+  if (await isPinned(beside, file)) return beside;
+  const what = taken
+    ? ' with the right bytes and download_mnist is False (to train on the file that is there, pass it as data)'
+    : ' and download_mnist is False';
+  throw new DataError(`${file.name} is not in ${folder}${what}.`);
 }
 
-/** The 10,000 digits that the build packs. They lie in `dist` both for `src/node/data` and for `dist/node/data`. */
+/**
+ * The 10,000 digits that the build packs into `dist`, which is found from `src/node/data` and from `dist/node/data`.
+ */
 export async function readMnist10k(normalize: NormalizeOption = mnistNormalization): Promise<Dataset> {
   const file = fileURLToPath(new URL('../../../dist/data/mnist-10k.idx.gz', import.meta.url));
   if (!existsSync(file)) {
     throw new DataError(
-      `The digits of mnist-10k are missing: there is no file ${file}. \`npm run build\` makes it, in an installed package install it anew.`,
+      `The digits of mnist-10k are missing: there is no file ${file}. \`npm run build\` makes it; if this is an installed package, install it again.`,
     );
   }
   return readDataset(file, { in_dims: digitWidth, normalize, name: 'mnist-10k' });

@@ -1,14 +1,15 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { type DecodeOptions, decodeRows, isGzip } from '../../sae/data/rows.js';
-import type { Dataset } from '../../sae/dataset.js';
 import { DataError } from '../../sae/errors.js';
+import type { Dataset } from '../../sae/rows/dataset.js';
+import { type DecodeOptions, decodeRows, isGzip } from '../../sae/rows/decode.js';
 import { describeFileError, openDataFile } from './files.js';
 
 /**
- * Reads a .npy or IDX file of u8, f32 or f64 rows, gzipped or not, told by its content and not by its name. f64 becomes
- * f32. The data set is called as the file where `options` has no name for it. Throws DataError.
+ * Reads a .npy or IDX file of u8, f32 or f64 rows, gzipped or not, recognised by its content and not by its name. f64
+ * becomes f32. The data set has the file's name unless `options` has another.
+ * @throws DataError.
  */
 export async function readDataset(file: string, options: DecodeOptions = {}): Promise<Dataset> {
   const { bytes, start } = await openDataFile(file);

@@ -1,47 +1,63 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { copyFile, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../gpu/errors.js';
 
 /** sharp's function, as `import sharp from 'sharp'` gives it. */
 export type Sharp = typeof import('sharp').default;
 
-/** What the pictures' text asks for; the second name matters only where sharp was in use before `loadSharp`. */
+/** The file of the packaged font that is used. */
+const fontFile = 'DejaVuSans.ttf';
+
+/** The font family of the pictures' text; the second name matters only if sharp was in use before `loadSharp`. */
 export const fontFamily = 'DejaVu Sans, sans-serif';
 
 let loaded: Promise<Sharp> | undefined;
 
 /**
- * sharp, able to draw text with the font that comes with this package: on a machine without fonts it would draw empty
- * boxes instead. Always get sharp from here; importing it elsewhere may settle its fonts too early.
- * @throws EngineError when sharp cannot be loaded or the temporary folder cannot be written.
+ * sharp, set up to draw text with the font of this package: on a machine without fonts it would draw empty boxes.
+ * Always get sharp from here; if it is imported elsewhere, its fonts may be set before.
+ * @param beside a folder to use if the temporary one cannot be written, as in a read-only container.
+ * @throws EngineError if sharp cannot be loaded or no such folder can be written.
  */
-export function loadSharp(): Promise<Sharp> {
-  loaded ??= load();
+export function loadSharp(beside?: string): Promise<Sharp> {
+  loaded ??= load([tmpdir(), ...(beside === undefined ? [] : [beside])]);
   return loaded;
 }
 
 /**
- * fontconfig, inside sharp, reads FONTCONFIG_FILE once, when the first text is drawn. So: name our own file, draw a
- * letter, put the variable back. A value that the user has set is passed over for that moment, since labels should look
- * the same everywhere and a configuration for other programs may well name no font at all; child processes and
- * the caller's environment never see ours. The file is needed for that moment only, so it lives in a fresh temporary
- * folder: no home folder is needed, and processes cannot get into each other's way. (In a worker thread, where
- * process.env is a copy, and where sharp drew text before, the machine's own fonts are used.)
+ * fontconfig, which is part of sharp, reads FONTCONFIG_FILE once, when the first text is drawn. So this sets the
+ * variable to a file of ours, draws a letter, and restores the variable. A value that the user has set is ignored,
+ * since labels should look the same everywhere and another configuration may have no font at all; child processes and
+ * the caller's environment never see ours. The file is in a new temporary folder, so that no home folder is needed and
+ * processes do not disturb each other. If the fonts are in an archive, a copy of the font is in that folder as well,
+ * which is then kept as long as the process lives. (In a worker thread, where process.env is a copy, and if sharp drew
+ * text before, the machine's own fonts are used.)
+ * @param places folders in which a folder may be made; the first that can be written is used.
  */
-async function load(): Promise<Sharp> {
-  const fonts = join(dirname(createRequire(import.meta.url).resolve('dejavu-fonts-ttf/package.json')), 'ttf');
+async function load(places: readonly string[]): Promise<Sharp> {
+  const packaged = join(
+    dirname(createRequire(import.meta.url).resolve('dejavu-fonts-ttf/package.json')),
+    'ttf',
+  );
+  const packed = !(await isOnDisk(packaged));
   let folder: string;
   let config: string;
   try {
-    folder = await mkdtemp(join(tmpdir(), 'sae-fonts-'));
+    folder = await firstOf(places);
     config = join(folder, 'fonts.conf');
-    await writeFile(config, fontConfig(fonts, folder));
+    if (packed) {
+      // The font is opened again when a size is first drawn.
+      process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+      await copyFile(join(packaged, fontFile), join(folder, fontFile));
+    }
+    await writeFile(config, fontConfig(packed ? folder : packaged, folder));
   } catch (error) {
     throw new EngineError(
       `Pictures need a temporary folder, and ${tmpdir()} cannot be written (${reason(error)}). ` +
-        'Set TMPDIR (TEMP on Windows) to a folder that can.',
+        'Set TMPDIR (TEMP on Windows) to a folder that can be written.',
       { cause: error },
     );
   }
@@ -53,18 +69,48 @@ async function load(): Promise<Sharp> {
     return sharp;
   } catch (error) {
     throw new EngineError(
-      `sharp, which draws the pictures, could not be loaded (${reason(error)}). Install the packages again with npm ci.`,
+      `sharp, which draws the pictures, could not be loaded (${reason(error)}). Install it with \`npm install --include=optional sharp\`, ` +
+        'or use --no-save-plots to draw none.',
       { cause: error },
     );
   } finally {
     if (before === undefined) delete process.env.FONTCONFIG_FILE;
     else process.env.FONTCONFIG_FILE = before;
-    // Windows keeps files that are in use; a few kilobytes in the temporary folder then stay behind.
-    await rm(folder, { recursive: true, force: true }).catch(() => {});
+    if (!packed) {
+      // Windows does not delete files in use; then a few kilobytes stay in the temporary folder.
+      await rm(folder, { recursive: true, force: true }).catch(() => {});
+    }
   }
 }
 
-/** A fontconfig file that knows one folder of fonts and never looks again. */
+/** Makes a folder in the first place that can be written. @throws the error for the first place. */
+async function firstOf([place, ...others]: readonly string[]): Promise<string> {
+  try {
+    return await mkdtemp(join(resolve(place), 'sae-fonts-'));
+  } catch (error) {
+    if (others.length === 0) {
+      throw error;
+    }
+    return firstOf(others).catch(() => {
+      throw error;
+    });
+  }
+}
+
+/**
+ * Whether a folder exists for libraries too, not only for Node. Yarn's Plug'n'Play and Electron leave packages in
+ * archives, into which Node's functions are made to look; but statfs asks the system.
+ */
+async function isOnDisk(folder: string): Promise<boolean> {
+  try {
+    await statfs(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A fontconfig file with one folder of fonts, which is never scanned again. */
 export function fontConfig(fonts: string, cache: string): string {
   return `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -76,7 +122,7 @@ export function fontConfig(fonts: string, cache: string): string {
 `;
 }
 
-/** An SVG file of the given size in pixels around `<text>` elements, in this package's font. */
+/** An SVG file of the given size in pixels with `<text>` elements in this package's font. */
 export function textSvg(width: number, height: number, texts: readonly string[]): Buffer {
   return Buffer.from(
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="${fontFamily}">` +
@@ -88,7 +134,7 @@ function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-/** The first line of what an exception says. */
+/** The first line of an exception's message. */
 export function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).trim().split('\n')[0];
 }

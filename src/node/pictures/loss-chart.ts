@@ -8,31 +8,36 @@ import {
   type TitleComponentOption,
 } from 'echarts/components';
 import { type ComposeOption, use } from 'echarts/core';
-import { lossCurves } from '../../sae/loss-curves.js';
-import type { EpochMetrics } from '../../sae/metrics.js';
+import type { SparsityName } from '../../sae/sparsity/index.js';
+import { lossCurves, weightedTerms } from '../../sae/training/loss-curves.js';
+import type { EpochMetrics } from '../../sae/training/metrics.js';
+import type { ChartTraining } from './chart-training.js';
 
-/** What ECharts' `setOption` takes, for the parts that the loss chart uses. */
+/** The options of ECharts' `setOption` that the loss chart uses. */
 export type LossChartOption = ComposeOption<
   LineSeriesOption | GridComponentOption | LegendComponentOption | TitleComponentOption
 >;
 
 use([LineChart, GridComponent, LegendComponent, TitleComponent]);
 
-/** Of loss, mse and penalty: colours that also differ for the colour-blind. The dashes are for print in grey. */
-const colors = ['#0072b2', '#d55e00', '#009e73'];
+/** Colours of loss, mse and the terms, safe for the colour-blind. Dashes distinguish the curves in grey print. */
+const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00'];
 
-/** With more epochs than this, points would hide the line. */
+/** With more epochs than this, the curves have no symbols, which would hide the lines. */
 const maxPoints = 40;
 
 /**
- * The chart of `loss`, `mse` and `sparsity_lambda * kl` by epoch, as an option for ECharts. The caller registers a
- * renderer (SVG or canvas) and sets the size, at least some 500 by 300. The value axis starts at 0, or is logarithmic
+ * The chart of `loss`, `mse` and each weighted term by epoch, as an option for ECharts. The caller registers a
+ * renderer (SVG or canvas) and sets the size, at least about 500 by 300. The value axis starts at 0, or is logarithmic
  * where loss and mse together span a factor of 30 or more. ECharts leaves a gap where a value is not finite, or not
  * positive on a logarithmic axis.
  */
-export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: number): LossChartOption {
-  const points = epochs.map((epoch) => ({ ...epoch, sparsity_lambda }));
-  const { curves, logarithmic, range } = lossCurves(points, ({ epoch }) => epoch);
+export function lossChart(
+  epochs: readonly EpochMetrics<SparsityName>[],
+  training: ChartTraining,
+): LossChartOption {
+  const points = epochs.map((epoch) => ({ ...training, ...epoch }));
+  const { curves, logarithmic, range } = lossCurves(points, ({ epoch }) => epoch, training.sparsity);
   const last = Math.max(1, ...epochs.slice(-1).map(({ epoch }) => epoch));
   const step = tickStep(last);
   const grid = { show: true, lineStyle: { color: '#dddddd' } };
@@ -43,7 +48,7 @@ export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: numb
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
     title: {
-      subtext: decomposition(epochs, sparsity_lambda),
+      subtext: decomposition(points, training.sparsity),
       left: 'center',
       top: 24,
       subtextStyle: { color: '#555555', fontSize: 12 },
@@ -100,16 +105,18 @@ export function lossChart(epochs: readonly EpochMetrics[], sparsity_lambda: numb
   };
 }
 
-/** How the curves add up. The penalty in the loss contains a constant, which would puzzle who adds them. */
-function decomposition(epochs: readonly EpochMetrics[], sparsity_lambda: number): string {
-  const known = epochs.findLast(({ loss, mse, kl }) => Number.isFinite(loss + mse + kl));
+/** How the curves add up to the loss, with the constant that it may contain. */
+function decomposition(epochs: readonly { loss: number; mse: number }[], sparsity: SparsityName): string {
+  const sumOf = (epoch: { loss: number; mse: number }) =>
+    weightedTerms(sparsity, epoch).reduce((sum, { value }) => sum + value, epoch.mse);
+  const known = epochs.findLast((epoch) => Number.isFinite(epoch.loss + sumOf(epoch)));
   if (!known) return '';
-  const constant = known.loss - known.mse - sparsity_lambda * known.kl;
-  const terms = 'loss = mse + sparsity_lambda * kl';
+  const terms = ['loss = mse', ...weightedTerms(sparsity, known).map(({ name }) => name)].join(' + ');
+  const constant = known.loss - sumOf(known);
   return constant > 1e-3 * known.loss ? `${terms} + ${Number(constant.toPrecision(3))} (a constant)` : terms;
 }
 
-/** 1, 2 or 5 times a power of ten, so that there are at most ten steps up to `last`. */
+/** 1, 2 or 5 times a power of ten, with at most ten steps up to `last`. */
 function tickStep(last: number): number {
   const power = 10 ** Math.floor(Math.log10(last));
   return Math.max(

@@ -1,9 +1,9 @@
 import { DataError } from '../../sae/errors.js';
-import { greys, meanSquaredError, rangeOf } from '../../sae/pictures.js';
-import { loadSharp, textSvg } from './fonts.js';
-import { drawTile, type GreyImage, greyImage, saveGreyImage } from './save.js';
+import { greys, meanSquaredError, rangeOf } from '../../sae/insight/pictures.js';
+import { drawTile, raster, saveRaster } from './save.js';
+import { drawTexts, text } from './texts.js';
 
-/** Rows of a data set and what a model makes of them, both [count, h * w] in the model's input units. */
+/** Rows of a data set and their reconstructions, both normalised, [count, h * w]. */
 export interface Samples {
   readonly originals: Float32Array;
   readonly reconstructions: Float32Array;
@@ -11,26 +11,25 @@ export interface Samples {
   readonly image_shape: readonly [number, number];
 }
 
-// All in pixels. A README shows some 900 without shrinking the picture much.
+// All in pixels. A README shows about 900 without scaling.
 const maxWidth = 1040;
 const maxTile = 160;
 const maxColumns = 10;
 const margin = 16;
 const labelWidth = 118;
 const gap = 4;
-/** Room for a label beside a tile that is lower. */
+/** The least height of a row, for its label. */
 const minRow = 18;
 const captionHeight = 20;
 const bandGap = 20;
-/** A caption under a narrower tile would run into its neighbour's. */
+/** Below narrower tiles captions would overlap. */
 const minCaptionTile = 44;
 
 /**
- * Writes a PNG: originals above, their reconstructions below, and under each pair its mean squared error (in the
- * model's input units, as in the metrics). More than ten samples are wrapped. One grey scale serves all tiles: black
- * is the smallest value of the originals, white their largest, and a reconstruction is clamped to that range.
- * @throws DataError when there is no sample or an array's length does not fit; EngineError when the file cannot be
- *   written.
+ * Writes a PNG: originals above, their reconstructions below, and below each pair its mean squared error, in normalised
+ * units as in the metrics. More than ten samples are wrapped. All tiles have the same grey scale: black is the smallest
+ * value of the originals, white their largest, and reconstructions are clamped to that range.
+ * @throws DataError if there is no sample or an array's length does not fit; EngineError if the file cannot be written.
  */
 export async function writePlot(file: string, samples: Samples): Promise<void> {
   const { originals, reconstructions, count, image_shape } = samples;
@@ -49,10 +48,10 @@ export async function writePlot(file: string, samples: Samples): Promise<void> {
   const captions = tileWidth >= minCaptionTile;
   const rowHeight = Math.max(minRow, tileHeight);
   const bandHeight = 2 * rowHeight + gap + (captions ? captionHeight : 0);
-  const image = greyImage(
+  const image = raster(
     2 * margin + labelWidth + columns * (tileWidth + gap) - gap,
     2 * margin + bands * (bandHeight + bandGap) - bandGap,
-    255,
+    1,
   );
   for (let band = 0; band < bands; band++) {
     const top = margin + band * (bandHeight + bandGap);
@@ -76,10 +75,10 @@ export async function writePlot(file: string, samples: Samples): Promise<void> {
     }
     await drawTexts(image, top, bandHeight, texts);
   }
-  await saveGreyImage(file, image);
+  await saveRaster(file, image);
 }
 
-/** How many rows of pairs, how many pairs in each, and by what whole factor a value's square is enlarged. */
+/** The number of bands, of pairs in each, and of pixels along each side of a value. */
 function layout(count: number, [h, w]: readonly [number, number]) {
   const room = maxWidth - 2 * margin - labelWidth + gap;
   const fit = Math.max(1, Math.min(maxColumns, Math.floor(room / (w + gap))));
@@ -87,28 +86,4 @@ function layout(count: number, [h, w]: readonly [number, number]) {
   const columns = Math.ceil(count / bands);
   const side = Math.min(maxTile / Math.max(h, w), (room / columns - gap) / w);
   return { bands, columns, factor: Math.max(1, Math.floor(side)) };
-}
-
-function text(words: string, x: number, baseline: number, anchor: 'end' | 'middle', size: number): string {
-  return `<text x="${x}" y="${baseline}" text-anchor="${anchor}" font-size="${size}">${words}</text>`;
-}
-
-/** Draws black text into the lines of `image` from `top` on; where tiles are, only pixels under letters change. */
-async function drawTexts(
-  image: GreyImage,
-  top: number,
-  height: number,
-  texts: readonly string[],
-): Promise<void> {
-  const sharp = await loadSharp();
-  const ink = await sharp(textSvg(image.width, height, texts))
-    .extractChannel('alpha')
-    .raw()
-    .toBuffer();
-  for (let i = 0; i < ink.length; i++) {
-    if (ink[i])
-      image.pixels[top * image.width + i] = Math.round(
-        (image.pixels[top * image.width + i] * (255 - ink[i])) / 255,
-      );
-  }
 }

@@ -1,33 +1,76 @@
 import { join } from 'node:path';
-import { type Dataset, normalizedRows, pickRows } from '../../sae/dataset.js';
-import type { EpochMetrics } from '../../sae/metrics.js';
-import type { Model } from '../../sae/model.js';
-import { imageShape } from '../../sae/pictures.js';
-import { sampleRows } from '../../sae/random.js';
+import { LatentPictures, latentDensities } from '../../sae/insight/latents.js';
+import { imageShape } from '../../sae/insight/pictures.js';
+import type { Model } from '../../sae/model/model.js';
+import { sampleRows } from '../../sae/model/random.js';
+import { type Dataset, normalizedRows, pickRows } from '../../sae/rows/dataset.js';
+import type { SparsityName } from '../../sae/sparsity/index.js';
+import type { EpochMetrics } from '../../sae/training/metrics.js';
+import { checkFile } from '../folder.js';
+import type { ChartTraining } from './chart-training.js';
+import { writeDrawings } from './drawings.js';
 import { writeFeatures } from './features.js';
+import { loadSharp } from './fonts.js';
 import { writePlot } from './plot.js';
+import { isOurPicture } from './save.js';
 
-/** What pictures were drawn, and why others were not, in a sentence. */
+/** The pictures that were drawn, and a message if others were not. */
 export interface Pictures {
   readonly files: string[];
   readonly skipped?: string;
 }
 
+/** The options of `drawModel`. */
+export interface DrawOptions {
+  readonly images_dir: string;
+  readonly num_samples: number;
+  readonly seed: number;
+  /** What `features.png` shows: each latent's decoder direction, or the weights of the first encoder layer. */
+  readonly features?: FeaturesKind;
+  /** The rows on which the latents' densities are measured; by default those that are drawn. */
+  readonly measured_on?: Dataset;
+}
+
+export const featuresKinds = ['decoder', 'encoder'] as const;
+export type FeaturesKind = (typeof featuresKinds)[number];
+
+/** Most rows on which densities are measured; of more rows, the seed chooses a sample. */
+const measuredRows = 10_000;
+/** Latents that are decoded at a time. */
+const latentsAtATime = 256;
+
+/**
+ * Checks whether pictures can be written into a folder later, and loads what every one needs, before a run that ends
+ * with pictures.
+ * @throws EngineError if sharp cannot be loaded, or one of the files cannot be written.
+ */
+export async function preparePictures(images_dir: string): Promise<void> {
+  for (const name of ['plot.png', 'features.png', 'loss.png']) {
+    await checkFile(join(images_dir, name), isOurPicture);
+  }
+  await loadSharp(images_dir);
+}
+
+/** The message for rows without an `imageShape`, which are not drawn. */
+export function whyNoImages({ in_dims }: Pick<Dataset, 'in_dims'>): string {
+  return (
+    `It is not known whether rows of ${in_dims} values are images, so plot.png and features.png are not drawn. ` +
+    `If they are, pass --image_shape H,W with H * W = ${in_dims}.`
+  );
+}
+
 /**
  * Draws `plot.png` (some rows, chosen by `seed`, above their reconstructions) and `features.png` into a folder.
- * @throws DataError where the rows are not as wide as the model's input; EngineError where a file cannot be written.
+ * @throws DataError if the rows are not as wide as the model's input; EngineError if a file cannot be written.
  */
 export async function drawModel(
   model: Model,
   dataset: Dataset,
-  { images_dir, num_samples, seed }: { images_dir: string; num_samples: number; seed: number },
+  { images_dir, num_samples, seed, features = 'decoder', measured_on = dataset }: DrawOptions,
 ): Promise<Pictures> {
   const image_shape = imageShape(dataset);
   if (!image_shape) {
-    const skipped =
-      `Rows of ${dataset.in_dims} values are no images: the data has no shape, and ${dataset.in_dims} is no square. ` +
-      'plot.png and features.png are skipped.';
-    return { files: [], skipped };
+    return { files: [], skipped: whyNoImages(dataset) };
   }
   const plot = join(images_dir, 'plot.png');
   const samples = pickRows(dataset, sampleRows(dataset.rows, num_samples, seed));
@@ -35,24 +78,49 @@ export async function drawModel(
   const originals = normalizedRows(samples);
   await writePlot(plot, { originals, reconstructions, count: samples.rows, image_shape });
 
-  const features = join(images_dir, 'features.png');
-  const { weight, outputs } = model.layers[0];
-  await writeFeatures(features, { weight: await weight.read(), units: outputs, image_shape });
-  return { files: [plot, features] };
+  const file = join(images_dir, 'features.png');
+  if (features === 'encoder') {
+    const { weight, outputs } = model.layers[0];
+    await writeFeatures(file, { weight: await weight.read(), count: outputs, image_shape });
+  } else {
+    const { rows } = measured_on;
+    const chosen =
+      rows > measuredRows ? sampleRows(rows, measuredRows, seed) : Array.from({ length: rows }, (_, i) => i);
+    const densities = await latentDensities(model, measured_on, chosen);
+    const drawings = await drawingsOf(model);
+    await writeDrawings(file, { drawings, densities, rows: chosen.length, rowsInAll: rows, image_shape });
+  }
+  return { files: [plot, file] };
+}
+
+/** The decoder direction of each latent, [hidden, in_dims]. */
+async function drawingsOf(model: Model): Promise<Float32Array> {
+  const { hidden, config } = model;
+  const drawings = new Float32Array(hidden * config.in_dims);
+  const pictures = await LatentPictures.create(model, Math.min(hidden, latentsAtATime));
+  try {
+    for (let first = 0; first < hidden; first += latentsAtATime) {
+      drawings.set(await pictures.drawings(first), first * config.in_dims);
+    }
+    return drawings;
+  } finally {
+    pictures.close();
+  }
 }
 
 /**
- * Draws `loss.png` into a folder, and gives its path.
- * @throws DataError where there is no epoch; EngineError where the file cannot be written.
+ * Draws `loss.png` into a folder, and returns its path.
+ * @param training the training's configuration.
+ * @throws DataError if there is no epoch; EngineError if the file cannot be written.
  */
 export async function drawLoss(
-  epochs: readonly EpochMetrics[],
-  sparsity_lambda: number,
+  epochs: readonly EpochMetrics<SparsityName>[],
+  training: ChartTraining,
   images_dir: string,
 ): Promise<string> {
-  // The chart library takes half a second to load: nobody should wait for it who draws no curve.
+  // Imported here, since the chart library takes half a second to load.
   const { writeLossCurve } = await import('./loss.js');
   const file = join(images_dir, 'loss.png');
-  await writeLossCurve(file, epochs, sparsity_lambda);
+  await writeLossCurve(file, epochs, training);
   return file;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
@@ -83,7 +83,7 @@ describe('mnist', () => {
     expect(loaded.train.rows).toBe(30);
     expect(loaded.validation).toBeUndefined();
     expect(loaded.missingValidation).toMatch(
-      /^There will be no figures on held-out digits: t10k\.gz could not be downloaded/,
+      /^Held-out digits will not be measured: t10k\.gz could not be downloaded/,
     );
     expect((await load({ download_mnist: false })).missingValidation).toMatch(/t10k\.gz is not in /);
   });
@@ -124,6 +124,20 @@ describe('auto', () => {
     cache(source.train, Buffer.alloc(train.length));
     expect((await load()).train.data).toEqual(pixels(train));
     expect((await load({ download_mnist: false })).train.name).toBe('mnist');
+  });
+
+  it('never replaces a file of the user that has the name of one of MNIST’s, and says so', async () => {
+    const fashion = mirrors.someImages(20);
+    cache(source.train, fashion);
+    const { train: digits, otherFile } = await load();
+    expect(digits.rows).toBe(30);
+    expect(otherFile).toMatch(
+      /train\.gz has the name of one of MNIST's files but other contents\. It was left alone/,
+    );
+    expect(readFileSync(join(data_dir, 'train.gz'))).toEqual(fashion);
+    mirror.requests.length = 0;
+    expect((await load({ download_mnist: false })).otherFile).toBe(otherFile);
+    expect(mirror.requests).toEqual([]);
   });
 
   it('that is told to stop does not fall back', async () => {

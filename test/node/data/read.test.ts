@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readDataset } from '../../../src/node/data/read.js';
-import { mnistNormalization, noNormalization } from '../../../src/sae/dataset.js';
 import { DataError } from '../../../src/sae/errors.js';
+import { mnistNormalization, noNormalization } from '../../../src/sae/rows/dataset.js';
 import { failure, temporaryFolder } from './folder.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/data/', import.meta.url));
@@ -107,25 +107,63 @@ function npy(header: string, body: Uint8Array = Buffer.alloc(0)): Buffer {
 
 const f4 = (shape: string) => `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;
 
+/** The files of each type by numpy's own name for it. */
+const typed: Readonly<Record<string, string>> = {
+  '|u1': 'u1.npy',
+  '<f4': 'little-f4.npy',
+  '>f4': 'big-f4.npy',
+  '<f8': 'little-f8.npy',
+  '>f8': 'big-f8.npy',
+};
+/** A file whose header says something else about the type. */
+function renamed(name: string, descr: string): string {
+  const whole = bytesOf(name);
+  const text = whole
+    .toString('latin1', 10, 128)
+    .trimEnd()
+    .replace(/'[|<>][fu]\d'/, `'${descr}'`)
+    .padEnd(117);
+  const header = Buffer.concat([whole.subarray(0, 10), Buffer.from(`${text}\n`, 'latin1')]);
+  return folder.write('renamed.npy', Buffer.concat([header, whole.subarray(128)]));
+}
+
+const names: Record<string, string> = JSON.parse(readFileSync(fixture('types.json'), 'utf8'));
+it('every name that numpy has for the types', async () => {
+  expect(Object.keys(names).length).toBeGreaterThan(50);
+  for (const [name, own] of Object.entries(names)) {
+    const { data } = await readDataset(renamed(typed[own], name));
+    expect(data, name).toEqual(own === '|u1' ? bytes : floats);
+  }
+});
+
+it.each(['constructor', '__proto__', 'f2', 'g', '<i4', 'float16', ''])(
+  'not a type of the name "%s"',
+  async (name) => {
+    expect(await refusal(renamed('little-f4.npy', name))).toContain(
+      `holds values of type '${name}'; expected u8, f32 or f64, which numpy writes as '|u1', '<f4' and '<f8'`,
+    );
+  },
+);
+
 describe('files that are not what they should be', () => {
   it.each([
-    ['wrong-1d.npy', /1 dimension, shape \(4,\); expected .*\(rows, values\)/],
-    ['wrong-0d.npy', /0 dimensions, shape \(\); expected/],
-    ['wrong-4d.npy', /4 dimensions, shape \(1, 2, 2, 1\); expected/],
-    ['wrong-labels.idx1-ubyte', /1 dimension, shape \(10,\); expected/],
-    ['wrong-i8.npy', /type '<i8'; expected u8, f32 or f64/],
-    ['wrong-bool.npy', /type '\|b1'; expected/],
-    ['wrong-complex.npy', /type '<c16'; expected/],
-    ['wrong-fields.npy', /type \[\('a', '<f4'\), \('b', '<i4'\)\]; expected/],
-    ['wrong-i4.idx2', /type 0x0c \(byte 2\); expected 0x08/],
-    ['wrong-no-rows.npy', /holds no values, its shape is \(0, 4\)/],
-    ['wrong-no-columns.npy', /holds no values, its shape is \(4, 0\)/],
-    ['wrong.npz', /neither a \.npy nor an IDX file/],
-    ['wrong.csv', /neither a \.npy nor an IDX file/],
-    ['wrong-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
-    ['wrong-fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],
-    ['wrong-inf.npy', /has -Infinity at row 1, column 2/],
-    ['wrong-beyond-f32.npy', /has 1e\+300, which is beyond the range of f32, at row 1, column 2/],
+    ['wrong/1d.npy', /1 dimension, shape \(4,\); expected .*\(rows, values\)/],
+    ['wrong/0d.npy', /0 dimensions, shape \(\); expected/],
+    ['wrong/4d.npy', /4 dimensions, shape \(1, 2, 2, 1\); expected/],
+    ['wrong/labels.idx1-ubyte', /1 dimension, shape \(10,\); expected/],
+    ['wrong/i8.npy', /type '<i8'; expected u8, f32 or f64/],
+    ['wrong/bool.npy', /type '\|b1'; expected/],
+    ['wrong/complex.npy', /type '<c16'; expected/],
+    ['wrong/fields.npy', /type \[\('a', '<f4'\), \('b', '<i4'\)\]; expected/],
+    ['wrong/i4.idx2', /type 0x0c \(byte 2\); expected 0x08/],
+    ['wrong/no-rows.npy', /has no values: its shape is \(0, 4\)/],
+    ['wrong/no-columns.npy', /has no values: its shape is \(4, 0\)/],
+    ['wrong/archive.npz', /neither a \.npy nor an IDX file/],
+    ['wrong/table.csv', /neither a \.npy nor an IDX file/],
+    ['wrong/nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
+    ['wrong/fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],
+    ['wrong/inf.npy', /has -Infinity at row 1, column 2/],
+    ['wrong/beyond-f32.npy', /has 1e\+300, which is beyond the range of f32, at row 1, column 2/],
   ])('%s', async (name, message) => {
     const text = await refusal(fixture(name));
     expect(text).toMatch(message);

@@ -6,11 +6,11 @@ import { decode, temporaryFolder } from './helpers.js';
 
 const folder = temporaryFolder();
 
-test('three units of 2 x 2 weights, by hand', async () => {
+test('three rows of 2 x 2 weights, by hand', async () => {
   const file = join(folder, 'three.png');
   // Scaled by the largest magnitude: [1, -0.5, 0.25, 0], nothing, [-1, 1, 0, 0].
   const weight = Float32Array.from([4, -2, 1, 0, 0, 0, 0, 0, -1e-3, 1e-3, 0, 0]);
-  await writeFeatures(file, { weight, units: 3, image_shape: [2, 2] });
+  await writeFeatures(file, { weight, count: 3, image_shape: [2, 2] });
   const { width, height, space, pixel } = await decode(file);
   expect(space).toBe('b-w');
   expect(width).toBe(height);
@@ -26,7 +26,7 @@ test('three units of 2 x 2 weights, by hand', async () => {
     for (let x = 0; x < width; x++) {
       const column = Math.floor(x / step);
       const row = Math.floor(y / step);
-      // The fourth cell has no unit: white, but for the borders of its neighbours.
+      // The fourth cell has no row: white, but for the borders of its neighbours.
       const border =
         (x % step === 0 && (y <= step || x <= step)) || (y % step === 0 && (x <= step || y <= step));
       let expected = 255;
@@ -46,15 +46,15 @@ test.each([
   [256, 16, 16],
   [1024, 32, 32],
   [4096, 64, 64],
-])('%i units of 28 x 28 lie in a grid of %i by %i', async (units, columns, rows) => {
-  const file = join(folder, `${units}.png`);
-  const weight = Float32Array.from({ length: units * 784 }, (_, i) => Math.sin(i / 3));
-  await writeFeatures(file, { weight, units, image_shape: [28, 28] });
+])('%i rows of 28 x 28 lie in a grid of %i by %i', async (count, columns, rows) => {
+  const file = join(folder, `${count}.png`);
+  const weight = Float32Array.from({ length: count * 784 }, (_, i) => Math.sin(i / 3));
+  await writeFeatures(file, { weight, count, image_shape: [28, 28] });
   const { width, height, pixel } = await decode(file);
   const step = (width - 1) / columns;
   expect((step - 1) % 28).toBe(0);
   expect(height).toBe(rows * step + 1);
-  expect(Math.max(width, height)).toBeLessThanOrEqual(units > 1024 ? 2000 : 1000);
+  expect(Math.max(width, height)).toBeLessThanOrEqual(count > 1024 ? 2000 : 1000);
   for (let x = 0; x < width; x++) {
     expect(pixel(x, Math.floor(step / 2))[0] === 0).toBe(x % step === 0);
   }
@@ -62,7 +62,7 @@ test.each([
 
 test('tiles that are not square still make a picture that is about square', async () => {
   const file = join(folder, 'wide.png');
-  await writeFeatures(file, { weight: new Float32Array(64 * 400), units: 64, image_shape: [10, 40] });
+  await writeFeatures(file, { weight: new Float32Array(64 * 400), count: 64, image_shape: [10, 40] });
   const { width, height } = await decode(file);
   expect(width / height).toBeGreaterThan(0.6);
   expect(width / height).toBeLessThan(1.7);
@@ -71,5 +71,5 @@ test('tiles that are not square still make a picture that is about square', asyn
 test('a length that does not fit is refused', async () => {
   const weight = new Float32Array(10);
   const file = join(folder, 'x.png');
-  await expect(writeFeatures(file, { weight, units: 3, image_shape: [2, 2] })).rejects.toThrow(DataError);
+  await expect(writeFeatures(file, { weight, count: 3, image_shape: [2, 2] })).rejects.toThrow(DataError);
 });

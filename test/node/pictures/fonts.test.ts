@@ -47,7 +47,7 @@ function renderElsewhere(svg: string, config: string): Buffer {
 }
 
 test('text is drawn, and drawn alike, on a machine without fonts', async () => {
-  const svg = lossSvg(history, 0.2);
+  const svg = lossSvg(history, { sparsity: 'kl' });
   const sharp = await loadSharp();
   const ours = await sharp(Buffer.from(svg)).greyscale().raw().toBuffer();
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll } from 'vitest';
-import type { EpochMetrics } from '../../../src/sae/metrics.js';
+import type { ChartTraining } from '../../../src/node/pictures/chart-training.js';
+import type { EpochMetrics } from '../../../src/sae/training/metrics.js';
 
 /** A folder that is gone when the file's tests are done. */
 export function temporaryFolder(): string {
@@ -42,4 +43,9 @@ export function epochs(
     const loss = mse + sparsity_lambda * kl + constant;
     return { epoch: i + 1, loss, mse, kl, active: 2, dead: 0, samples_per_second: 1, seconds: i };
   });
+}
+
+/** What a chart needs to know of a training with KL sparsity. */
+export function kl(sparsity_lambda: number): ChartTraining {
+  return { sparsity: 'kl', sparsity_lambda } as ChartTraining;
 }

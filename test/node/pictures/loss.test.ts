@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { lossSvg, writeLossCurve } from '../../../src/node/pictures/loss.js';
 import { DataError } from '../../../src/sae/errors.js';
-import type { EpochMetrics } from '../../../src/sae/metrics.js';
-import { decode, epochs, temporaryFolder } from './helpers.js';
+import type { EpochMetrics } from '../../../src/sae/training/metrics.js';
+import { decode, epochs, kl, temporaryFolder } from './helpers.js';
 
 const folder = temporaryFolder();
 const colors = { loss: [0, 114, 178], mse: [213, 94, 0], penalty: [0, 158, 115] };
@@ -13,7 +13,7 @@ const falling = (count: number) =>
 
 /** The words of a chart. */
 function words(history: readonly EpochMetrics[], sparsity_lambda = 0.2): string[] {
-  return [...lossSvg(history, sparsity_lambda).matchAll(/<text[^>]*>([^<]*)</g)].map(([, text]) => text);
+  return [...lossSvg(history, kl(sparsity_lambda)).matchAll(/<text[^>]*>([^<]*)</g)].map(([, text]) => text);
 }
 
 /** The pixels of the chart's inside (below the legend) that are about of a colour: their middle for each x. */
@@ -36,7 +36,7 @@ async function curve(file: string, color: readonly number[]): Promise<Map<number
 test.each([1, 2, 20, 1000])('%i epochs: three curves, where their values say', async (count) => {
   const file = join(folder, `${count}.png`);
   const history = falling(count);
-  await writeLossCurve(file, history, 0.2);
+  await writeLossCurve(file, history, kl(0.2));
   const { width, height } = await decode(file);
   expect([width, height]).toEqual([1600, 900]);
   const [loss, mse, penalty] = await Promise.all(Object.values(colors).map((color) => curve(file, color)));
@@ -69,7 +69,7 @@ test('axes, ticks and legend have their words', () => {
 });
 
 test.each([1, 2, 3, 7, 99, 101, 120, 997, 1000, 12345])('%i epochs have few, whole ticks', (count) => {
-  const svg = lossSvg(falling(count), 0.2);
+  const svg = lossSvg(falling(count), kl(0.2));
   // Labels of the epoch axis are anchored in their middle; those of the other axis at their end.
   const ticks = [...svg.matchAll(/<text[^>]*text-anchor="middle"[^>]*>([^<]*)</g)]
     .map(([, text]) => text)
@@ -86,9 +86,9 @@ test('a huge first epoch turns the axis logarithmic, and the rest can be told ap
   const text = words(history);
   expect(text).toContain('mean over batches (log scale)');
   expect(text).toEqual(expect.arrayContaining(['0.1', '1', '10', '100', '1000']));
-  expect(lossSvg(history, 0.2)).not.toMatch(/NaN|Infinity/);
+  expect(lossSvg(history, kl(0.2))).not.toMatch(/NaN|Infinity/);
   const file = join(folder, 'huge.png');
-  await writeLossCurve(file, history, 0.2);
+  await writeLossCurve(file, history, kl(0.2));
   const mse = await curve(file, colors.mse);
   const heights = [...mse.values()];
   expect(Math.max(...heights) - Math.min(...heights)).toBeGreaterThan(60);
@@ -98,15 +98,15 @@ test('values that are not finite are left out, and no lambda means a flat line',
   const history = falling(10).map((epoch) =>
     epoch.epoch < 6 ? epoch : { ...epoch, loss: NaN, mse: NaN, kl: NaN },
   );
-  expect(lossSvg(history, 0.2)).not.toMatch(/NaN|Infinity/);
+  expect(lossSvg(history, kl(0.2))).not.toMatch(/NaN|Infinity/);
   expect(words(history)).toContain('loss = mse + sparsity_lambda * kl + 0.224 (a constant)');
-  expect(lossSvg(falling(3), 0)).not.toMatch(/NaN|Infinity/);
+  expect(lossSvg(falling(3), kl(0))).not.toMatch(/NaN|Infinity/);
   const nothing = falling(2).map((epoch) => ({ ...epoch, loss: NaN, mse: Infinity, kl: NaN }));
-  expect(lossSvg(nothing, 0.2)).not.toMatch(/NaN|Infinity/);
+  expect(lossSvg(nothing, kl(0.2))).not.toMatch(/NaN|Infinity/);
 });
 
 test('no epoch, no picture', async () => {
   const file = join(folder, 'none.png');
-  await expect(writeLossCurve(file, [], 0.2)).rejects.toThrow(DataError);
+  await expect(writeLossCurve(file, [], kl(0.2))).rejects.toThrow(DataError);
   expect(readdirSync(folder)).not.toContain('none.png');
 });

@@ -1,0 +1,24 @@
+// Ends the last decoder layer's GEMM with its bias, the reconstruction loss and its gradient. The reconstruction is not
+// stored. Loss: mean over rows and inputs of (reconstruction - input)^2. Rows past the batch's end have gradient 0, so that
+// they do not count in the backward pass. Expects gemm/gemm.wgsl, metrics/step.wgsl, input_at(). Provides store_block().
+var<uniform> step: Step;
+var<storage, read_write> gradients: array<vec4f>;
+var<storage, read> bias: array<vec4f>;
+var<uniform> columns: u32;  // without padding
+var<storage, read_write> squared_errors: array<f32>;
+
+// Of four values of a row: stores their gradient, returns the sum of their squared errors.
+fn store_row(row: u32, column_block: u32, reconstruction: vec4f) -> f32 {
+  let scale = 2 / (f32(step.rows) * f32(columns));
+  let difference = select(vec4f(0), reconstruction - input_at(row, column_block), row < step.rows);
+  gradients[row * gemm.column_blocks + column_block] = scale * difference;
+  return dot(difference, difference);
+}
+
+fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
+  let shift = bias[column_block];
+  let row = row_block * 4;
+  let first = store_row(row, column_block, block[0] + shift) + store_row(row + 1, column_block, block[1] + shift);
+  let last = store_row(row + 2, column_block, block[2] + shift) + store_row(row + 3, column_block, block[3] + shift);
+  squared_errors[row_block * gemm.column_blocks + column_block] = first + last;
+}

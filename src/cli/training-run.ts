@@ -1,0 +1,137 @@
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeFileError } from '../node/data/files.js';
+import {
+  type Dataset,
+  EngineError,
+  type EpochMetrics,
+  type Model,
+  NonFiniteLossError,
+  type SparsityName,
+  type TrainConfig,
+  Trainer,
+  writeRunFile,
+} from '../node/index.js';
+import { writeWhole } from '../node/write-file.js';
+import { count, metricsLine, type Reporter } from './reporter.js';
+
+/** Where a run reports and writes, and what can end it. */
+export interface Run {
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+  readonly files_dir: string;
+  readonly init: string | undefined;
+}
+
+/** The outcome of a run. */
+export interface Trained {
+  /** Steps done. */
+  readonly steps: number;
+  readonly history: readonly EpochMetrics<SparsityName>[];
+  readonly failure: NonFiniteLossError | undefined;
+  /** Why metrics.jsonl or run.json could not be written. */
+  readonly unrecorded: EngineError | undefined;
+}
+
+const deadAdvice =
+  'All latents are dead: none was active for any row in this epoch, so none can learn any more and every row gets the same ' +
+  'reconstruction. Use a smaller lr or a smaller sparsity_lambda.';
+
+/**
+ * Trains all epochs, with a line per epoch, a progress bar and a record in metrics.jsonl. The file of an earlier run
+ * stays until the first epoch is done.
+ * @returns the steps and epochs that were finished, and the failure, if a loss that was not finite ended training.
+ */
+export async function runEpochs(
+  model: Model,
+  dataset: Dataset,
+  config: TrainConfig<SparsityName>,
+  { reporter, signal, files_dir, init }: Run,
+): Promise<Trained> {
+  const file = join(files_dir, 'metrics.jsonl');
+  const trainer = await Trainer.create<SparsityName>(model, dataset, config);
+  const digits = String(config.epochs).length;
+  const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
+  const allSteps = trainer.stepsOf(config.epochs);
+  const history: EpochMetrics<SparsityName>[] = [];
+  let done = 0;
+  let unrecorded: EngineError | undefined;
+  reporter.startBar(allSteps, label(1));
+  try {
+    let first = true;
+    let silent = false;
+    for await (const { steps, samples_per_second, epoch } of trainer.steps({ count: allSteps, signal })) {
+      if (first) {
+        // Since this process began: what a user waits for, with compilation.
+        const seconds = performance.now() / 1000;
+        reporter.line(`first step  ${seconds.toFixed(2)} s after the start`);
+        reporter.json({ first_step_seconds: seconds });
+        first = false;
+      }
+      if (epoch) {
+        history.push(epoch);
+        try {
+          if (history.length === 1) {
+            await writeRunFile(join(files_dir, 'run.json'), trainer, init);
+          }
+          await record(file, history, unrecorded !== undefined);
+          unrecorded = undefined;
+        } catch (error) {
+          // The training matters more than its record.
+          if (!unrecorded) reporter.warn(`${(error as Error).message} Training goes on.`);
+          unrecorded = error as EngineError;
+        }
+        reporter.json(epoch);
+        reporter.line(metricsLine(label(epoch.epoch), epoch, config.sparsity));
+        if (epoch.dead === model.hidden && model.config.activation === 'relu' && !silent) {
+          silent = true;
+          reporter.warn(deadAdvice);
+        }
+      }
+      done = steps[steps.length - 1].step;
+      reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
+    }
+    return { steps: done, history, failure: undefined, unrecorded };
+  } catch (error) {
+    if (error instanceof NonFiniteLossError) {
+      return { steps: done, history, failure: error, unrecorded };
+    }
+    throw error;
+  } finally {
+    reporter.stopBar();
+    trainer.close();
+  }
+}
+
+/**
+ * Appends the last epoch to metrics.jsonl, or overwrites it with all if this is the first or the file may be cut short.
+ * @throws EngineError if it cannot be written.
+ */
+async function record(
+  file: string,
+  history: readonly EpochMetrics<SparsityName>[],
+  broken: boolean,
+): Promise<void> {
+  const failure = (why: string, cause: unknown) =>
+    new EngineError(`${file} cannot be written: ${why}.`, { cause });
+  const lines = (epochs: typeof history) => epochs.map((epoch) => `${JSON.stringify(epoch)}\n`).join('');
+  if (history.length === 1 || broken) {
+    await writeWhole(file, [Buffer.from(lines(history))], failure);
+    return;
+  }
+  try {
+    appendFileSync(file, lines(history.slice(-1)));
+  } catch (error) {
+    throw failure(describeFileError(error), error);
+  }
+}
+
+/** Whether this program wrote a metrics.jsonl that begins so. */
+export function isOurRecord(content: Uint8Array): boolean {
+  try {
+    const first = JSON.parse(new TextDecoder().decode(content).split('\n')[0]);
+    return 'epoch' in first && 'loss' in first;
+  } catch {
+    return false;
+  }
+}

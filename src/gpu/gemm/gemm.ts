@@ -1,0 +1,94 @@
+import type { Device } from '../device.js';
+import type { KernelSource } from '../kernel.js';
+import type { Bindings, Program } from '../program.js';
+import type { Scope } from '../scope.js';
+import { padded, Tensor } from '../tensor.js';
+import { type GemmOrder, type GemmShape, type GemmTile, gemmFamilies, workgroupBlocks } from './tiles.js';
+
+/** What is special about a GEMM. */
+export interface GemmSource {
+  /** The files that read its operands and handle a finished block; see `shaders/README.md`. */
+  readonly files: readonly string[];
+  readonly constants?: Readonly<Record<string, number>>;
+}
+
+/**
+ * Appends a GEMM to a program.
+ * @param bindings what its files bind; others are ignored.
+ * @param given the tile; by default the one that the adapter's tuner chooses.
+ */
+export async function addGemm(
+  program: Program,
+  shape: GemmShape,
+  source: GemmSource,
+  bindings: Bindings,
+  given?: GemmTile,
+): Promise<void> {
+  const tile = given ?? (await program.gpu.tuner.tile(shape));
+  const rowBlocks = padded(shape.rows) / 4;
+  const columnBlocks = padded(shape.columns) / 4;
+  const gemm = new Uint32Array([rowBlocks, columnBlocks, padded(shape.depth) / 4]);
+  const [groupRows, groupColumns] = workgroupBlocks(tile);
+  const groups = [Math.ceil(columnBlocks / groupColumns), Math.ceil(rowBlocks / groupRows)] as const;
+  // A subgroup's lanes lie along the workgroups' first dimension.
+  const turned = tile.family === 'subgroup' && tile.lanes_along_rows;
+  const workgroups = turned ? ([groups[1], groups[0]] as const) : groups;
+  program.add(gemmSource(source, tile), { ...bindings, gemm }, workgroups);
+}
+
+function gemmSource({ files, constants }: GemmSource, { family, ...layout }: GemmTile): KernelSource {
+  const first = family === 'subgroup' ? ['gemm/enable_subgroups.wgsl'] : [];
+  return {
+    files: [...first, 'gemm/gemm.wgsl', ...files, `gemm/${family}.wgsl`],
+    constants: { ...layout, ...constants },
+  };
+}
+
+const operands: Record<GemmOrder, readonly [string, string]> = {
+  nt: ['gemm/a.wgsl', 'gemm/b_transposed.wgsl'],
+  nn: ['gemm/a.wgsl', 'gemm/b.wgsl'],
+  tn: ['gemm/a_transposed.wgsl', 'gemm/b.wgsl'],
+};
+
+/** The files of plain products, which tiles are timed with. */
+export const plainProductFiles: readonly string[] = [
+  'gemm/gemm.wgsl',
+  ...new Set(Object.values(operands).flat()),
+  'gemm/store.wgsl',
+  ...gemmFamilies.map((family) => `gemm/${family}.wgsl`),
+];
+
+/** The tensors of a plain product, c [rows, columns], a and b stored as `order` says. */
+export function productOperands(
+  scope: Scope,
+  gpu: Device,
+  { order, rows, columns, depth }: GemmShape,
+): readonly [a: Tensor, b: Tensor, c: Tensor] {
+  return [
+    scope.use(new Tensor(gpu, 'a', order === 'tn' ? [depth, rows] : [rows, depth])),
+    scope.use(new Tensor(gpu, 'b', order === 'nt' ? [columns, depth] : [depth, columns])),
+    scope.use(new Tensor(gpu, 'c', [rows, columns])),
+  ];
+}
+
+/**
+ * Appends the plain product, c = A·B, with A or B stored transposed as `order` says: c [m, n], a [m, k] (`tn`: [k, m]),
+ * b [k, n] (`nt`: [n, k]). c is another tensor than a and b.
+ * @throws RangeError if the shapes do not fit together.
+ */
+export async function multiply(
+  program: Program,
+  order: GemmOrder,
+  a: Tensor,
+  b: Tensor,
+  c: Tensor,
+  tile?: GemmTile,
+): Promise<void> {
+  const [rows, depth] = order === 'tn' ? [a.columns, a.rows] : [a.rows, a.columns];
+  const [columns, depthOfB] = order === 'nt' ? [b.rows, b.columns] : [b.columns, b.rows];
+  if (depth !== depthOfB || rows !== c.rows || columns !== c.columns) {
+    throw new RangeError(`GEMM ${order}: [${a.shape}] and [${b.shape}] do not make [${c.shape}]`);
+  }
+  const files = [...operands[order], 'gemm/store.wgsl'];
+  await addGemm(program, { order, rows, columns, depth }, { files }, { a, b, c }, tile);
+}

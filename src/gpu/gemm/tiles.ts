@@ -1,0 +1,81 @@
+/** Which operand is stored transposed: `nt` is A·Bᵀ, `nn` is A·B, `tn` is Aᵀ·B. */
+export type GemmOrder = 'nt' | 'nn' | 'tn';
+
+/** C [rows, columns] = A [rows, depth] · B [depth, columns]. */
+export interface GemmShape {
+  readonly order: GemmOrder;
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+}
+
+/**
+ * How a GEMM's work is divided: a family of kernels and the values of its `override` constants, which its WGSL file
+ * explains. Sizes are in 4x4 blocks of C and in invocations.
+ */
+export type GemmTile =
+  | {
+      /** For GPUs. */
+      readonly family: 'shared';
+      readonly tile_rows: 1 | 2;
+      readonly tile_columns: 1 | 2;
+      readonly threads_rows: number;
+      readonly threads_columns: number;
+      readonly slice_depth: number;
+    }
+  | {
+      /** For GPUs where C is small. */
+      readonly family: 'split';
+      readonly splits: number;
+      readonly tile_rows: number;
+      readonly tile_columns: number;
+    }
+  | {
+      /** For software adapters in general. */
+      readonly family: 'register';
+      readonly tile_rows: 1 | 2 | 4;
+      readonly tile_columns: 1 | 2 | 3 | 4 | 5 | 6;
+      readonly threads_rows: number;
+      readonly threads_columns: number;
+    }
+  | {
+      /** For Mesa's software adapter. */
+      readonly family: 'subgroup';
+      readonly lanes: number;
+      readonly lane_blocks: number;
+      readonly shared_blocks: number;
+      readonly turns: number;
+      readonly lanes_along_rows: 0 | 1;
+    };
+
+export const gemmFamilies = [
+  'shared',
+  'split',
+  'register',
+  'subgroup',
+] as const satisfies GemmTile['family'][];
+
+/** Rows and columns of blocks that a workgroup computes. */
+export function workgroupBlocks(tile: GemmTile): readonly [rows: number, columns: number] {
+  switch (tile.family) {
+    case 'split':
+      return [tile.tile_rows, tile.tile_columns];
+    case 'subgroup': {
+      const along = tile.lanes * tile.lane_blocks;
+      const other = tile.shared_blocks * tile.turns;
+      return tile.lanes_along_rows ? [along, other] : [other, along];
+    }
+    default:
+      return [tile.tile_rows * tile.threads_rows, tile.tile_columns * tile.threads_columns];
+  }
+}
+
+/** Tiles by shape, such as `nt 64x20x784`. */
+export type Tiles = Readonly<Record<string, GemmTile>>;
+
+/** Chooses the tile of a GEMM. */
+export interface TileChooser {
+  /** The tiles chosen so far: with the same tiles, seed, adapter and driver, a run gives the same bits. */
+  readonly tiles: Tiles;
+  tile(shape: GemmShape): Promise<GemmTile>;
+}

@@ -1,0 +1,31 @@
+/** A value in a message: text in quotes, NaN as itself, and what would be long by its type. */
+export function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null) {
+    if (Array.isArray(value) && value.length <= 16) {
+      return `[${value.map(inside)}]`;
+    }
+    const prototype = Object.getPrototypeOf(value);
+    const entries = Object.entries(value);
+    if ((prototype === Object.prototype || prototype === null) && entries.length <= 16) {
+      return `{${entries.map(([name, own]) => `${JSON.stringify(name)}:${inside(own)}`)}}`;
+    }
+  }
+  return inside(value);
+}
+
+/** As `shown`, without looking into objects. */
+function inside(value: unknown): string {
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}...` : value);
+  }
+  if (typeof value === 'bigint') {
+    return `${value}n`;
+  }
+  const simple = value === null || !['object', 'function', 'symbol'].includes(typeof value);
+  return simple ? String(value) : `of type ${typeOf(value)}`;
+}
+
+/** The type of a value in a message, such as `Float64Array`. */
+export function typeOf(value: unknown): string {
+  return value === null || value === undefined ? `${value}` : (value.constructor?.name ?? typeof value);
+}

@@ -1,0 +1,9 @@
+import type { SparsityName } from '../../sae/sparsity/index.js';
+
+/**
+ * What a chart needs besides the epochs: the kind of sparsity, and the options that are the weights of its terms.
+ * In a file of its own, so that this package's types do not need the chart library's.
+ */
+export interface ChartTraining {
+  readonly sparsity: SparsityName;
+}

@@ -1,0 +1,28 @@
+// All in pixels.
+const maxSide = 1000;
+const maxTile = 224;
+/** The width of the line between tiles and around all of them. */
+export const border = 1;
+
+/** The arrangement of tiles in a picture. */
+export interface Grid {
+  readonly columns: number;
+  readonly rows: number;
+  /** Pixels along each side of a value. */
+  readonly factor: number;
+}
+
+/**
+ * A roughly square grid of `count` tiles of [h, w] values with borders, enlarged to at most 1000 pixels along each
+ * side, or not at all if there are too many tiles.
+ */
+export function gridOf(count: number, [h, w]: readonly [number, number]): Grid {
+  const columns = Math.min(count, Math.max(1, Math.ceil(Math.sqrt((count * h) / w))));
+  const rows = Math.ceil(count / columns);
+  const side = Math.min(
+    (maxSide / columns - border) / w,
+    (maxSide / rows - border) / h,
+    maxTile / Math.max(h, w),
+  );
+  return { columns, rows, factor: Math.max(1, Math.floor(side)) };
+}

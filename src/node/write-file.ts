@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync, type Stats } from 'node:fs';
+import {
+  access,
+  constants,
+  type FileHandle,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { describeFileError } from './data/files.js';
+
+// Libraries for this report success when the disk is full and the file is cut short: they do not check how many bytes
+// were written. FileHandle.writeFile does, and accepts any length.
+
+/** Files that are being written. They are removed if the process exits meanwhile. */
+const unfinished = new Set<string>();
+process.on('exit', () => {
+  for (const file of unfinished) {
+    rmSync(file, { force: true });
+  }
+});
+
+/** Makes the error for a failure of the operating system; `why` has no full stop. */
+export type FileFailure = (why: string, cause: unknown) => Error;
+
+/**
+ * Writes a file, part by part, under a temporary name beside it, flushes it and renames it: after a kill, a power cut,
+ * a full disk or a failure of `parts` there is the old file or the whole new one. Links are followed, the old file's
+ * mode is kept, and what is not a regular file (a device, a pipe) is written to, not replaced.
+ * @throws `failure` if it cannot be written, as soon as that is known; and whatever `parts` throws.
+ */
+export async function writeWhole(
+  file: string,
+  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  failure: FileFailure,
+): Promise<void> {
+  const onDisk = <T>(work: Promise<T>) =>
+    work.catch((error) => {
+      throw failure(describeFileError(error), error);
+    });
+  const fill = async (handle: FileHandle) => {
+    for await (const part of parts) {
+      await onDisk(handle.writeFile(part));
+    }
+  };
+
+  const old = await onDisk(statOf(file));
+  if (old && !old.isFile()) {
+    // A folder is refused here, before any work. A pipe of this process, such as /dev/stdout, has no path of its own.
+    const handle = await onDisk(open(file, 'w'));
+    return fill(handle).finally(() => handle.close());
+  }
+  const target = await targetOf(file);
+  if (old) {
+    await onDisk(access(target, constants.W_OK));
+  }
+  const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
+  unfinished.add(temporary);
+  try {
+    const handle = await onDisk(open(temporary, 'wx', old?.mode));
+    try {
+      await fill(handle);
+      await onDisk(handle.sync());
+    } finally {
+      await onDisk(handle.close());
+    }
+    await onDisk(rename(temporary, target));
+    // Flushes the new name as well; not every system can flush a folder.
+    await flushFolder(dirname(target)).catch(() => {});
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  } finally {
+    unfinished.delete(temporary);
+  }
+}
+
+/** Where a path leads, also where a link leads to a file that is still to be. */
+async function targetOf(file: string): Promise<string> {
+  try {
+    return await realpath(file);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const link = missing ? await readlink(file).catch(() => undefined) : undefined;
+    return link === undefined ? file : targetOf(resolve(dirname(file), link));
+  }
+}
+
+async function statOf(file: string): Promise<Stats | undefined> {
+  try {
+    return await stat(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,202 @@
+import { multiply } from '../../gpu/gemm/gemm.js';
+import { Program } from '../../gpu/program.js';
+import { Scope } from '../../gpu/scope.js';
+import { padded, Tensor } from '../../gpu/tensor.js';
+import { ForwardPass } from '../model/forward-pass.js';
+import type { Model } from '../model/model.js';
+import { type Dataset, normalizedRows, pickRows, sliceRows } from '../rows/dataset.js';
+
+/** How one latent responds to the rows of a data set. */
+export interface LatentActivity {
+  /** Share of the rows that it is active for: above 0 for ReLU, above 0.5 for sigmoid. */
+  readonly density: number;
+  /** Its mean activation over those rows; 0 where there are none. */
+  readonly mean: number;
+  /** Its largest activation. */
+  readonly max: number;
+  /** Of its activations above the threshold: `counts[i]` is the number of rows from `from + i * width` on. */
+  readonly histogram: { readonly counts: readonly number[]; readonly from: number; readonly width: number };
+  /** Its top-activating rows, the strongest first; only rows that it is active for. */
+  readonly exciting: readonly { readonly row: number; readonly activation: number }[];
+}
+
+/** Rows that are encoded at a time, few enough to be quick on a software adapter. */
+const rowsAtATime = 256;
+
+/**
+ * Encodes all rows and measures how one latent responds to them.
+ * @param signal stops it between two blocks of rows, with the signal's reason.
+ * @throws DataError if the rows have the wrong width.
+ */
+export async function latentActivity(
+  model: Model,
+  dataset: Dataset,
+  latent: number,
+  { bins = 24, top = 16, signal }: { bins?: number; top?: number; signal?: AbortSignal } = {},
+): Promise<LatentActivity> {
+  model.checkWidth(dataset);
+  const { rows } = dataset;
+  const activations = new Float32Array(rows);
+  await Scope.during(async (scope) => {
+    const pass = scope.use(await ForwardPass.create(model.encoder, Math.min(rows, rowsAtATime)));
+    const block = (first: number, end: number) => normalizedRows(sliceRows(dataset, first, end));
+    let row = 0;
+    for await (const codes of pass.blocks(rows, block)) {
+      signal?.throwIfAborted();
+      for (let i = latent; i < codes.length; i += model.hidden) {
+        activations[row++] = codes[i];
+      }
+    }
+  });
+  return activityOf(activations, thresholdOf(model), bins, top);
+}
+
+/** A latent is active where its activation is above this. */
+function thresholdOf({ config }: Model): number {
+  return config.activation === 'sigmoid' ? 0.5 : 0;
+}
+
+/**
+ * Encodes some rows of a data set and gives for each latent, [hidden], the share of them that it is active for, as
+ * `LatentActivity.density` does for one.
+ * @param chosen the rows' numbers, at least one.
+ * @throws DataError if the rows have the wrong width.
+ */
+export async function latentDensities(
+  model: Model,
+  dataset: Dataset,
+  chosen: readonly number[],
+): Promise<Float64Array> {
+  model.checkWidth(dataset);
+  const { hidden } = model;
+  const threshold = thresholdOf(model);
+  const counts = new Float64Array(hidden);
+  await Scope.during(async (scope) => {
+    const pass = scope.use(await ForwardPass.create(model.encoder, Math.min(chosen.length, rowsAtATime)));
+    const block = (first: number, end: number) => normalizedRows(pickRows(dataset, chosen.slice(first, end)));
+    for await (const codes of pass.blocks(chosen.length, block)) {
+      for (let i = 0; i < codes.length; i++) {
+        if (codes[i] > threshold) counts[i % hidden] += 1;
+      }
+    }
+  });
+  return counts.map((count) => count / chosen.length);
+}
+
+function activityOf(activations: Float32Array, threshold: number, bins: number, top: number): LatentActivity {
+  const active = [...activations.keys()].filter((row) => activations[row] > threshold);
+  const max = activations.reduce((most, value) => Math.max(most, value), 0);
+  const width = active.length > 0 ? (max - threshold) / bins : 0;
+  const counts = new Array<number>(bins).fill(0);
+  let sum = 0;
+  for (const row of active) {
+    sum += activations[row];
+    counts[Math.min(bins - 1, Math.floor((activations[row] - threshold) / width))] += 1;
+  }
+  const exciting = active.sort((a, b) => activations[b] - activations[a] || a - b).slice(0, top);
+  return {
+    density: active.length / activations.length,
+    mean: active.length > 0 ? sum / active.length : 0,
+    max,
+    histogram: { counts, from: threshold, width },
+    exciting: exciting.map((row) => ({ row, activation: activations[row] })),
+  };
+}
+
+/**
+ * The directions in input space of a model's latents, a range of latents at a time. Recorded once, with its buffers
+ * kept; it uses the current weights, also during training.
+ */
+export class LatentPictures {
+  #codesOf: number | undefined;
+
+  private constructor(
+    readonly model: Model,
+    /** Latents at a time, at most. */
+    readonly count: number,
+    readonly rows: Tensor,
+    readonly product: Program,
+    readonly products: readonly Tensor[],
+    readonly decoder: ForwardPass,
+    readonly scope: Scope,
+  ) {}
+
+  /** @throws LimitError, OutOfMemoryError. */
+  static create(model: Model, count = model.hidden): Promise<LatentPictures> {
+    return Scope.building(async (scope) => {
+      const { gpu, encoder } = model;
+      const last = encoder[encoder.length - 1];
+      const below = encoder.slice(0, -1).reverse();
+      const made = await gpu.allocate(`pictures of ${count} latents`, () => [
+        scope.use(new Tensor(gpu, 'rows of weights', [count, last.inputs])),
+        ...below.map(({ name, inputs }) =>
+          scope.use(new Tensor(gpu, `weights down to ${name}`, [count, inputs])),
+        ),
+      ]);
+      const product = scope.use(new Program(gpu));
+      for (const [i, { weight }] of below.entries()) {
+        await multiply(product, 'nn', made[i], weight, made[i + 1]);
+      }
+      await product.ready();
+      const decoder = scope.use(await ForwardPass.create(model.decoder, count + 1));
+      return new LatentPictures(model, count, made[0], product, made, decoder, scope);
+    });
+  }
+
+  /**
+   * Encoder directions, what each latent looks for: its weights, [latents, in_dims]. In a deeper encoder, the product
+   * of its weights with those of the layers below, as if there were no activations between them.
+   * @param first the first latent; as many follow as `count` says, or as there are.
+   * @throws ClosedError.
+   */
+  async weights(first = 0): Promise<Float32Array<ArrayBuffer>> {
+    const { model, rows, product, products } = this;
+    const { gpu, encoder } = model;
+    const latents = this.#latents(first);
+    model.checkOpen();
+    const rowBytes = padded(rows.columns) * 4;
+    const { weight } = encoder[encoder.length - 1];
+    const commands = gpu.device.createCommandEncoder();
+    commands.copyBufferToBuffer(weight.buffer, first * rowBytes, rows.buffer, 0, latents * rowBytes);
+    gpu.device.queue.submit([commands.finish()]);
+    product.submit();
+    return products[products.length - 1].read(latents);
+  }
+
+  /**
+   * Decoder directions, what each latent draws: the change of the reconstruction when the latent alone goes from 0 to
+   * 1, [latents, in_dims].
+   * @param first as for `weights`.
+   */
+  async drawings(first = 0): Promise<Float32Array<ArrayBuffer>> {
+    const { model, decoder, count } = this;
+    const { hidden, config } = model;
+    const latents = this.#latents(first);
+    if (this.#codesOf !== first) {
+      // The last row is the code of zeros.
+      const codes = new Float32Array((count + 1) * hidden);
+      for (let i = 0; i < latents; i++) {
+        codes[i * hidden + first + i] = 1;
+      }
+      decoder.input.write(codes);
+      this.#codesOf = first;
+    }
+    decoder.program.submit();
+    const drawn = await decoder.output.read();
+    const nothing = drawn.subarray(count * config.in_dims);
+    const drawings = drawn.subarray(0, latents * config.in_dims);
+    for (let i = 0; i < drawings.length; i++) {
+      drawings[i] -= nothing[i % config.in_dims];
+    }
+    return drawings;
+  }
+
+  /** Frees its buffers on the device; the model stays. */
+  close(): void {
+    this.scope.destroy();
+  }
+
+  #latents(first: number): number {
+    return Math.min(this.count, this.model.hidden - first);
+  }
+}

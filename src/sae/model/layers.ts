@@ -1,0 +1,59 @@
+import type { Tensor } from '../../gpu/tensor.js';
+import type { Activation, ModelConfig } from '../config.js';
+import type { Parameter } from './parameter.js';
+
+/** One fully connected layer: output = activation(input · weightᵀ + bias). */
+export interface Layer {
+  /** As in the `state_dict` of the original program: `encoder.0`, `encoder.2`, ..., `decoder.0`, ... */
+  readonly name: string;
+  readonly part: 'encoder' | 'decoder';
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly activation: Activation | 'identity';
+}
+
+/** A layer with its parameters on the device: weight [outputs, inputs], bias [outputs]. */
+export interface ModelLayer extends Layer {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+/**
+ * Encoder layers, then decoder layers. The numbers in their names count activations too, as in PyTorch's
+ * `nn.Sequential`.
+ */
+export function layersOf({ in_dims, h_dims, activation }: ModelConfig): Layer[] {
+  const sizes = [in_dims, ...h_dims];
+  const encoder = h_dims.map((outputs, i): Layer => {
+    return { name: `encoder.${2 * i}`, part: 'encoder', inputs: sizes[i], outputs, activation };
+  });
+  const decoder = h_dims.map((_, i): Layer => {
+    const last = i === h_dims.length - 1;
+    return {
+      name: `decoder.${2 * i}`,
+      part: 'decoder',
+      inputs: sizes[h_dims.length - i],
+      outputs: sizes[h_dims.length - i - 1],
+      activation: last ? 'identity' : activation,
+    };
+  });
+  return [...encoder, ...decoder];
+}
+
+/** A layer's weight [outputs, inputs] and bias [outputs], initialised as by PyTorch's `nn.Linear`. */
+export function parametersOf({
+  name,
+  inputs,
+  outputs,
+}: Layer): readonly [weight: Parameter, bias: Parameter] {
+  const bound = inputs ** -0.5;
+  return [
+    { name: `${name}.weight`, shape: [outputs, inputs], bound },
+    { name: `${name}.bias`, shape: [outputs], bound },
+  ];
+}
+
+/** Every layer's width from the input through the code to the output, such as 784-20-784. */
+export function sizesInWords({ in_dims, h_dims }: Pick<ModelConfig, 'in_dims' | 'h_dims'>): string {
+  return [in_dims, ...h_dims, ...h_dims.slice(0, -1).reverse(), in_dims].join('-');
+}

@@ -1,0 +1,205 @@
+import { ClosedError } from '../../gpu/errors.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { Scope } from '../../gpu/scope.js';
+import { Tensor, tensorBytes } from '../../gpu/tensor.js';
+import { type ModelConfig, type ModelOptions, parseModelConfig } from '../config.js';
+import { DataError } from '../errors.js';
+import { checkRows, checkValues } from '../rows/check.js';
+import { type Dataset, noNormalization, normalizedRows, sliceRows } from '../rows/dataset.js';
+import type { RowSource } from '../rows/source.js';
+import { ForwardPass, rowsAtATime } from './forward-pass.js';
+import { layersOf, type ModelLayer, parametersOf, sizesInWords } from './layers.js';
+import {
+  checkParameters,
+  initialValues,
+  type Parameter,
+  type Parameters,
+  readParameters,
+} from './parameter.js';
+import { randomPair } from './random.js';
+
+/** An autoencoder: its sizes, and its parameters on a device. */
+export class Model {
+  #closed = false;
+
+  private constructor(
+    readonly gpu: Gpu,
+    readonly config: ModelConfig,
+    readonly layers: readonly ModelLayer[],
+    readonly scope: Scope,
+  ) {}
+
+  /**
+   * A new model, with weights and biases uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them.
+   * @throws ConfigError, LimitError (before anything is allocated), OutOfMemoryError.
+   */
+  static async create(gpu: Gpu, options: ModelOptions, seed = 42): Promise<Model> {
+    const config = parseModelConfig(options);
+    const { forWeights } = randomPair(seed);
+    return Model.#make(gpu, config, (parameter) => initialValues(parameter, forWeights));
+  }
+
+  /**
+   * A model with given parameters, such as those of a saved one.
+   * @throws ConfigError, DataError if parameters do not fit the sizes or are not finite, LimitError (all before
+   *   anything is allocated), OutOfMemoryError.
+   */
+  static async from(gpu: Gpu, sizes: ModelConfig, parameters: Parameters): Promise<Model> {
+    const config = parseModelConfig(sizes);
+    checkParameters(parameters, layersOf(config).flatMap(parametersOf));
+    return Model.#make(gpu, config, ({ name }) => parameters.get(name)!.data);
+  }
+
+  static #make(
+    gpu: Gpu,
+    config: ModelConfig,
+    values: (parameter: Parameter) => Float32Array<ArrayBuffer>,
+  ): Promise<Model> {
+    const layers = layersOf(config);
+    const parameters = layers.flatMap(parametersOf);
+    for (const { name, shape } of parameters) {
+      gpu.checkSize(`The model's ${name} [${shape.join(', ')}]`, tensorBytes(shape));
+    }
+    return Scope.building(async (scope) => {
+      const model = await gpu.allocate(`a model of ${sizesInWords(config)}`, () => {
+        const withTensors = layers.map((layer): ModelLayer => {
+          const [weight, bias] = parametersOf(layer).map(({ name, shape }) =>
+            scope.use(new Tensor(gpu, name, shape)),
+          );
+          return { ...layer, weight, bias };
+        });
+        return new Model(gpu, config, withTensors, scope);
+      });
+      // The host may lack memory even though the device has it.
+      for (const [i, tensor] of model.tensors.entries()) {
+        tensor.write(values(parameters[i]));
+      }
+      return model;
+    });
+  }
+
+  /** The layers from the input to the code. */
+  get encoder(): readonly ModelLayer[] {
+    return this.layers.filter((layer) => layer.part === 'encoder');
+  }
+
+  /** The layers from the code to the output. */
+  get decoder(): readonly ModelLayer[] {
+    return this.layers.filter((layer) => layer.part === 'decoder');
+  }
+
+  /** Number of latents: the width of the last encoder layer. */
+  get hidden(): number {
+    return this.config.h_dims[this.config.h_dims.length - 1];
+  }
+
+  /** Number of weights and biases. */
+  get parameterCount(): number {
+    return this.tensors.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  }
+
+  /** Reads all parameters to the host, as they are between two submits. @throws ClosedError, DeviceLostError. */
+  async parameters(): Promise<Parameters> {
+    this.checkOpen();
+    return readParameters(this.tensors);
+  }
+
+  /**
+   * Codes of rows: the latents' activations, [rows, hidden].
+   * @throws DataError if the rows are invalid or have the wrong width; ClosedError.
+   */
+  async encode(dataset: Dataset): Promise<Float32Array<ArrayBuffer>> {
+    checkRows(dataset);
+    this.checkWidth(dataset);
+    return this.#run(this.encoder, inputsOf(dataset), dataset.rows);
+  }
+
+  /**
+   * Reconstructions of codes [rows, hidden], in the model's normalised units: [rows, in_dims].
+   * @throws DataError if there are no codes, one is not finite, or their number is not a multiple of hidden;
+   *   ClosedError.
+   */
+  async decode(codes: Float32Array): Promise<Float32Array<ArrayBuffer>> {
+    const { hidden } = this;
+    if (!(codes instanceof Float32Array)) {
+      throw new DataError('Codes must be a Float32Array. Float32Array.from(codes, Number) makes one.');
+    }
+    if (codes.length === 0 || codes.length % hidden !== 0) {
+      throw new DataError(`Codes must be rows of ${hidden} values; ${codes.length} values are not.`);
+    }
+    const rows = { name: 'The array of codes', in_dims: hidden, normalization: noNormalization };
+    const block = (first: number, end: number) => {
+      const values = codes.slice(first * hidden, end * hidden);
+      checkValues(values, rows, first);
+      return values;
+    };
+    return this.#run(this.decoder, block, codes.length / hidden);
+  }
+
+  /** Reconstructions in the model's normalised units, [rows, in_dims]. @throws DataError as `encode`. */
+  async reconstruct(dataset: Dataset): Promise<Float32Array<ArrayBuffer>> {
+    checkRows(dataset);
+    this.checkWidth(dataset);
+    return this.#run(this.layers, inputsOf(dataset), dataset.rows);
+  }
+
+  /** @throws DataError if the rows are invalid, or not as wide as the model's input. */
+  checkWidth(dataset: Dataset | RowSource | Pick<Dataset, 'name' | 'in_dims'>): void {
+    if ('data' in dataset || 'read' in dataset) {
+      checkRows(dataset);
+    }
+    if (dataset.in_dims !== this.config.in_dims) {
+      throw new DataError(
+        `The rows of ${dataset.name} have ${dataset.in_dims} values, and the model takes ${this.config.in_dims}.`,
+      );
+    }
+  }
+
+  /** Frees the parameters on the device. Work that uses them ends with a ClosedError. */
+  close(): void {
+    this.#closed = true;
+    this.scope.destroy();
+  }
+
+  /** @throws ClosedError. */
+  checkOpen(): void {
+    if (this.#closed) {
+      throw new ClosedError(
+        'The model was closed, and its weights are gone. Close it only when nothing uses it.',
+      );
+    }
+  }
+
+  /** The parameters on the device, by layers: weight, then bias. */
+  get tensors(): Tensor[] {
+    return this.layers.flatMap(({ weight, bias }) => [weight, bias]);
+  }
+
+  /** Sends rows through some layers, block by block. `block` returns the normalised rows of a range. */
+  async #run(
+    layers: readonly ModelLayer[],
+    block: (first: number, end: number) => Float32Array<ArrayBuffer>,
+    rows: number,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    this.checkOpen();
+    const width = layers[layers.length - 1].outputs;
+    const result = new Float32Array(rows * width);
+    return Scope.during(async (scope) => {
+      const pass = scope.use(await ForwardPass.create(layers, rowsAtATime(layers, rows)));
+      let at = 0;
+      const next = (first: number, end: number) => {
+        this.checkOpen();
+        return block(first, end);
+      };
+      for await (const values of pass.blocks(rows, next)) {
+        result.set(values, at);
+        at += values.length;
+      }
+      return result;
+    });
+  }
+}
+
+function inputsOf(dataset: Dataset) {
+  return (first: number, end: number) => normalizedRows(sliceRows(dataset, first, end), first);
+}

@@ -1,0 +1,160 @@
+import { isShared } from '../../gpu/device.js';
+import { shown, typeOf } from '../../gpu/shown.js';
+import { DataError } from '../errors.js';
+import { grouped } from './formats/array.js';
+import type { Dataset, Normalization, RowSource, StoredRows } from './rows.js';
+
+// What a program passes in is checked before it is used: with wrong sizes or types training would silently use garbage,
+// or the device would reject all commands from then on.
+
+const smallestNormalF32 = 2 ** -126;
+const largestF32 = (2 - 2 ** -23) * 2 ** 127;
+
+/** Whether kernels can normalise with it: both numbers are f32 there. */
+export function isUsable(normalization: Normalization): boolean {
+  const { mean, std } = normalization ?? {};
+  const finite = [mean, std].every(
+    (value) => typeof value === 'number' && Number.isFinite(Math.fround(value)),
+  );
+  return finite && std >= smallestNormalF32;
+}
+
+/** @throws DataError if the description of rows is wrong or unusable. Their values are checked when they are read. */
+export function checkRows(given: Dataset | RowSource): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new DataError(
+      `Rows are ${shown(given)}; expected a data set, { name, rows, in_dims, data, normalization }, or a source of rows.`,
+    );
+  }
+  const { rows, in_dims, normalization } = given;
+  const name = nameOf(given);
+  for (const [what, value] of [
+    ['rows', rows],
+    ['values a row (in_dims)', in_dims],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new DataError(`${name} has ${shown(value)} ${what}; expected a whole number of at least 1.`);
+    }
+  }
+  if (!isUsable(normalization)) {
+    throw new DataError(
+      `The normalization of ${name} is ${shown(normalization)}; expected finite numbers mean and std in the range of ` +
+        'f32, with std above 0, such as { mean: 0, std: 1 }.',
+    );
+  }
+  if ('read' in given) {
+    if (given.type !== 'u8' && given.type !== 'f32') {
+      throw new DataError(`${name} has values of type ${given.type}; expected u8 or f32.`);
+    }
+    return;
+  }
+  checkStored(given.data, `The data of ${name} is`);
+  const { length } = given.data;
+  if (length !== rows * in_dims) {
+    throw new DataError(
+      `The data of ${name} has ${grouped(length)} values; expected ${grouped(rows)} rows of ${grouped(in_dims)} values, so ` +
+        `${grouped(rows * in_dims)}.`,
+    );
+  }
+  const shape: unknown = given.image_shape;
+  if (shape !== undefined && !isShape(shape, in_dims)) {
+    throw new DataError(
+      `The image_shape of ${name} is ${shown(shape)}; expected [height, width] with height * width = ${in_dims}.`,
+    );
+  }
+}
+
+/** Whether it is [height, width] of so many pixels. */
+export function isShape(shape: unknown, pixels: number): boolean {
+  const whole = Array.isArray(shape) && shape.length === 2 && shape.every(Number.isSafeInteger);
+  return whole && Math.min(...shape) > 0 && shape[0] * shape[1] === pixels;
+}
+
+/**
+ * @throws DataError if what a source returned is not the rows from `first` up to, not including, `end`, or is not
+ *   finite.
+ */
+export function checkRead(values: StoredRows, source: RowSource, first: number, end: number): void {
+  const name = nameOf(source);
+  const what = `rows ${first} to ${end - 1} of ${name}`;
+  checkStored(values, `What was read for ${what} is`);
+  const type = values instanceof Uint8Array ? 'u8' : 'f32';
+  const expected = (end - first) * source.in_dims;
+  if (type !== source.type || values.length !== expected) {
+    throw new DataError(
+      `What was read for ${what} are ${grouped(values.length)} ${type} values; expected ${grouped(expected)} ${source.type} values.`,
+    );
+  }
+  checkValues(values, source, first);
+}
+
+/**
+ * @param values rows as they are stored. @param first the number of the first row in messages.
+ * @throws DataError if a value is not finite, or is not when it is normalised.
+ */
+export function checkValues(
+  values: StoredRows,
+  rows: Pick<RowSource, 'name' | 'in_dims' | 'normalization'>,
+  first = 0,
+): void {
+  const { mean, std } = rows.normalization;
+  const bytes = values instanceof Uint8Array;
+  const reach = largestF32 * Math.min(1, std);
+  const low = Math.max(mean - reach, -largestF32);
+  const high = Math.min(mean + reach, largestF32);
+  if (bytes) {
+    if (low > 0 || high < 1) {
+      throw new DataError(
+        `The normalization of ${nameOf(rows)}, ${shown(rows.normalization)}, takes its values beyond the range of f32.`,
+      );
+    }
+    return;
+  }
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (!(value >= low && value <= high)) {
+      const what = Number.isFinite(value)
+        ? `${value}, which its normalization takes beyond the range of f32,`
+        : String(value);
+      throw new DataError(
+        `${nameOf(rows)} has ${what} at row ${first + Math.floor(i / rows.in_dims)}, column ${i % rows.in_dims} (both from 0); ` +
+          'expected finite numbers. Replace it or leave the row out.',
+      );
+    }
+  }
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return typeof name === 'string' && name !== '' ? name : 'the data set';
+}
+
+/** @param what the beginning of the sentence. */
+function checkStored(data: unknown, what: string): void {
+  if (data instanceof Uint8Array || data instanceof Float32Array) {
+    if (isShared(data)) {
+      throw new DataError(
+        `${what} in shared memory, which not every WebGPU can read; expected an array of its own. data.slice() copies it.`,
+      );
+    }
+    return;
+  }
+  throw new DataError(
+    `${what} of type ${typeOf(data)}; expected a Uint8Array or a Float32Array, row-major.${adviceFor(data)}`,
+  );
+}
+
+function adviceFor(data: unknown): string {
+  if (data instanceof Uint8ClampedArray) {
+    return (
+      ' new Uint8Array(data.buffer, data.byteOffset, data.length) sees the same bytes; imagesDataset makes rows of the RGBA ' +
+      'pixels of an ImageData.'
+    );
+  }
+  if (Array.isArray(data) || (ArrayBuffer.isView(data) && !(data instanceof DataView))) {
+    return ' Float32Array.from(data, Number) makes floats of it.';
+  }
+  if (data instanceof ArrayBuffer) {
+    return ' new Float32Array(data) sees it as floats, new Uint8Array(data) as 8-bit values.';
+  }
+  return '';
+}

@@ -1,0 +1,56 @@
+import { DataError } from '../errors.js';
+import { checkValues } from './check.js';
+import type { Dataset, Normalization } from './rows.js';
+
+export type { Dataset, Normalization };
+
+/** Mean and standard deviation of MNIST's training digits, as the original program has them. */
+export const mnistNormalization: Normalization = { mean: 0.1307, std: 0.3081 };
+
+/** Leaves floats as they are and 8-bit values in 0..1. */
+export const noNormalization: Normalization = { mean: 0, std: 1 };
+
+/**
+ * The rows from `first` up to, not including, `end`, as a view of the same memory.
+ * @throws DataError if there are no such rows.
+ */
+export function sliceRows(dataset: Dataset, first: number, end: number): Dataset {
+  const { in_dims, data } = dataset;
+  if (![first, end].every(Number.isInteger) || first < 0 || end < first || end > dataset.rows) {
+    throw new DataError(`${dataset.name} has ${dataset.rows} rows, and none from ${first} up to ${end}.`);
+  }
+  return { ...dataset, rows: end - first, data: data.subarray(first * in_dims, end * in_dims) };
+}
+
+/**
+ * The rows as the model takes them, normalised: [rows, in_dims].
+ * @param first the number of the first row in messages.
+ * @throws DataError if a value is not finite.
+ */
+export function normalizedRows(dataset: Dataset, first = 0): Float32Array<ArrayBuffer> {
+  const { data, normalization } = dataset;
+  checkValues(data, dataset, first);
+  const scale = data instanceof Uint8Array ? 1 / 255 : 1;
+  const { mean, std } = normalization;
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    out[i] = (data[i] * scale - mean) / std;
+  }
+  return out;
+}
+
+/** The given rows as a data set of their own. @throws DataError if there is no such row. */
+export function pickRows(dataset: Dataset, indices: readonly number[]): Dataset {
+  const { in_dims, data } = dataset;
+  const picked =
+    data instanceof Uint8Array
+      ? new Uint8Array(indices.length * in_dims)
+      : new Float32Array(indices.length * in_dims);
+  indices.forEach((row, i) => {
+    if (!Number.isInteger(row) || row < 0 || row >= dataset.rows) {
+      throw new DataError(`${dataset.name} has rows 0 to ${dataset.rows - 1}, and no row ${row}.`);
+    }
+    picked.set(data.subarray(row * in_dims, (row + 1) * in_dims), i * in_dims);
+  });
+  return { ...dataset, rows: indices.length, data: picked };
+}

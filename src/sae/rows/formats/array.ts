@@ -1,0 +1,93 @@
+import { DataError } from '../../errors.js';
+
+/** The header of an array file, which comes before its values. */
+export interface ArrayHeader {
+  readonly element: Element;
+  readonly littleEndian: boolean;
+  /** Whether the first index varies fastest, as in Fortran, instead of the last. */
+  readonly fortranOrder: boolean;
+  /** In the order in which the last index varies fastest. */
+  readonly shape: readonly number[];
+  /** Where the values begin. */
+  readonly headerBytes: number;
+}
+
+/** The types of values in files: bytes per value, and how one is read. All but u8 become f32. */
+export const elements = {
+  u8: { bytes: 1, read: (view: DataView, at: number) => view.getUint8(at) },
+  f32: { bytes: 4, read: (view: DataView, at: number, little: boolean) => view.getFloat32(at, little) },
+  f64: { bytes: 8, read: (view: DataView, at: number, little: boolean) => view.getFloat64(at, little) },
+} as const;
+export type Element = keyof typeof elements;
+
+/** The types in a sentence: `u8, f32 or f64`. */
+export const elementNames = alternatives(Object.keys(elements));
+
+/** Bytes at the start of a file by which its format is recognised. */
+export const recognizedBytes = 16;
+/** A header takes about 128 bytes; a file with a longer one than this is rejected. */
+export const longestHeader = 65_536;
+
+/**
+ * A file format with a header followed by values. Formats differ in how they are recognised and in their headers.
+ */
+export interface RowFormat {
+  /** Its name in messages, such as `.npy`. */
+  readonly name: string;
+  readonly article: 'a' | 'an';
+  /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
+  recognizes(head: Uint8Array): boolean;
+  /**
+   * Reads the header at the start of `head`; undefined if more bytes are needed, up to `longestHeader`.
+   * @throws DataError.
+   */
+  parseHeader(head: Uint8Array, file: string): ArrayHeader | undefined;
+}
+
+/** Rows, values per row, and [height, width] if rows are images. */
+export interface RowShape {
+  readonly rows: number;
+  readonly in_dims: number;
+  readonly image_shape?: readonly [number, number];
+}
+
+/** Reads the shape (rows, values) or (rows, height, width). @throws DataError for another, or an empty one. */
+export function rowShape(header: ArrayHeader, file: string): RowShape {
+  const { shape } = header;
+  const written = `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`;
+  if (shape.length !== 2 && shape.length !== 3) {
+    throw new DataError(
+      `${file} has ${shape.length} ${shape.length === 1 ? 'dimension' : 'dimensions'}, shape ${written}; ` +
+        'expected (rows, values) or (rows, height, width).',
+    );
+  }
+  if (shape.includes(0)) {
+    throw new DataError(
+      `${file} has no values: its shape is ${written}; expected at least one row and one value per row.`,
+    );
+  }
+  const [rows, height, width] = shape as [number, number, number?];
+  if (width === undefined) return { rows, in_dims: height };
+  return { rows, in_dims: height * width, image_shape: [height, width] };
+}
+
+/** A count for messages: 9,912,422, or 1.21e+30 if it is very large. */
+export function grouped(count: number): string {
+  return count < 1e15 ? count.toLocaleString('en-US') : count.toPrecision(3);
+}
+
+export function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
+/** `a, b or c`. */
+export function alternatives(names: readonly string[]): string {
+  return names.join(', ').replace(/, ([^,]*)$/, ' or $1');
+}

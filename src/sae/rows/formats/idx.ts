@@ -1,0 +1,26 @@
+import { DataError } from '../../errors.js';
+import { type ArrayHeader, type RowFormat, viewOf } from './array.js';
+
+// MNIST's format: two zero bytes, one for the type, one for the number of dimensions, then each size as a
+// big-endian u32. Values are big-endian.
+const elements: Record<number, ArrayHeader['element']> = { 8: 'u8', 13: 'f32', 14: 'f64' };
+
+export const idx: RowFormat = {
+  name: 'IDX',
+  article: 'an',
+  recognizes: (head) => head.length >= 4 && head[0] === 0 && head[1] === 0 && head[2] >= 8 && head[2] <= 14,
+  parseHeader(head, file) {
+    const element = elements[head[2]];
+    if (!element) {
+      const code = `0x${head[2].toString(16).padStart(2, '0')}`;
+      throw new DataError(
+        `${file} is an IDX file of type ${code} (byte 2); expected 0x08 (u8), 0x0d (f32) or 0x0e (f64).`,
+      );
+    }
+    const headerBytes = 4 + 4 * head[3];
+    if (head.length < headerBytes) return undefined;
+    const view = viewOf(head);
+    const shape = Array.from({ length: head[3] }, (_, i) => view.getUint32(4 + 4 * i));
+    return { element, littleEndian: false, fortranOrder: false, shape, headerBytes };
+  },
+};

@@ -1,0 +1,69 @@
+import { shown } from '../../gpu/shown.js';
+import { ConfigError, DataError } from '../errors.js';
+import { isUsable } from './check.js';
+import { mnistNormalization, type Normalization, noNormalization } from './dataset.js';
+
+/** A normalisation, or `unit`: the one that gives these data zero mean and unit variance. */
+export type NormalizeOption = Normalization | 'unit';
+
+const smallestNormalF32 = 2 ** -126;
+
+/** Reads `mnist`, `unit`, `none` or `MEAN,STD`. @throws ConfigError. */
+export function parseNormalize(text: string): NormalizeOption {
+  if (text === 'mnist') return mnistNormalization;
+  if (text === 'none') return noNormalization;
+  if (text === 'unit') return 'unit';
+  const number = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+  const parts = text.split(',');
+  if (parts.length !== 2 || !parts.every((part) => number.test(part))) {
+    throw new ConfigError(
+      `normalize is "${text}"; expected mnist, unit, none or two numbers MEAN,STD such as 0.5,0.25.`,
+    );
+  }
+  const [mean, std] = parts.map(Number);
+  if (!isUsable({ mean, std })) {
+    throw new ConfigError(
+      `normalize is "${text}"; expected MEAN,STD as finite numbers in the range of f32, with STD above 0.`,
+    );
+  }
+  return { mean, std };
+}
+
+/**
+ * The normalisation of `data`: `option`, or by default `mnist` for 8-bit values and `none` for floats.
+ * @throws ConfigError if it is invalid; DataError if `unit` is impossible for these values.
+ */
+export function resolveNormalization(
+  option: NormalizeOption | undefined,
+  data: Uint8Array | Float32Array,
+  name: string,
+): Normalization {
+  if (option === 'unit') return unitNormalization(data, name);
+  if (option !== undefined && !isUsable(option)) {
+    throw new ConfigError(
+      `normalize is ${shown(option)}; expected finite numbers mean and std in the range of f32, with std above 0.`,
+    );
+  }
+  return option ?? (data instanceof Uint8Array ? mnistNormalization : noNormalization);
+}
+
+/**
+ * Mean and population standard deviation over all values, in float64; 8-bit values are divided by 255.
+ * @throws DataError for constant data.
+ */
+export function unitNormalization(data: Uint8Array | Float32Array, name: string): Normalization {
+  const scale = data instanceof Uint8Array ? 1 / 255 : 1;
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += data[i];
+  const mean = sum / data.length;
+  let squares = 0;
+  for (let i = 0; i < data.length; i++) squares += (data[i] - mean) ** 2;
+  const std = Math.sqrt(squares / data.length) * scale;
+  if (std < smallestNormalF32) {
+    throw new DataError(
+      `All values of ${name} are ${data[0]}, or nearly so, and cannot be scaled to unit variance. ` +
+        'Use normalize none, or data that varies.',
+    );
+  }
+  return { mean: mean * scale, std };
+}

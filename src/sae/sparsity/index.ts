@@ -1,0 +1,21 @@
+import { kl } from './kl.js';
+import { none } from './none.js';
+import type { Penalty, Sparsity } from './sparsity.js';
+
+export type { Penalty, Sparsity };
+
+/** The kinds of sparsity by name, the default first. Those listed here are available everywhere. */
+export const sparsities = { kl, none } as const satisfies Readonly<Record<string, Sparsity>>;
+
+export type SparsityName = keyof typeof sparsities;
+export const sparsityNames = Object.keys(sparsities) as [SparsityName, ...SparsityName[]];
+
+/** The value of each term of a kind, by the term's name. */
+export type TermValues<S extends SparsityName> = S extends SparsityName
+  ? Readonly<Record<(typeof sparsities)[S]['terms'][number]['name'], number>>
+  : never;
+
+/** A kind by name, for code that is the same for all kinds. */
+export function sparsityOf(name: SparsityName): Sparsity {
+  return sparsities[name];
+}

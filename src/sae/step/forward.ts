@@ -1,0 +1,82 @@
+import { addGemm } from '../../gpu/gemm/gemm.js';
+import { padded } from '../../gpu/tensor.js';
+import { addLayer } from '../model/forward.js';
+import type { BatchInput } from '../rows/window.js';
+import type { StepBuild } from './build.js';
+
+/** Invocations per workgroup in `metrics/statistics.wgsl`. */
+const statisticsThreads = 64;
+/** Bytes of `struct Share` in `metrics/step.wgsl`. */
+export const shareBytes = 32;
+
+/** Makes what the forward pass needs besides the layers' outputs. */
+export function allocateForward(build: StepBuild): void {
+  const { rows, model } = build;
+  const rowBlocks = padded(rows) / 4;
+  const { hidden, config } = model;
+  const code = `a batch's code [${rows}, ${hidden}]`;
+  build.makeBuffer('column_sums', `The sums over ${code}`, rowBlocks * padded(hidden) * 4);
+  build.makeBuffer('active_counts', `The counts of active latents in ${code}`, rowBlocks * padded(hidden));
+  const errors = `The squared errors of a batch [${rows}, ${config.in_dims}]`;
+  build.makeBuffer('squared_errors', errors, rowBlocks * padded(config.in_dims));
+  build.makePassBuffer('ever_active', 'The counts of active rows', padded(hidden) * 4);
+  build.makeBuffer('shares', 'Shares of sums', statisticsGroups(build) * statisticsThreads * shareBytes);
+  for (const name of build.penalty.perLatent) {
+    build.makeBuffer(name, name, padded(hidden) * 4);
+  }
+}
+
+/** Appends the forward pass, the losses and the log: one dispatch per layer, and two small ones at the end. */
+export async function addForward(build: StepBuild, input: BatchInput): Promise<void> {
+  const { program, model, rows, penalty, bindings } = build;
+  const { layers, encoder, decoder, hidden, config } = model;
+  const last = layers.length - 1;
+  for (const [i, layer] of layers.slice(0, last).entries()) {
+    const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
+    const sums = i === encoder.length - 1 ? bindings : undefined;
+    await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
+  }
+
+  const { name, weight, bias, inputs, outputs } = layers[last];
+  const files = [
+    'metrics/step.wgsl',
+    ...input.files,
+    'gemm/a.wgsl',
+    'gemm/b_transposed.wgsl',
+    'layers/loss.wgsl',
+  ];
+  const shape = { order: 'nt', rows, columns: outputs, depth: inputs } as const;
+  await addGemm(
+    program,
+    shape,
+    { files },
+    {
+      ...bindings,
+      ...input.bindings,
+      a: build.tensor(`${layers[last - 1].name}.output`),
+      b: weight,
+      bias,
+      gradients: build.tensor(`${name}.gradient`),
+      columns: new Uint32Array([outputs]),
+    },
+  );
+
+  const statistics = { files: ['metrics/step.wgsl', penalty.statistics, 'metrics/statistics.wgsl'] };
+  const sizes = new Uint32Array([padded(rows) / 4, padded(hidden) / 4, hidden]);
+  program.add(statistics, { ...bindings, sizes, decoder_weights: decoder[0].weight }, [
+    statisticsGroups(build),
+    1,
+  ]);
+
+  const log = { files: ['metrics/step.wgsl', 'metrics/log.wgsl'] };
+  program.add(log, { ...bindings, sizes: new Uint32Array([config.in_dims]) }, [1, 1]);
+}
+
+/** Enough for one invocation per vec4 of latents, and so that none adds up too many squared errors. */
+function statisticsGroups({ model, rows }: StepBuild): number {
+  const { hidden, config } = model;
+  const vectors = padded(hidden) / 4;
+  const errors = (padded(rows) / 4) * (padded(config.in_dims) / 4);
+  const invocations = Math.max(vectors, Math.min(errors / 8, statisticsThreads ** 2));
+  return Math.ceil(invocations / statisticsThreads);
+}

@@ -1,0 +1,46 @@
+import type { TrainConfig } from '../config.js';
+import { optimizerOf } from '../optimizer/index.js';
+import { type SparsityName, sparsityOf } from '../sparsity/index.js';
+
+/** Bytes of `struct Step` in `metrics/step.wgsl`. */
+export const stepBytes = 32;
+
+/** Number of batches, of which the last may be short. */
+export function batchesOf(rows: number, batchRows: number): number {
+  return Math.ceil(rows / batchRows);
+}
+
+/** The steps of a window for which records are made. */
+export interface WindowSteps {
+  /** Rows of the window, and of a batch. */
+  readonly rows: number;
+  readonly batchRows: number;
+  /** Updates before the window. */
+  readonly updates: number;
+  /** The step at which the records begin; by default the first. */
+  readonly from?: number;
+}
+
+/** One record per batch of a window, in the layout of `struct Step`. */
+export function stepRecords(
+  { lr, sparsity, optimizer, ...options }: TrainConfig<SparsityName>,
+  { rows, batchRows, updates, from = 0 }: WindowSteps,
+): ArrayBuffer {
+  const rule = optimizerOf(optimizer);
+  const coefficients = sparsityOf(sparsity).coefficients(options);
+  const batches = batchesOf(rows, batchRows);
+  const records = new DataView(new ArrayBuffer((batches - from) * stepBytes));
+  for (let i = from; i < batches; i++) {
+    const at = (i - from) * stepBytes;
+    const first = i * batchRows;
+    records.setUint32(at, first, true);
+    records.setUint32(at + 4, Math.min(batchRows, rows - first), true);
+    for (const [j, rate] of rule.rates(lr, updates + i + 1, options).entries()) {
+      records.setFloat32(at + 8 + 4 * j, rate, true);
+    }
+    for (const [j, coefficient] of coefficients.entries()) {
+      records.setFloat32(at + 16 + 4 * j, coefficient, true);
+    }
+  }
+  return records.buffer;
+}

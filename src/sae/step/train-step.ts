@@ -1,0 +1,305 @@
+import { type Submitted, submitsInFlight } from '../../gpu/pacer.js';
+import { Program } from '../../gpu/program.js';
+import { Scope } from '../../gpu/scope.js';
+import type { Tensor } from '../../gpu/tensor.js';
+import type { TrainConfig } from '../config.js';
+import { DataError } from '../errors.js';
+import type { Model } from '../model/model.js';
+import { grouped } from '../rows/formats/array.js';
+import type { RowSource } from '../rows/source.js';
+import { Windows } from '../rows/window.js';
+import type { SparsityName } from '../sparsity/index.js';
+import { addBackward } from './backward.js';
+import { StepBuild } from './build.js';
+import { addForward, allocateForward } from './forward.js';
+import { batchesOf, stepBytes } from './records.js';
+import { type EndOfPass, logBytes, parseLog, type StepLog } from './step-log.js';
+import { addMomentsCheck, allocateUpdate, momentsOf, storesGradients } from './update.js';
+
+/** Steps between two checks of the moments, at least: compared with so many steps, a check costs nothing. */
+const checkInterval = 128;
+
+/** A training step's state on the device between two submits, besides the model and the rows. */
+export interface StepState {
+  /** The update rule's moments by the names of their buffers, in the device's layout. */
+  readonly moments: ReadonlyMap<string, ArrayBuffer>;
+  /** The buffers that accumulate over a pass, by name. */
+  readonly pass: ReadonlyMap<string, ArrayBuffer>;
+  /** Whether something was not finite. */
+  readonly halted: boolean;
+}
+
+/** How a step is made, besides its configuration. */
+export interface StepOptions {
+  /** False for a step that only measures. */
+  readonly update: boolean;
+  /** Rows on the device at a time, a multiple of the batch; by default all. */
+  readonly window_rows?: number | undefined;
+}
+
+/**
+ * One batch's forward pass, loss and metrics, and, for training, its backward pass and update: a program that is
+ * recorded once for a model and its rows and encodes the same commands for every step. It owns the rows on the device,
+ * the activations and the moments.
+ *
+ * Elementwise work is fused into the GEMM that makes or uses the values.
+ */
+export class TrainStep {
+  readonly program: Program;
+  /** Steps that a pass over all rows takes. */
+  readonly batches: number;
+  /** One buffer for each submit that may be in flight. */
+  readonly #readbacks: readonly GPUBuffer[];
+  #submits = 0;
+  /** Steps since the moments were checked. */
+  #unchecked = Number.POSITIVE_INFINITY;
+  /** Steps of the pass before the current window, steps of the window, and those of it that were submitted. */
+  #before = 0;
+  #inWindow = 0;
+  #submitted = 0;
+  /** Rows of the current window. */
+  #windowRows = 0;
+
+  private constructor(
+    readonly build: StepBuild,
+    readonly windows: Windows,
+    readonly scope: Scope,
+    /** Checks the moments, if training itself would not notice that one is not finite. */
+    readonly check: Program | undefined,
+  ) {
+    this.program = build.program;
+    this.batches = passBatches(windows, build.rows);
+    this.#before = this.batches;
+    const { gpu } = build.model;
+    const log = batchesOf(windows.size, build.rows) * logBytes;
+    const most = log + build.buffer('ever_active').size + (check ? build.buffer('overflows').size : 0);
+    this.#readbacks = Array.from({ length: submitsInFlight }, () =>
+      scope.adopt(gpu.staging('The log of a submit', most), (buffer) => gpu.free(buffer)),
+    );
+  }
+
+  /** @throws DataError for rows of another width, LimitError before anything is allocated, OutOfMemoryError. */
+  static create(
+    model: Model,
+    source: RowSource,
+    config: TrainConfig<SparsityName>,
+    { update, window_rows }: StepOptions,
+  ): Promise<TrainStep> {
+    model.checkOpen();
+    model.checkWidth(source);
+    return Scope.building(async (scope) => {
+      const rows = Math.min(config.batch_size, source.rows);
+      const build = new StepBuild(scope, model, config, rows);
+      const size = Math.min(window_rows ?? source.rows, source.rows);
+      // Reading rows may take long, so sizes are checked before.
+      Windows.checkSizes(model.gpu, source, size);
+      build.checkSizes(() => allocate(build, size, update));
+      const windows = scope.use(await Windows.create(model.gpu, source, window_rows));
+      const what = `training with batches of ${rows} rows`;
+      const step = await model.gpu.allocate(what, () => {
+        allocate(build, windows.size, update);
+        const check = update && !storesGradients(build) ? scope.use(new Program(model.gpu)) : undefined;
+        return new TrainStep(build, windows, scope, check);
+      });
+      const input = await windows.input(build.program, build.buffer('step'), () =>
+        model.gpu.allocate('a batch', () => {
+          build.makeTensor('batch', [rows, source.in_dims]);
+          return build.tensor('batch');
+        }),
+      );
+      await addForward(build, input);
+      if (update) {
+        await addBackward(build, input);
+      }
+      if (step.check) {
+        addMomentsCheck(build, step.check);
+      }
+      await Promise.all([step.program.ready(), step.check?.ready()]);
+      return step;
+    });
+  }
+
+  get model(): Model {
+    return this.build.model;
+  }
+
+  get source(): RowSource {
+    return this.windows.source;
+  }
+
+  /** Rows per batch. */
+  get batchRows(): number {
+    return this.build.rows;
+  }
+
+  /** The tensor of that name, such as `encoder.0.output` or, if gradients are stored, `encoder.0.weight.gradient`. */
+  tensor(name: string): Tensor {
+    return this.build.tensor(name);
+  }
+
+  /** Steps of the pass that were submitted; before the first pass all. */
+  get done(): number {
+    return this.#before + this.#submitted;
+  }
+
+  /** Steps of the current window that were not submitted yet. */
+  get leftInWindow(): number {
+    return this.#inWindow - this.#submitted;
+  }
+
+  /** Begins a pass over all rows. */
+  beginPass(): void {
+    const { build } = this;
+    for (const buffer of build.ofPass.map((name) => build.buffer(name))) {
+      build.model.gpu.write(buffer, new Uint8Array(buffer.size));
+    }
+    this.#before = 0;
+    this.#inWindow = 0;
+    this.#submitted = 0;
+  }
+
+  /**
+   * Begins a window with a block of rows.
+   * @param order of the rows within the block.
+   * @throws RangeError if it is not loaded.
+   */
+  beginWindow(block: number, order: Uint32Array<ArrayBuffer>): void {
+    this.windows.open(block, order);
+    this.#before += this.#inWindow;
+    this.#submitted = 0;
+    this.#windowRows = this.windows.rowsOf(block);
+    this.#inWindow = batchesOf(this.#windowRows, this.batchRows);
+    this.model.gpu.write(this.build.buffer('state'), new Uint32Array([0]));
+  }
+
+  /** Rows of the current window, and its steps that were submitted: `stepRecords` takes both. */
+  get window(): { readonly rows: number; readonly submitted: number } {
+    return { rows: this.#windowRows, submitted: this.#submitted };
+  }
+
+  /**
+   * Writes the records of the window's steps that were not submitted yet.
+   * @param records from `stepRecords`, one for each.
+   */
+  schedule(records: ArrayBuffer): void {
+    const { gpu } = this.model;
+    gpu.write(this.build.buffer('steps'), records, this.#submitted * stepBytes);
+    // The last submitted step also writes the next one's record here, but before this write.
+    gpu.write(this.build.buffer('step'), new Uint8Array(records, 0, stepBytes));
+  }
+
+  /** Submits the next steps of the window, at most `most`. At most `submitsInFlight` submits may be in flight. */
+  submit(most: number): Submitted<StepLog> {
+    const first = this.#submitted;
+    const times = Math.min(most, this.leftInWindow);
+    this.#submitted += times;
+    const endsPass = this.done === this.batches;
+    const readback = this.#readbacks[this.#submits++ % submitsInFlight];
+    const { gpu, hidden, tensors } = this.model;
+    const encoder = gpu.device.createCommandEncoder();
+    this.program.encode(encoder, times);
+    let size = 0;
+    const copy = (name: string, from = 0, bytes = this.build.buffer(name).size) => {
+      encoder.copyBufferToBuffer(this.build.buffer(name), from, readback, size, bytes);
+      size += bytes;
+      return bytes / 4;
+    };
+    copy('log_of_steps', first * logBytes, times * logBytes);
+    let end: EndOfPass | undefined;
+    this.#unchecked += times;
+    if (endsPass) {
+      const latentWords = copy('ever_active');
+      const checked = this.check !== undefined && this.#unchecked >= checkInterval;
+      if (checked) {
+        this.#unchecked = 0;
+        this.check.encode(encoder, 1);
+        copy('overflows');
+      }
+      end = { latents: hidden, latentWords, parameters: checked ? tensors.map(({ name }) => name) : [] };
+    }
+    gpu.device.queue.submit([encoder.finish()]);
+    const rows = Array.from({ length: times }, (_, i) =>
+      Math.min(this.batchRows, this.#windowRows - (first + i) * this.batchRows),
+    );
+    const ended = gpu.map(readback, size).then((entries) => parseLog(entries, rows, end));
+    return { times, ended };
+  }
+
+  /** Reads the state as of one moment: all copies are submitted before the first is awaited. */
+  async state(): Promise<StepState> {
+    const { build, model } = this;
+    const copy = async (name: string) => [name, await model.gpu.read(build.buffer(name))] as const;
+    const [moments, pass, counters] = await Promise.all([
+      Promise.all(model.tensors.flatMap((tensor) => momentsOf(build, tensor).map(copy))),
+      Promise.all(build.ofPass.map(copy)),
+      model.gpu.read(build.buffer('state')),
+    ]);
+    return { moments: new Map(moments), pass: new Map(pass), halted: new Uint32Array(counters)[1] !== 0 };
+  }
+
+  /** Counts steps of an earlier training as submitted: `before` the current window, and in it. */
+  skip(before: number, inWindow: number): void {
+    this.model.gpu.write(this.build.buffer('state'), new Uint32Array([inWindow]));
+    this.#before = before;
+    this.#submitted = inWindow;
+  }
+
+  /** Replaces the state on the device by another step's. @throws DataError if that has other sizes. */
+  restore({ moments, pass }: StepState): void {
+    const { build } = this;
+    const named = [
+      ...build.ofPass.map((name) => [name, pass.get(name)] as const),
+      ...this.model.tensors
+        .flatMap((tensor) => momentsOf(build, tensor))
+        .map((name) => [name, moments.get(name)] as const),
+    ];
+    for (const [name, bytes] of named) {
+      const { label, size } = build.buffer(name);
+      if (bytes?.byteLength !== size) {
+        throw new DataError(
+          `The snapshot has ${bytes?.byteLength ?? 'no'} bytes for this (${label}); expected ${size}. Resume it unchanged, with the ` +
+            'version that made it.',
+        );
+      }
+      build.model.gpu.write(build.buffer(name), bytes);
+    }
+  }
+
+  destroy(): void {
+    this.scope.destroy();
+  }
+}
+
+function passBatches(windows: Windows, batchRows: number): number {
+  let batches = 0;
+  for (let block = 0; block < windows.blocks; block++) {
+    batches += batchesOf(windows.rowsOf(block), batchRows);
+  }
+  return batches;
+}
+
+/** @param windowRows rows that are on the device at a time. */
+function allocate(build: StepBuild, windowRows: number, update: boolean): void {
+  const { rows } = build;
+  const { layers } = build.model;
+  const makeLayer = (name: string, width: number) =>
+    build.makeTensor(name, [rows, width], `A batch's layer [${rows}, ${width}]`);
+  for (const layer of layers) {
+    makeLayer(`${layer.name}.gradient`, layer.outputs);
+  }
+  for (const layer of layers.slice(0, -1)) {
+    makeLayer(`${layer.name}.output`, layer.outputs);
+  }
+  const uniform = GPUBufferUsage.UNIFORM;
+  const batches = batchesOf(windowRows, rows);
+  const many = `${grouped(windowRows)} rows at a time in batches of ${grouped(rows)}, ${grouped(batches)} steps,`;
+  build.makeBuffer('steps', `The records of ${many}`, batches * stepBytes);
+  build.makeBuffer('log_of_steps', `The log of ${many}`, batches * logBytes);
+  build.makeBuffer('step', "The next step's record", stepBytes, uniform);
+  build.makeBuffer('update', "The step's record", stepBytes, uniform);
+  build.makeBuffer('state', 'The counters', 8, uniform);
+  allocateForward(build);
+  if (update) {
+    allocateUpdate(build);
+  }
+}

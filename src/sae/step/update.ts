@@ -1,0 +1,164 @@
+import type { Bindings, Program } from '../../gpu/program.js';
+import { padded, type Tensor, tensorBytes } from '../../gpu/tensor.js';
+import type { ModelLayer } from '../model/layers.js';
+import type { StepBuild } from './build.js';
+
+// The update rule is fused into the GEMM that makes the gradient, which is then never stored ("fused"), unless
+// something must be known of all gradients before the update: then they are stored, and the updates are kernels of
+// their own ("stored").
+
+/** Invocations per workgroup in `optimizer/squares.wgsl` and `optimizer/update.wgsl`, and vec4s per invocation. */
+const threads = 64;
+const vectorsEach = 8;
+/** Most workgroups that add up the squares of a gradient. */
+const mostSquaresGroups = 64;
+
+/** Whether gradients are stored. */
+export function storesGradients({ config }: Pick<StepBuild, 'config'>): boolean {
+  return config.clip_norm !== undefined;
+}
+
+/** A buffer of moments. */
+interface MomentBuffer {
+  readonly name: string;
+  /** Its name in messages. */
+  readonly label: string;
+  readonly bytes: number;
+}
+
+/**
+ * The buffers of a parameter's moments. Two moments have a buffer each, so that the largest possible parameter can be
+ * trained. But those of a fused bias, whose kernel has one binding left for them, and any other number of moments share
+ * a buffer.
+ */
+function momentBuffersOf(build: StepBuild, { name, shape }: Tensor): readonly MomentBuffer[] {
+  const { rule } = build;
+  const bytes = tensorBytes(shape);
+  if (rule.moments === 2 && (shape.length > 1 || storesGradients(build))) {
+    return ['first', 'second'].map((which) => {
+      return {
+        name: `${name}.${which}_moment`,
+        label: `${rule.summary}'s ${which} moments for ${name}`,
+        bytes,
+      };
+    });
+  }
+  return [
+    { name: `${name}.moments`, label: `${rule.summary}'s moments for ${name}`, bytes: rule.moments * bytes },
+  ];
+}
+
+/** The names of the buffers of a parameter's moments. */
+export function momentsOf(build: StepBuild, parameter: Tensor): string[] {
+  return momentBuffersOf(build, parameter).map(({ name }) => name);
+}
+
+/** The WGSL file that reads and stores a parameter's moments, with what it binds. */
+function momentsAt(build: StepBuild, parameter: Tensor): { file: string; bindings: Bindings } {
+  const buffers = momentsOf(build, parameter).map((name) => build.buffer(name));
+  if (buffers.length === 2) {
+    const bindings = { first_moments: buffers[0], second_moments: buffers[1] };
+    return { file: 'optimizer/two_moments.wgsl', bindings };
+  }
+  return { file: 'optimizer/moments.wgsl', bindings: { all_moments: buffers[0] } };
+}
+
+/** Makes the moments of all parameters, and the gradients if they are stored. */
+export function allocateUpdate(build: StepBuild): void {
+  const { model } = build;
+  for (const tensor of model.tensors) {
+    for (const { name, label, bytes } of momentBuffersOf(build, tensor)) {
+      build.makeBuffer(name, label, bytes);
+    }
+  }
+  if (storesGradients(build)) {
+    let squares = 0;
+    for (const tensor of model.tensors) {
+      build.makeTensor(gradientOf(tensor.name), tensor.shape);
+      squares += squaresGroups(tensor) * threads;
+    }
+    build.makeBuffer('squares', "Shares of the gradients' squares", squares * 4);
+    build.makeBuffer('gradient_scale', "The gradients' scale", 4);
+  } else {
+    build.makeBuffer('overflows', "The moments' overflows", model.tensors.length * 4);
+  }
+}
+
+/** How the GEMM that makes a layer's gradients ends: with the update, or by storing them. */
+export function parameterEnding(
+  build: StepBuild,
+  { weight, bias }: ModelLayer,
+): { files: readonly string[]; bindings: Bindings; constants: Readonly<Record<string, number>> } {
+  const { rule, config } = build;
+  if (storesGradients(build)) {
+    const bindings = {
+      weights: weight,
+      weight_gradients: build.tensor(gradientOf(weight.name)),
+      bias_gradients: build.tensor(gradientOf(bias.name)),
+    };
+    return { files: ['optimizer/stored.wgsl'], bindings, constants: {} };
+  }
+  const { file, bindings: moments } = momentsAt(build, weight);
+  const [biasMoments] = momentsOf(build, bias);
+  const bindings = { ...moments, weights: weight, biases: bias, bias_moments: build.buffer(biasMoments) };
+  const files = [...rule.files, file, 'optimizer/fused.wgsl'];
+  return { files, bindings, constants: rule.constants(config) };
+}
+
+/** Appends what follows stored gradients: their global norm, the scale that clips it, and the updates. */
+export function addStoredUpdates(build: StepBuild): void {
+  const { program, model, rule, config, bindings } = build;
+  const { clip_norm } = config;
+  if (clip_norm === undefined) {
+    return;
+  }
+  let first = 0;
+  for (const tensor of model.tensors) {
+    const groups = squaresGroups(tensor);
+    const own = { place: new Uint32Array([first]), gradients: build.tensor(gradientOf(tensor.name)) };
+    program.add({ files: ['optimizer/squares.wgsl'] }, { ...bindings, ...own }, [groups, 1]);
+    first += groups * threads;
+  }
+  const clip = { files: ['metrics/step.wgsl', 'optimizer/clip.wgsl'], constants: { clip_norm } };
+  program.add(clip, bindings, [1, 1]);
+  for (const tensor of model.tensors) {
+    const { maxComputeWorkgroupsPerDimension: most } = model.gpu.device.limits;
+    const moments = momentsAt(build, tensor);
+    const update = {
+      files: ['metrics/step.wgsl', ...rule.files, moments.file, 'optimizer/update.wgsl'],
+      constants: rule.constants(config),
+    };
+    const gradients = build.tensor(gradientOf(tensor.name));
+    const own = { ...moments.bindings, gradients, parameters: tensor };
+    program.add(update, { ...bindings, ...own }, [Math.min(most, groupsOf(tensor)), 1]);
+  }
+}
+
+/**
+ * Appends a check of all moments. Without it, and without the gradients' norm, an overflow goes unnoticed: a squared
+ * gradient beyond f32 makes a moment infinite, and its weight no longer changes.
+ */
+export function addMomentsCheck(build: StepBuild, program: Program): void {
+  const { tensors, gpu } = build.model;
+  const overflows = build.buffer('overflows');
+  for (const [i, tensor] of tensors.entries()) {
+    const groups = Math.min(gpu.device.limits.maxComputeWorkgroupsPerDimension, groupsOf(tensor));
+    for (const name of momentsOf(build, tensor)) {
+      const own = { place: new Uint32Array([i]), moments: build.buffer(name), overflows };
+      program.add({ files: ['optimizer/overflow.wgsl'] }, own, [groups, 1]);
+    }
+  }
+}
+
+/** The name of a parameter's stored gradient. */
+export function gradientOf(parameter: string): string {
+  return `${parameter}.gradient`;
+}
+
+function groupsOf({ rows, columns }: Tensor): number {
+  return Math.ceil((padded(rows) * padded(columns)) / 4 / threads / vectorsEach);
+}
+
+function squaresGroups(tensor: Tensor): number {
+  return Math.min(mostSquaresGroups, groupsOf(tensor));
+}

@@ -1,0 +1,49 @@
+import { Pacer } from '../../gpu/pacer.js';
+import { Scope } from '../../gpu/scope.js';
+import { parseTrainConfig, type TrainOptions } from '../config.js';
+import { NonFiniteError } from '../errors.js';
+import type { Model } from '../model/model.js';
+import type { Dataset } from '../rows/dataset.js';
+import { rowSource } from '../rows/source.js';
+import type { SparsityName } from '../sparsity/index.js';
+import { stepRecords } from '../step/records.js';
+import { TrainStep } from '../step/train-step.js';
+import { addSteps, type Metrics, noSums, summarize } from './metrics.js';
+import { inOrder } from './row-order.js';
+
+/**
+ * Measures a model on rows, such as held-out ones: the metrics of training, over batches as in training.
+ * @throws ConfigError, DataError, LimitError, OutOfMemoryError; NonFiniteError with the rows if the loss is not finite.
+ */
+export async function evaluate<S extends SparsityName = 'kl'>(
+  model: Model,
+  dataset: Dataset,
+  options: TrainOptions<S> = {} as TrainOptions<S>,
+): Promise<Metrics<S>> {
+  const config = parseTrainConfig(options);
+  return Scope.during(async (scope) => {
+    const step = scope.use(await TrainStep.create(model, rowSource(dataset), config, { update: false }));
+    const { rows } = dataset;
+    step.beginPass();
+    step.beginWindow(0, inOrder(rows));
+    step.schedule(stepRecords(config, { rows, batchRows: step.batchRows, updates: 0 }));
+    const submit = (most: number) => (step.leftInWindow > 0 ? step.submit(most) : undefined);
+    let sums = noSums;
+    let unused = 0;
+    let done = 0;
+    for await (const { steps, dead } of new Pacer().run(submit)) {
+      const wrong = steps.findIndex(({ fault }) => fault !== undefined);
+      if (wrong >= 0) {
+        const first = (done + wrong) * step.batchRows;
+        throw new NonFiniteError(
+          `The loss of ${dataset.name} is not finite in rows ${first} to ${first + steps[wrong].rows - 1} (from 0): values there, or ` +
+            "the model's weights, are too large for f32. Use rows scaled as the model's own were.",
+        );
+      }
+      done += steps.length;
+      sums = addSteps(sums, steps, config);
+      unused = dead ?? 0;
+    }
+    return summarize(config.sparsity, sums, model.hidden, unused);
+  });
+}

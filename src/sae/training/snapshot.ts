@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { type ModelConfig, parseTrainConfig, type TrainConfig, type TrainOptions } from '../config.js';
+import { ConfigError, DataError } from '../errors.js';
+import type { Parameters } from '../model/parameter.js';
+import type { SparsityName } from '../sparsity/index.js';
+import type { StepState } from '../step/train-step.js';
+import type { Place } from './course.js';
+import type { PassSums } from './metrics.js';
+
+/** A copy on the host of all that training needs to go on, bit for bit on an adapter of the same kind. */
+export interface Snapshot<S extends SparsityName = 'kl'> extends Place {
+  readonly model: ModelConfig;
+  readonly parameters: Parameters;
+  readonly training: TrainConfig<S>;
+  /** Rows of the data, and of a window. */
+  readonly rows: number;
+  readonly window_rows: number;
+  /** The sums over the epoch's steps so far. */
+  readonly sums: PassSums;
+  /** Seconds spent on training. */
+  readonly seconds: number;
+  readonly step: StepState;
+}
+
+const count = z.number().int().min(0);
+/** What a snapshot is made of; its parameters and the bytes of its step are looked at where they are used. */
+const shape = z.object({
+  model: z.looseObject({}),
+  training: z.looseObject({}),
+  rows: count,
+  window_rows: count.min(1),
+  done: count,
+  inWindow: count,
+  order: z.object({
+    order: z.instanceof(Uint32Array),
+    blocks: z.array(count),
+    begun: count,
+    random: z.array(z.int32()).length(4),
+  }),
+  sums: z.object({
+    steps: count,
+    rows: count,
+    mse: z.number(),
+    active: z.number(),
+    periods: z.array(
+      z.object({ config: z.looseObject({}), steps: count, terms: z.array(z.number()).length(4) }),
+    ),
+  }),
+  seconds: z.number().min(0),
+  step: z.object({ moments: z.instanceof(Map), pass: z.instanceof(Map) }),
+});
+
+/** @throws DataError if it is not what a trainer gave. */
+export function checkSnapshot({ ...snapshot }: Snapshot<SparsityName>): void {
+  const wrong = shape.safeParse(snapshot).error?.issues[0].path ?? wrongPeriod(snapshot);
+  if (wrong) {
+    throw new DataError(
+      `The snapshot has no valid ${wrong.join('.')}. Resume it unchanged, as Trainer.snapshot gave it.`,
+    );
+  }
+}
+
+/** The place of a period whose settings are not the training's, if there is one. */
+function wrongPeriod({ training, sums }: Snapshot<SparsityName>): PropertyKey[] | undefined {
+  const { sparsity } = parseTrainConfig(training as TrainOptions<SparsityName>);
+  const i = sums.periods.findIndex(({ config }) => {
+    try {
+      return parseTrainConfig(config as TrainOptions<SparsityName>).sparsity !== sparsity;
+    } catch (error) {
+      if (error instanceof ConfigError) {
+        return true;
+      }
+      throw error;
+    }
+  });
+  return i < 0 ? undefined : ['sums', 'periods', i, 'config'];
+}

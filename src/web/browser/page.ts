@@ -1,0 +1,73 @@
+export function element<T extends HTMLElement = HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+export function onClick(id: string, action: () => void): void {
+  element(id).addEventListener('click', action);
+}
+
+/** Pictures change less often for visitors who prefer reduced motion. */
+const slowdown = matchMedia('(prefers-reduced-motion: reduce)').matches ? 6 : 1;
+
+/**
+ * Returns a function that calls `work`, but one call at a time: requests during a call lead to one more call, some
+ * milliseconds later and after the next frame.
+ */
+export function paced(milliseconds: number, work: () => Promise<void> | void): () => void {
+  let wanted = false;
+  let running = false;
+  const run = async () => {
+    running = true;
+    while (wanted) {
+      wanted = false;
+      await work();
+      await new Promise((resolve) => setTimeout(resolve, milliseconds * slowdown));
+      await new Promise(requestAnimationFrame);
+    }
+    running = false;
+  };
+  return () => {
+    wanted = true;
+    if (!running) {
+      void run();
+    }
+  };
+}
+
+/** Shows a message until it is dismissed or replaced by another one on the same topic. */
+export function tell(topic: 'trouble' | 'news', sentence: string): void {
+  const box = document.createElement('div');
+  box.className = topic;
+  const text = document.createElement('span');
+  text.textContent = sentence;
+  const dismiss = document.createElement('button');
+  dismiss.type = 'button';
+  dismiss.textContent = 'Dismiss';
+  dismiss.addEventListener('click', () => forget(topic));
+  box.append(text, dismiss);
+  forget(topic);
+  element('messages').append(box);
+}
+
+/** Removes the message on a topic. */
+export function forget(topic: 'trouble' | 'news'): void {
+  const box = element('messages').querySelector(`.${topic}`);
+  // Otherwise the focus would be lost.
+  if (box?.contains(document.activeElement)) {
+    document.querySelector('main')!.focus({ preventScroll: true });
+  }
+  box?.remove();
+}
+
+/** Announces something to screen readers. */
+export function announce(sentence: string): void {
+  element('announcement').textContent = sentence;
+}
+
+/** A canvas with a name for screen readers. */
+export function pictureCanvas(name: string): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.role = 'img';
+  canvas.ariaLabel = name;
+  return canvas;
+}

@@ -1,0 +1,142 @@
+import {
+  type Dataset,
+  type Gpu,
+  type GreyRange,
+  imageShape,
+  inputRange,
+  LatentPictures,
+  type LiveSettings,
+  Model,
+  Probe,
+  type SavedModel,
+  Scope,
+  type Snapshot,
+  type SparsityName,
+  Trainer,
+  type TrainOptions,
+} from '../../sae/index.js';
+import type { Settings } from '../settings/settings.js';
+
+/** Rows that are shown with their reconstructions. */
+export const sampleCount = 10;
+
+/** Latents whose tiles are shown at a time. */
+export const latentsAtATime = 100;
+
+/** A model in training, and what the views use to show it. */
+export class Run {
+  /** How a row is shown, [height, width]: as a strip if it is not an image. */
+  readonly shape: readonly [number, number];
+  readonly range: GreyRange;
+  readonly #uses = new Set<Promise<void>>();
+
+  private constructor(
+    readonly model: Model,
+    readonly trainer: Trainer<SparsityName>,
+    readonly dataset: Dataset,
+    /** For the rows that are shown. */
+    readonly samples: Probe,
+    /** For the drawing. */
+    readonly drawing: Probe,
+    readonly latents: LatentPictures,
+    readonly scope: Scope,
+  ) {
+    this.shape = imageShape(dataset) ?? [1, dataset.in_dims];
+    this.range = inputRange(dataset);
+  }
+
+  /**
+   * @param scope owns the probe for the samples and their model, and is the run's from now on.
+   * @throws EngineError.
+   */
+  static async create(
+    scope: Scope,
+    samples: Probe,
+    training: Promise<Trainer<SparsityName>>,
+    dataset: Dataset,
+  ): Promise<Run> {
+    const { model } = samples;
+    const parts = [
+      training.then((trainer) => scope.use(trainer)),
+      // Of one row only, but as large as the samples' probe: its kernels are compiled already.
+      Probe.create(model, sampleCount).then((drawing) => scope.use(drawing)),
+      LatentPictures.create(model, Math.min(model.hidden, latentsAtATime)).then((made) => scope.use(made)),
+    ] as const;
+    // If one fails, the scope must own what the others made.
+    await Promise.allSettled(parts);
+    const [trainer, drawing, latents] = await Promise.all(parts);
+    return new Run(model, trainer, dataset, samples, drawing, latents, scope);
+  }
+
+  get gpu(): Gpu {
+    return this.model.gpu;
+  }
+
+  /** Runs work on the model, which stays on the device until the work has ended. */
+  async use(work: (run: Run) => Promise<void> | void): Promise<void> {
+    const done = Promise.resolve(work(this));
+    this.#uses.add(done);
+    try {
+      await done;
+    } finally {
+      this.#uses.delete(done);
+    }
+  }
+
+  /** Frees everything, once no work uses it. Training must have ended. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#uses);
+    this.scope.destroy();
+  }
+}
+
+/** A run, and the copy on the host to go back to. */
+export interface RunAndSnapshot {
+  readonly run: Run;
+  readonly snapshot: Snapshot<SparsityName>;
+}
+
+/**
+ * Makes a run of a new model, or of a saved one.
+ * @param prepared can show the model before the training step is compiled, which takes longest.
+ * @throws EngineError, and whatever `prepared` throws.
+ */
+export function buildRun(
+  gpu: Gpu,
+  { h_dims, activation, ...options }: Settings,
+  dataset: Dataset,
+  saved: SavedModel | undefined,
+  prepared: (samples: Probe, dataset: Dataset) => Promise<void>,
+): Promise<RunAndSnapshot> {
+  return Scope.building(async (scope) => {
+    const model = scope.use(
+      saved
+        ? await Model.from(gpu, saved.config, saved.parameters)
+        : await Model.create(gpu, { in_dims: dataset.in_dims, h_dims, activation }, options.seed),
+    );
+    model.checkWidth(dataset);
+    const samples = scope.use(await Probe.create(model, sampleCount));
+    await prepared(samples, dataset);
+    const training = Trainer.create(model, dataset, options as TrainOptions<SparsityName>);
+    const run = await Run.create(scope, samples, training, dataset);
+    return { run, snapshot: await run.trainer.snapshot() };
+  });
+}
+
+/** Makes a run that goes on from a snapshot, with the current settings. */
+export function resumeRun(
+  gpu: Gpu,
+  dataset: Dataset,
+  snapshot: Snapshot<SparsityName>,
+  settings: LiveSettings<SparsityName>,
+): Promise<Run> {
+  return Scope.building(async (scope) => {
+    const resumed = await Trainer.resume(gpu, dataset, snapshot);
+    scope.use(resumed.model);
+    scope.use(resumed);
+    const samples = scope.use(await Probe.create(resumed.model, sampleCount));
+    const run = await Run.create(scope, samples, Promise.resolve(resumed), dataset);
+    resumed.change(settings);
+    return run;
+  });
+}

@@ -1,0 +1,134 @@
+import {
+  liveSettings,
+  type ModelConfig,
+  modelOptions,
+  parseModelConfig,
+  parseTrainConfig,
+  type SparsityName,
+  type TrainConfig,
+  type TrainOption,
+  type TrainOptions,
+  trainOptions,
+} from '../../sae/index.js';
+
+/** The data has the input size; the other options, and those of update rules, are only on the command line. */
+const omitted: readonly string[] = ['in_dims', 'shuffle', 'clip_norm', 'optimizer'];
+
+/** What a visitor can set, by the names of the options of `sae train`, with those of the chosen kind of sparsity. */
+export type Settings = Pick<ModelConfig, 'h_dims' | 'activation'> &
+  Pick<TrainConfig<SparsityName>, 'batch_size' | 'epochs' | 'lr' | 'sparsity' | 'seed'> &
+  Readonly<Record<string, unknown>>;
+
+/** All settings, of every kind of sparsity. */
+export const settingOptions: readonly TrainOption[] = [
+  ...modelOptions,
+  ...trainOptions.filter(({ owners }) => owners?.[0].choice !== 'optimizer'),
+].filter(({ name }) => !omitted.includes(name));
+
+/** Whether a setting takes effect while a model is trained. The others need a new model. */
+export function isLive(name: string): boolean {
+  return name === 'epochs' || liveSettings.includes(name);
+}
+
+const standardModel = { h_dims: [30], activation: 'relu' } as const;
+const standardTraining = {
+  sparsity: 'kl',
+  lr: 1e-3,
+  sparsity_lambda: 0.1,
+  sparsity_target: 0.1,
+} as const;
+
+/** These give readable features in about twenty seconds on a software adapter, with no dead latent. */
+export const standard: Settings = complete(standardModel, standardTraining);
+
+/** A setting's text in a field or the address. */
+export function settingText(settings: Settings, name: string): string {
+  const value = settings[name];
+  return Array.isArray(value) ? value.join(', ') : String(value);
+}
+
+/**
+ * The settings with one of them read from text. Another kind of sparsity brings its own options.
+ * @throws ConfigError.
+ */
+export function withSetting(settings: Settings, name: string, text: string): Settings {
+  const value = readValue(name, text);
+  const { h_dims, activation, ...training } = settings;
+  if (modelOptions.some((option) => option.name === name)) {
+    return complete({ h_dims, activation, [name]: value }, training);
+  }
+  if (name !== 'sparsity') {
+    return complete({ h_dims, activation }, { ...training, [name]: value });
+  }
+  const kept = trainOptions.filter((option) => !option.owners && option.name in training);
+  const common = Object.fromEntries(kept.map((option) => [option.name, training[option.name]]));
+  const { lr, ...own } = standardTraining;
+  return complete(
+    { h_dims, activation },
+    { ...common, ...(value === own.sparsity ? own : { sparsity: value }) },
+  );
+}
+
+/** Settings with the engine's defaults for those that are left out. @throws ConfigError. */
+function complete(model: object, training: object): Settings {
+  const { in_dims: _, ...parsed } = parseModelConfig(model);
+  const all = { ...parsed, ...parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>) };
+  const offered = settingOptions.map(({ name }) => name).filter((name) => name in all);
+  return Object.fromEntries(offered.map((name) => [name, all[name as 'lr']])) as unknown as Settings;
+}
+
+function readValue(name: string, text: string): unknown {
+  switch (settingOptions.find((option) => option.name === name)?.kind) {
+    case 'choice':
+      return text;
+    case 'flag':
+      return text === 'true' || (text === 'false' ? false : text);
+    case 'list':
+    case 'pair':
+      return text
+        .replace(/^\s*\[|\]\s*$/g, '')
+        .split(/[\s,]+/)
+        .filter(Boolean)
+        .map(number);
+    default:
+      return number(text);
+  }
+}
+
+/** A text that is not a number stays a text, so that the message can quote it. */
+function number(text: string): number | string {
+  const value = Number(text);
+  return text.trim() === '' || Number.isNaN(value) ? text : value;
+}
+
+/**
+ * Reads the part of an address after `#`. Settings that it does not name are standard; `faults` has a message for each
+ * invalid one.
+ */
+export function fromAddress(hash: string): { settings: Settings; faults: string[] } {
+  let settings = standard;
+  const faults: string[] = [];
+  const given = new URLSearchParams(hash.replace(/^#/, ''));
+  // The kind of sparsity first: it determines which others there are.
+  for (const name of ['sparsity', ...settingOptions.map((option) => option.name)]) {
+    const text = given.get(name);
+    given.delete(name);
+    if (text === null) {
+      continue;
+    }
+    try {
+      settings = withSetting(settings, name, text);
+    } catch (error) {
+      faults.push((error as Error).message);
+    }
+  }
+  return { settings, faults };
+}
+
+/** An address with all settings, so that a link means the same even if the page's standard settings change. */
+export function toAddress(settings: Settings): string {
+  const texts = Object.keys(settings).map(
+    (name) => `${name}=${settingText(settings, name).replaceAll(' ', '')}`,
+  );
+  return `#${texts.join('&')}`;
+}

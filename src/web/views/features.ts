@@ -1,0 +1,117 @@
+import { weightGreys } from '../../sae/index.js';
+import { element, onClick } from '../browser/page.js';
+import { latentsAtATime, type Run } from '../session/run.js';
+import { paint, savePictures } from './tiles.js';
+
+/** A latent's directions as grey values. */
+export interface LatentTile {
+  readonly decoder: Uint8Array;
+  readonly encoder: Uint8Array;
+}
+
+/** A tile for each latent: native radio buttons, so that arrow keys move between them. */
+export class Features {
+  readonly #place = element('features');
+  #run: Run | undefined;
+  #canvases: HTMLCanvasElement[] = [];
+  #tiles: LatentTile[] = [];
+  #first = 0;
+  #latent = 0;
+
+  /** @param selected is called when another latent is chosen. @param redraw when other latents are to be drawn. */
+  constructor(selected: () => void, redraw: () => void) {
+    this.#place.addEventListener('change', ({ target }) => {
+      this.#latent = Number((target as HTMLInputElement).value);
+      selected();
+    });
+    element('feature-kind').addEventListener('change', () => this.#paint());
+    const turn = (by: number) => {
+      const first = this.#first + by;
+      if (first >= 0 && first < this.#run!.model.hidden) {
+        this.#first = first;
+        this.#fill();
+        redraw();
+      }
+    };
+    onClick('feature-previous', () => turn(-latentsAtATime));
+    onClick('feature-next', () => turn(latentsAtATime));
+    onClick('save-features', () =>
+      savePictures('features.png', this.#canvases, Math.ceil(Math.sqrt(3 * this.#canvases.length))),
+    );
+  }
+
+  /** The chosen latent, from 0. */
+  get latent(): number {
+    return this.#latent;
+  }
+
+  /** A latent's tile; undefined if it is not on the page that is shown. */
+  tile(latent: number): LatentTile | undefined {
+    return this.#tiles[latent - this.#first];
+  }
+
+  async draw(run: Run): Promise<void> {
+    if (this.#run !== run) {
+      const { hidden } = run.model;
+      if (this.#run?.model.hidden !== hidden) {
+        this.#first = 0;
+        this.#latent = 0;
+      }
+      this.#run = run;
+      this.#fill();
+    }
+    const first = this.#first;
+    const [decoder, encoder] = await Promise.all([run.latents.drawings(first), run.latents.weights(first)]);
+    if (first !== this.#first) {
+      return;
+    }
+    const { in_dims } = run.dataset;
+    const tile = (all: Float32Array, i: number) => weightGreys(all.subarray(i * in_dims, (i + 1) * in_dims));
+    this.#tiles = this.#canvases.map((_, i) => ({ decoder: tile(decoder, i), encoder: tile(encoder, i) }));
+    this.#paint();
+  }
+
+  #paint(): void {
+    const kind = document.querySelector<HTMLInputElement>('#feature-kind :checked')!
+      .value as keyof LatentTile;
+    this.#tiles.forEach((tile, i) => {
+      paint(this.#canvases[i], tile[kind], this.#run!.shape, 'weights');
+    });
+  }
+
+  #fill(): void {
+    const { hidden } = this.#run!.model;
+    const first = this.#first;
+    const end = Math.min(hidden, first + latentsAtATime);
+    this.#tiles = [];
+    this.#canvases = [];
+    const labels = Array.from({ length: end - first }, (_, i) => {
+      const latent = first + i;
+      const label = document.createElement('label');
+      const input = document.createElement('input');
+      input.type = 'radio';
+      input.name = 'feature';
+      input.value = String(latent);
+      input.ariaLabel = `Latent ${latent + 1}`;
+      input.checked = latent === this.#latent;
+      const canvas = document.createElement('canvas');
+      [canvas.height, canvas.width] = this.#run!.shape;
+      this.#canvases.push(canvas);
+      label.append(input, canvas);
+      return label;
+    });
+    const focused = this.#place.contains(document.activeElement);
+    this.#place.replaceChildren(...labels);
+    if (focused) {
+      const input =
+        this.#place.querySelector<HTMLInputElement>('input:checked') ?? this.#place.querySelector('input');
+      input!.focus({ preventScroll: true });
+    }
+    this.#place.classList.toggle('many', labels.length > 40);
+    element('feature-pages').hidden = hidden <= latentsAtATime;
+    element('feature-range').textContent = `${first + 1} to ${end} of ${hidden}`;
+    // A button that was disabled would lose the focus.
+    element('feature-previous').ariaDisabled = String(first === 0);
+    element('feature-next').ariaDisabled = String(end === hidden);
+  }
+}

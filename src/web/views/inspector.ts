@@ -1,0 +1,107 @@
+import { BarChart } from 'echarts/charts';
+import { GridComponent } from 'echarts/components';
+import { init, use } from 'echarts/core';
+import { CanvasRenderer } from 'echarts/renderers';
+import { greys, type LatentActivity, latentActivity, normalizedRows, pickRows } from '../../sae/index.js';
+import { element, onClick, pictureCanvas } from '../browser/page.js';
+import type { Run } from '../session/run.js';
+import type { LatentTile } from './features.js';
+import { cssColours, paint, savePictures } from './tiles.js';
+
+use([BarChart, GridComponent, CanvasRenderer]);
+
+/** Top-activating rows that are shown. */
+const top = 16;
+
+/** One latent: its directions, how often and how strongly it is active, and its top-activating rows. */
+export class Inspector {
+  readonly #place = element('inspector');
+  readonly #histogram = init(element('histogram'), null, { renderer: 'canvas' });
+  readonly #decoder = element<HTMLCanvasElement>('latent-decoder');
+  readonly #encoder = element<HTMLCanvasElement>('latent-encoder');
+  readonly #rows = Array.from({ length: top }, () => pictureCanvas('A row'));
+
+  constructor() {
+    new ResizeObserver(() => this.#histogram.resize()).observe(element('histogram'));
+    for (const row of this.#rows) {
+      row.hidden = true;
+    }
+    element('top-rows').append(...this.#rows);
+    onClick('save-inspector', () => {
+      const rows = this.#rows.filter((row) => row.checkVisibility({ visibilityProperty: true }));
+      savePictures('latent.png', [this.#decoder, this.#encoder, ...rows], 6);
+    });
+  }
+
+  /** Shows a latent's directions. */
+  drawDirections({ shape }: Run, latent: number, tile: LatentTile | undefined): void {
+    const title = element('inspector-title');
+    const name = `Latent ${latent + 1}`;
+    // Announced when it changes, not each time the weights are drawn.
+    if (title.textContent !== name) {
+      title.textContent = name;
+    }
+    if (tile) {
+      paint(this.#decoder, tile.decoder, shape, 'weights');
+      paint(this.#encoder, tile.encoder, shape, 'weights');
+    }
+  }
+
+  /** Hides the activity of the latent that was shown before. */
+  forgetActivity(): void {
+    this.#place.classList.add('waiting');
+    element('density').textContent = 'Measuring on all rows.';
+  }
+
+  /** Encodes all rows and shows how the latent responds to them. @throws the signal's reason. */
+  async drawActivity(run: Run, latent: number, signal: AbortSignal): Promise<void> {
+    const { model, dataset, shape, range } = run;
+    const activity = await latentActivity(model, dataset, latent, { top, signal });
+    signal.throwIfAborted();
+    this.#place.classList.remove('waiting');
+    const density = describe(activity);
+    element('density').textContent = density;
+    element('histogram').ariaLabel = `Histogram of its activations. ${density}`;
+    this.#drawHistogram(activity.histogram.counts);
+
+    const { exciting } = activity;
+    const rows = pickRows(
+      dataset,
+      exciting.map(({ row }) => row),
+    );
+    const values = normalizedRows(rows);
+    this.#rows.forEach((canvas, i) => {
+      canvas.hidden = i >= exciting.length;
+      if (!canvas.hidden) {
+        const { row, activation } = exciting[i];
+        paint(canvas, greys(values.subarray(i * rows.in_dims, (i + 1) * rows.in_dims), range), shape, 'rows');
+        canvas.title = `Row ${row}: activation ${activation.toPrecision(3)}`;
+        canvas.ariaLabel = canvas.title;
+      }
+    });
+  }
+
+  #drawHistogram(counts: readonly number[]): void {
+    const [colour, edge] = cssColours('--accent', '--edge');
+    this.#histogram.setOption({
+      animation: false,
+      grid: { left: 0, right: 0, top: 2, bottom: 1, outerBoundsMode: 'none' },
+      xAxis: {
+        type: 'category',
+        axisLabel: { show: false },
+        axisTick: { show: false },
+        axisLine: { lineStyle: { color: edge } },
+      },
+      yAxis: { type: 'value', show: false },
+      series: [{ type: 'bar', data: [...counts], color: colour, barCategoryGap: '12%', silent: true }],
+    });
+  }
+}
+
+function describe({ density, mean, max }: LatentActivity): string {
+  if (density === 0) {
+    return 'Active for no row: a dead latent.';
+  }
+  const share = density.toLocaleString('en', { style: 'percent', maximumSignificantDigits: 2 });
+  return `Active for ${share} of the rows: at ${mean.toPrecision(2)} on average, ${max.toPrecision(2)} at most.`;
+}

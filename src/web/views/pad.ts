@@ -1,0 +1,144 @@
+import { type Dataset, greys, normalizedRows, pickRows, rowOfGreys } from '../../sae/index.js';
+import { element, onClick } from '../browser/page.js';
+import type { Run } from '../session/run.js';
+import type { Features } from './features.js';
+import { LatentBars } from './latent-bars.js';
+import { paint, savePictures } from './tiles.js';
+
+/** Pixels of the drawing sheet for each value of a row, along each side, so that strokes are smooth. */
+const fineness = 10;
+/** Of the pen, as a share of the picture's height: about what MNIST's digits have. */
+const penWidth = 0.085;
+
+/** A drawing, or a row of the data, and its reconstruction from the code that the latents' bars show. */
+export class Pad {
+  readonly #pad = element<HTMLCanvasElement>('pad');
+  readonly #output = element<HTMLCanvasElement>('pad-output');
+  readonly #bars: LatentBars;
+  /** What is drawn, white on black, at the sheet's resolution. */
+  readonly #sheet = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })!;
+  /** The same, one pixel per value. */
+  readonly #small = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })!;
+  #run: Run | undefined;
+  #row: Dataset | undefined;
+  #next = 0;
+  /** The requested frame that will read the sheet. */
+  #frame = 0;
+
+  constructor(
+    features: Features,
+    private readonly redraw: () => void,
+  ) {
+    this.#bars = new LatentBars(features, redraw);
+    this.#pad.addEventListener('pointerdown', (event) => this.#begin(event));
+    this.#pad.addEventListener('pointermove', (event) => this.#move(event));
+    onClick('clear', () => {
+      if (this.#run) {
+        this.#wipe();
+        this.#read();
+      }
+    });
+    onClick('another', () => {
+      if (this.#run) {
+        this.#next += 1;
+        this.#take();
+        redraw();
+      }
+    });
+    onClick('save-pad', () => savePictures('drawing.png', [this.#pad, this.#output], 2));
+  }
+
+  async draw(run: Run): Promise<void> {
+    const { dataset, shape, range, drawing } = run;
+    if (this.#run?.dataset !== dataset) {
+      this.#run = run;
+      this.#next = 0;
+      this.#take();
+    }
+    this.#run = run;
+    this.#paint();
+    const codes = this.#bars.apply(await drawing.encode(this.#row!), run);
+    paint(this.#output, greys(await drawing.decode(codes), range), shape, 'rows');
+  }
+
+  #paint(): void {
+    const { shape, range } = this.#run!;
+    paint(this.#pad, greys(normalizedRows(this.#row!), range), shape, 'rows');
+  }
+
+  /** Puts a row of the data on the sheet. */
+  #take(): void {
+    const { dataset, shape, range } = this.#run!;
+    this.#row = pickRows(dataset, [this.#next % dataset.rows]);
+    this.#wipe();
+    const [height, width] = shape;
+    const image = this.#small.createImageData(width, height);
+    greys(normalizedRows(this.#row), range).forEach((grey, i) => {
+      image.data.set([grey, grey, grey, 255], 4 * i);
+    });
+    this.#small.putImageData(image, 0, 0);
+    this.#sheet.drawImage(this.#small.canvas, 0, 0, width * fineness, height * fineness);
+  }
+
+  /** Makes the sheet black. */
+  #wipe(): void {
+    const [height, width] = this.#run!.shape;
+    Object.assign(this.#small.canvas, { width, height });
+    Object.assign(this.#sheet.canvas, { width: width * fineness, height: height * fineness });
+    cancelAnimationFrame(this.#frame);
+    this.#sheet.fillRect(0, 0, width * fineness, height * fineness);
+    this.#bars.release();
+  }
+
+  #begin(event: PointerEvent): void {
+    if (!this.#run || event.button !== 0) {
+      return;
+    }
+    event.preventDefault();
+    this.#pad.setPointerCapture(event.pointerId);
+    this.#bars.release();
+    const [height] = this.#run.shape;
+    Object.assign(this.#sheet, { strokeStyle: 'white', lineCap: 'round', lineJoin: 'round' });
+    this.#sheet.lineWidth = height * fineness * penWidth;
+    this.#sheet.beginPath();
+    this.#sheet.moveTo(...this.#place(event));
+    this.#stroke(event);
+  }
+
+  #move(event: PointerEvent): void {
+    if (this.#pad.hasPointerCapture(event.pointerId)) {
+      for (const between of event.getCoalescedEvents()) {
+        this.#sheet.lineTo(...this.#place(between));
+      }
+      this.#stroke(event);
+    }
+  }
+
+  #stroke(event: PointerEvent): void {
+    this.#sheet.lineTo(...this.#place(event));
+    this.#sheet.stroke();
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#read());
+  }
+
+  /** Where a pointer is on the sheet. */
+  #place({ clientX, clientY }: PointerEvent): [number, number] {
+    const { left, top, width, height } = this.#pad.getBoundingClientRect();
+    const { canvas } = this.#sheet;
+    return [((clientX - left) / width) * canvas.width, ((clientY - top) / height) * canvas.height];
+  }
+
+  /** Makes a row of what is on the sheet. */
+  #read(): void {
+    const { dataset, shape, range } = this.#run!;
+    const [height, width] = shape;
+    this.#small.imageSmoothingQuality = 'high';
+    this.#small.drawImage(this.#sheet.canvas, 0, 0, width, height);
+    const { data } = this.#small.getImageData(0, 0, width, height);
+    // Grey: red, green and blue are the same.
+    const values = Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]);
+    this.#row = rowOfGreys(dataset, values, range);
+    this.#paint();
+    this.redraw();
+  }
+}

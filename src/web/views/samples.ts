@@ -1,0 +1,77 @@
+import {
+  type Dataset,
+  type GreyRange,
+  greys,
+  imageShape,
+  inputRange,
+  normalizedRows,
+  pickRows,
+  sampleRows,
+} from '../../sae/index.js';
+import { element, onClick, pictureCanvas } from '../browser/page.js';
+import { type Run, sampleCount } from '../session/run.js';
+import { paint, savePictures } from './tiles.js';
+
+/** Some rows of the data above their reconstructions. */
+export class Samples {
+  readonly #originals = canvases('Row');
+  readonly #reconstructions = canvases('Reconstruction of row');
+  #seed = 1;
+  #dataset: Dataset | undefined;
+  #rows: Dataset | undefined;
+  #shape: readonly [number, number] = [1, 1];
+  #range: GreyRange = [0, 1];
+
+  constructor(redraw: () => void) {
+    // Each reconstruction under its original.
+    element('samples').append(...this.#originals.flatMap((canvas, i) => [canvas, this.#reconstructions[i]]));
+    onClick('other-samples', () => {
+      this.#seed += 1;
+      this.forget();
+      redraw();
+    });
+    onClick('save-samples', () =>
+      savePictures('reconstructions.png', [...this.#originals, ...this.#reconstructions], sampleCount),
+    );
+  }
+
+  /** Has the originals drawn again. */
+  forget(): void {
+    this.#dataset = undefined;
+  }
+
+  /** Shows rows of the data, which needs no device. */
+  showOriginals(dataset: Dataset): void {
+    const rows = pickRows(dataset, sampleRows(dataset.rows, sampleCount, this.#seed));
+    const what = dataset.name.startsWith('mnist') ? 'Digits' : 'Rows';
+    element('samples-title').textContent = `${what} and their reconstructions`;
+    this.#dataset = dataset;
+    this.#rows = rows;
+    this.#shape = imageShape(dataset) ?? [1, dataset.in_dims];
+    this.#range = inputRange(dataset);
+    this.#paint(this.#originals, normalizedRows(rows));
+  }
+
+  async draw({ samples, dataset }: Pick<Run, 'samples' | 'dataset'>): Promise<void> {
+    if (this.#dataset !== dataset) {
+      this.showOriginals(dataset);
+    }
+    const { reconstructions } = await samples.reconstruct(this.#rows!);
+    this.#paint(this.#reconstructions, reconstructions);
+  }
+
+  #paint(places: readonly HTMLCanvasElement[], values: Float32Array): void {
+    const { rows, in_dims } = this.#rows!;
+    places.forEach((canvas, i) => {
+      canvas.hidden = i >= rows;
+      if (!canvas.hidden) {
+        const own = values.subarray(i * in_dims, (i + 1) * in_dims);
+        paint(canvas, greys(own, this.#range), this.#shape, 'rows');
+      }
+    });
+  }
+}
+
+function canvases(name: string): HTMLCanvasElement[] {
+  return Array.from({ length: sampleCount }, (_, i) => pictureCanvas(`${name} ${i + 1}`));
+}

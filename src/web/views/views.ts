@@ -1,0 +1,123 @@
+import type { Dataset, Probe } from '../../sae/index.js';
+import { paced, tell } from '../browser/page.js';
+import { isLost } from '../session/device.js';
+import type { Run } from '../session/run.js';
+import type { Session } from '../session/session.js';
+import { Curves } from './curves.js';
+import { Features } from './features.js';
+import { Inspector } from './inspector.js';
+import { Pad } from './pad.js';
+import { Samples } from './samples.js';
+import { showStatus } from './status.js';
+import { onThemeChange } from './tiles.js';
+
+/** Milliseconds between two measurements of the chosen latent on all rows, while the model is trained. */
+const activityInterval = 5000;
+
+/**
+ * All views of the model. Each is redrawn at its own pace, which leaves most of a software adapter's time to training.
+ */
+export class Views {
+  /** Total steps that training is to reach. */
+  goal = 0;
+  readonly #session: Session;
+  readonly #curves = new Curves();
+  readonly #inspector = new Inspector();
+  readonly #samples = new Samples(() => this.#drawSamples());
+  readonly #features = new Features(
+    () => this.#drawLatent(),
+    () => this.#drawFeatures(),
+  );
+  readonly #pad = new Pad(this.#features, () => this.#drawPad());
+  #activityAt = 0;
+  /** Stops the measurement on all rows that is under way. */
+  #measuring = new AbortController();
+
+  readonly #drawStatus = this.#drawing(150, () => {
+    this.showStatus();
+    this.#curves.draw(this.#session.history, this.#session.sparsity);
+  });
+  readonly #drawSamples = this.#drawing(150, (run) => this.#samples.draw(run));
+  readonly #drawPad = this.#drawing(0, (run) => this.#pad.draw(run));
+  readonly #drawFeatures = this.#drawing(250, async (run) => {
+    await this.#features.draw(run);
+    const { latent } = this.#features;
+    this.#inspector.drawDirections(run, latent, this.#features.tile(latent));
+    this.#drawPad();
+  });
+  readonly #drawActivity = this.#drawing(0, async (run) => {
+    this.#activityAt = performance.now();
+    this.#measuring = new AbortController();
+    const { signal } = this.#measuring;
+    await this.#inspector.drawActivity(run, this.#features.latent, signal).catch((error) => {
+      if (!signal.aborted) {
+        throw error;
+      }
+    });
+  });
+
+  constructor(session: Session) {
+    this.#session = session;
+    onThemeChange(() => {
+      this.#samples.forget();
+      this.drawAll();
+    });
+  }
+
+  /** Shows rows of the data, which needs no device. */
+  showOriginals(dataset: Dataset): void {
+    this.#samples.showOriginals(dataset);
+  }
+
+  /** Shows a new model's reconstructions of them. */
+  showFirst(samples: Probe, dataset: Dataset): Promise<void> {
+    return this.#samples.draw({ samples, dataset });
+  }
+
+  /** Shows the figures at once. */
+  showStatus(): void {
+    showStatus(this.#session, this.goal);
+  }
+
+  /** Draws what training changes. */
+  drawTrained(): void {
+    this.#drawStatus();
+    this.#drawSamples();
+    this.#drawFeatures();
+    if (performance.now() > this.#activityAt + activityInterval) {
+      this.#drawActivity();
+    }
+  }
+
+  drawAll(): void {
+    this.drawTrained();
+    this.#drawActivity();
+  }
+
+  /** Shows another latent: its directions at once, its activity when it has been measured. */
+  #drawLatent(): void {
+    const { latent } = this.#features;
+    this.#measuring.abort();
+    this.#inspector.forgetActivity();
+    this.#inspector.drawDirections(this.#session.run!, latent, this.#features.tile(latent));
+    this.#drawPad();
+    this.#drawActivity();
+  }
+
+  /**
+   * A failure because the device was lost or the model replaced is not reported: all is drawn again for the next model.
+   */
+  #drawing(milliseconds: number, draw: (run: Run) => Promise<void> | void): () => void {
+    return paced(milliseconds, async () => {
+      const { run } = this.#session;
+      try {
+        await run?.use(draw);
+      } catch (error) {
+        // Failures of a model that is being or has been replaced do not matter. Checked after the wait for the device.
+        if (run && !(await isLost(run.gpu)) && run === this.#session.run && !this.#session.starting) {
+          tell('trouble', (error as Error).message);
+        }
+      }
+    });
+  }
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { bytes, figures, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse()));
+const epochKeys = ['epoch', 'loss', 'mse', 'kl', 'active', 'dead', 'samples_per_second', 'seconds'];
+
+describe.concurrent('rows of one’s own', () => {
+  it('prints a header, a line an epoch and where the pictures went', async () => {
+    const cwd = folder.make();
+    const args = ['train', '--data', rows, '--h_dims', '4', '--epochs', '2', '--validation', heldOut];
+    const lines = (await succeeds(args, { cwd })).split('\n');
+    const number = '\\d+(?:\\.\\d+)?';
+    const values = `loss ${number} {2}mse ${number} {2}kl ${number} {2}L0 ${number} {2}dead \\d`;
+    expect(lines).toEqual([
+      'parameters  148 (16-4-16, relu)',
+      expect.stringMatching(/^device {6}./),
+      'data        rows.npy: 100 rows of 16 values',
+      'epochs      2, in batches of 64',
+      expect.stringMatching(/^first step {2}\d+\.\d\d s after the start$/),
+      expect.stringMatching(new RegExp(`^epoch 1/2 {2}${values} {2}[\\d,]+ samples/s$`)),
+      expect.stringMatching(new RegExp(`^epoch 2/2 {2}${values} {2}[\\d,]+ samples/s$`)),
+      expect.stringMatching(new RegExp(`^held out {3}${values}$`)),
+      `pictures  ${['plot', 'features', 'loss'].map((name) => join('images', `${name}.png`)).join(', ')}`,
+      'The model was not saved; --save-model saves it.',
+      '',
+    ]);
+    expect(filesIn(cwd)).toEqual(
+      [
+        'files/metrics.jsonl',
+        'files/run.json',
+        ...['features', 'loss', 'plot'].map((name) => join('images', `${name}.png`)),
+      ].map((name) => join(name)),
+    );
+  });
+
+  it('--json prints objects only, the epochs as in metrics.jsonl, which each run makes anew', async () => {
+    const cwd = folder.make();
+    const args = ['--data', rows, '--h_dims', '[5, 3]', '--json', '--no-save-plots', '--validation', heldOut];
+    const runs: Record<string, unknown>[][] = [];
+    for (const epochs of ['3', '2']) {
+      const [first, ...lines] = objects(await succeeds([...args, '--epochs', epochs], { cwd }));
+      expect(first).toEqual({ first_step_seconds: expect.any(Number) });
+      const ends = lines.splice(Number(epochs));
+      expect(ends).toEqual([{ validation: expect.anything() }]);
+      expect(Object.keys(ends[0].validation as object)).toEqual(['loss', 'mse', 'kl', 'active', 'dead']);
+      for (const [i, line] of lines.entries()) {
+        expect(Object.keys(line)).toEqual(epochKeys);
+        expect(Object.values(line).every(Number.isFinite)).toBe(true);
+        expect(line.epoch).toBe(i + 1);
+      }
+      const file = join(cwd, 'files', 'metrics.jsonl');
+      expect(objects(readFileSync(file, 'utf8'))).toEqual(lines);
+      runs.push(lines.map(figures));
+    }
+    // The same seed gives the same numbers.
+    expect(runs[1]).toEqual(runs[0].slice(0, 2));
+    expect(runs[0][2].loss).toBeLessThan(runs[0][0].loss as number);
+    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl'), join('files', 'run.json')]);
+    const other = objects(await succeeds([...args, '--epochs', '1', '--seed', '7'], { cwd }));
+    expect(other[1].loss).not.toBe(runs[0][0].loss);
+  });
+
+  it('--quiet prints nothing', async () => {
+    const args = ['--data', rows, '--h_dims', '4', '--epochs', '1', '--quiet', '--save-model'];
+    expect(await succeeds(args, { cwd: folder.make() })).toBe('');
+  });
+
+  it('auto without MNIST and without network takes the 10,000 digits and says so', async () => {
+    const cwd = folder.make();
+    const args = ['--no-download-mnist', '--data_dir', cwd, '--epochs', '1', '--no-save-plots', '--json'];
+    const { status, stdout, stderr } = await sae(args, { cwd });
+    expect([status, objects(stdout).slice(1)]).toEqual([0, [expect.objectContaining({ epoch: 1 })]]);
+    expect(stderr).toMatch(
+      /^train-images-idx3-ubyte.gz is not in .*\. Using the 10,000 digits .*instead\.\n$/,
+    );
+  });
+});

@@ -1,0 +1,163 @@
+// Run by Deno: the engine as it is built, on Deno's own WebGPU, which is wgpu with naga, and nothing of Dawn.
+// What to do comes as JSON on standard input, what it gave goes out as JSON: deno.test.ts compares.
+
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import { multiply, Program, Tensor } from '../../dist/gpu/index.js';
+import { decodeDataset, Gpu, Model, parseTrainConfig, Trainer } from '../../dist/sae/index.js';
+import { optimizerOf } from '../../dist/sae/optimizer/index.js';
+import { momentsOf } from '../../dist/sae/step/update.js';
+
+const { tiles, configs, vectors, job } = JSON.parse(readFileSync(0, 'utf8'));
+const folder = new URL('../../shaders/', import.meta.url);
+
+/** Files that kernels were made of. */
+const used = new Set();
+/**
+ * In the place of `enable subgroups;` where there are none, so that all of those kernels but this one function is checked.
+ */
+const withoutSubgroups = 'fn subgroupShuffle(value: f32, lane: u32) -> f32 { return value + f32(lane); }\n';
+const gpu = await Gpu.open(navigator.gpu, (file) => {
+  used.add(file);
+  const missing = file === 'gemm/enable_subgroups.wgsl' && !gpu.device.features.has('subgroups');
+  return missing ? withoutSubgroups : readFileSync(new URL(file, folder), 'utf8');
+});
+const chosen = gpu.tuner.tile.bind(gpu.tuner);
+
+/** From now on all products have one tile, or that which the engine chooses here. */
+function useTile(tile) {
+  gpu.tuner.tile = tile ? async () => tile : chosen;
+}
+
+/** Makes what a training has, and lends it to `use`. */
+async function training({ in_dims, h_dims, activation, ...options }, parameters, rows, use) {
+  const model = parameters
+    ? await Model.from(gpu, { in_dims, h_dims, activation }, new Map(parameters))
+    : await Model.create(gpu, { in_dims, h_dims, activation }, options.seed);
+  const trainer = await Trainer.create(model, rows, options);
+  try {
+    return await use(trainer, model);
+  } finally {
+    trainer.close();
+    model.close();
+  }
+}
+
+function floats(data, in_dims) {
+  const values = Float32Array.from(data);
+  const normalization = { mean: 0, std: 1 };
+  return { name: 'rows', rows: values.length / in_dims, in_dims, data: values, normalization };
+}
+
+const partBytes = 16_384;
+/** While `use` runs, no buffer may be so large that all rows go into one. */
+async function inParts(use) {
+  const { limits } = gpu.device;
+  const reported = new Proxy(limits, {
+    get: (target, name) =>
+      name === 'maxStorageBufferBindingSize' ? partBytes : Reflect.get(target, name, target),
+  });
+  Object.defineProperty(gpu.device, 'limits', { value: reported, configurable: true });
+  try {
+    return await use();
+  } finally {
+    Reflect.deleteProperty(gpu.device, 'limits');
+  }
+}
+
+/** Compiles every kernel that a training with one of the configurations, or a product by itself, is made of. */
+async function compile() {
+  for (const tile of [...Object.values(tiles), undefined]) {
+    useTile(tile);
+    for (const [i, config] of configs.entries()) {
+      const rows = floats(new Float32Array(partBytes / 2), config.in_dims);
+      const make = (data) => training(config, undefined, { ...rows, data }, () => {});
+      // Rows are read by files of their own, which know nothing of what else there is: each in its turn.
+      const ways = [
+        () => make(rows.data),
+        () => make(new Uint8Array(rows.data.length)),
+        () => inParts(() => make(rows.data)),
+      ];
+      await ways[i % ways.length]();
+    }
+    for (const order of ['nn', 'nt', 'tn']) {
+      const [a, b, c] = ['a', 'b', 'c'].map((name) => new Tensor(gpu, name, [8, 8]));
+      const program = new Program(gpu);
+      await multiply(program, order, a, b, c);
+      await program.ready();
+    }
+  }
+  // For a rule with another number of moments than two, which have a file of their own.
+  const rule = optimizerOf('adam');
+  const files = ['metrics/step.wgsl', ...rule.files, 'optimizer/moments.wgsl', 'optimizer/update.wgsl'];
+  await gpu.kernel({ files, constants: rule.constants(parseTrainConfig({})) });
+  for (const file of ['bench/arithmetic.wgsl', 'bench/copy.wgsl']) {
+    await gpu.kernel({ files: [file] });
+  }
+  await gpu.finish();
+}
+
+/** The tensor that is the code: the last encoder layer's output. */
+function codeOf({ h_dims }) {
+  return `encoder.${2 * (h_dims.length - 1)}.output`;
+}
+
+/** What the model of a vector gives, and what becomes of it, all its rows in one batch. */
+async function train({ config: { rows: batch_size, ...config }, x, params, params_after }) {
+  const parameters = Object.entries(params).map(([name, { shape, data }]) => [
+    name,
+    { shape, data: Float32Array.from(data) },
+  ]);
+  const rows = floats(x, config.in_dims);
+  const epochs = Math.max(...Object.keys(params_after).map(Number));
+  const options = { ...config, batch_size, epochs, shuffle: false };
+  return training(options, parameters, rows, async (trainer, model) => {
+    const output = [...(await model.reconstruct(rows))];
+    const moments = {};
+    const after = {};
+    let first;
+    let hidden;
+    for await (const metrics of trainer.epochs()) {
+      first ??= metrics;
+      if (metrics.epoch === 1) {
+        hidden = [...(await trainer.step.tensor(codeOf(config)).read())];
+        const { build } = trainer.step;
+        for (const tensor of model.tensors) {
+          const buffers = momentsOf(build, tensor);
+          const values = [...new Float32Array(await gpu.read(build.buffer(buffers[0])))];
+          // Adam's two, in a buffer each or side by side in one.
+          moments[tensor.name] = { shape: tensor.shape, values, together: 2 / buffers.length };
+        }
+      }
+      if (metrics.epoch in params_after) {
+        const now = await model.parameters();
+        after[metrics.epoch] = Object.fromEntries([...now].map(([name, { data }]) => [name, [...data]]));
+      }
+    }
+    return { output, hidden, first, moments, after };
+  });
+}
+
+/** Losses of the first steps of a training. */
+async function losses({ config, file, steps }) {
+  const rows = await decodeDataset(new Blob([readFileSync(file)]), 'digits', { in_dims: config.in_dims });
+  return training(config, undefined, rows, async (trainer) => {
+    const seen = [];
+    for await (const { steps: done } of trainer.steps({ count: steps })) {
+      seen.push(...done.map(({ loss }) => loss));
+    }
+    return seen;
+  });
+}
+
+await compile();
+useTile(tiles.register);
+const trained = [];
+for (const vector of vectors) {
+  trained.push(await train(vector));
+}
+const { name, software } = gpu;
+const result = { adapter: name, software, used: [...used], trained, losses: await losses(job) };
+await gpu.finish();
+gpu.close();
+process.stdout.write(JSON.stringify(result));

@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import type { Gpu } from '../../src/gpu/gpu.js';
+import { seededRandom } from '../reference/random.js';
+import { type Bench, onBench } from './device.js';
+
+const dimension = fc.oneof(
+  fc.integer({ min: 1, max: 300 }),
+  fc.constantFrom(1, 2, 3, 4, 5, 31, 32, 33, 127, 128, 129, 255, 256, 257, 300),
+);
+
+export interface Shape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly random: () => number;
+}
+
+/** Runs `check` with at least 50 random shapes, and an extreme one or two. */
+export async function shapes(gpu: Gpu, check: (bench: Bench, shape: Shape) => Promise<void>): Promise<void> {
+  const property = fc.asyncProperty(dimension, dimension, fc.integer(), (rows, columns, seed) =>
+    onBench(gpu, (bench) => check(bench, { rows, columns, random: seededRandom(seed) })),
+  );
+  await fc.assert(property, {
+    numRuns: 50,
+    examples: [
+      [1, 1, 0],
+      [300, 299, 0],
+    ],
+  });
+}
+
+/** A whole number from 1 to `most`. */
+export function upTo(most: number, random: () => number): number {
+  return 1 + Math.floor(random() * most);
+}
+
+export function pick<T>(values: readonly T[], random: () => number): T {
+  return values[upTo(values.length, random) - 1];
+}
+
+export function maxDistance(actual: Float32Array, expected: Float64Array): number {
+  return expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
+}
