@@ -63,6 +63,10 @@ const ofKinds = {
     { sparsity_lambda: '0.05', sparsity_target: '0.1' },
     { sparsity_lambda: 0.05, sparsity_target: 0.1 },
   ],
+  l1: [
+    { sparsity_lambda: '0.05', l1_weighted: 'False' },
+    { sparsity: 'l1', sparsity_lambda: 0.05, l1_weighted: false },
+  ],
   none: [{}, { sparsity: 'none' }],
 } as const satisfies Record<SparsityName, unknown>;
 

@@ -51,6 +51,7 @@ function many(lists: readonly (readonly string[])[]) {
 describe('wrong usage', () => {
   const ofCommands: [string[], RegExp][] = [
     [['--bogus'], /unknown option '--bogus'/],
+    [['--l1_coefficient', '3'], /unknown option '--l1_coefficient'/],
     [['reconstruct', 'model', '--no_such-thing=a_b'], /unknown option '--no_such-thing=a_b'/],
     [['--epoch', '3'], /Did you mean --epochs\?/],
     [['reconstruct', 'model', '--save_plots', 'no'], /unknown option '--save_plots'/],
@@ -106,7 +107,16 @@ describe('wrong usage', () => {
       ['--sparsity', 'none', '--sparsity_target', '0.1'],
       /sparsity_target is an option of sparsity kl, and sparsity is none\./,
     ],
-    [['--sparsity_lambda', '-1'], /sparsity_lambda must be a number of at least 0, and is -1\./],
+    [
+      ['--sparsity', 'l1', '--sparsity_lambda', '-1'],
+      /sparsity_lambda must be a number of at least 0, and is -1\./,
+    ],
+    [
+      ['--sparsity', 'l1', '--sparsity_target', '0.1'],
+      /sparsity_target is an option of sparsity kl, and sparsity is l1\./,
+    ],
+    [['--sparsity', 'l1', '--l1_weighted=2'], /l1_weighted must be True or False, and is "2"\./],
+    [['--l1_weighted', 'False'], /l1_weighted is an option of sparsity l1, and sparsity is kl\./],
     [['--clip_norm', '0'], /clip_norm must be a number from 1\.18e-38 to 3\.4e38, .* and is 0\./],
     [['--clip_norm', '-2'], /clip_norm .* and is -2\./],
     [['--clip_norm', '1e39'], /clip_norm .* and is 1e\+39\./],

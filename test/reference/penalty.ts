@@ -4,6 +4,7 @@ export interface SparsityConfig {
   readonly sparsity?: string;
   readonly sparsity_lambda?: number;
   readonly sparsity_target?: number;
+  readonly l1_weighted?: boolean;
 }
 
 /** What the sparsity of one batch adds to the loss and its gradient. */

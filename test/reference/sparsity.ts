@@ -1,10 +1,13 @@
 import { columnMeans } from './column-means.js';
 import { klSparsity } from './kl.js';
+import { l1 } from './l1.js';
 import type { PenaltyOf } from './penalty.js';
 
 /** Of each kind of sparsity, by its name. */
 export const penalties: Readonly<Record<string, PenaltyOf>> = {
   none: (_, code) => ({ value: 0, terms: {}, code: new Float64Array(code.length) }),
+
+  l1,
 
   kl({ sparsity_lambda = 0, sparsity_target = 0 }, code, rows) {
     const latents = code.length / rows;

@@ -138,24 +138,29 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
 
   test('another kind of sparsity: its fields, its figures, its address, and back', async () => {
     const page = await handedOn();
-    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
+    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('l1');
     await page.getByLabel('Sparsity target sparsity_target').waitFor({ state: 'hidden' });
-    expect(await page.getByLabel('Sparsity weight sparsity_lambda').isVisible()).toBe(false);
-    expect(page.url()).toContain('sparsity=none&lr=0.001&');
+    expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('0.001');
+    await page.getByLabel('Weighted by decoder norm').uncheck();
+    expect(page.url()).toContain('sparsity=l1&lr=0.001&sparsity_lambda=0.001&l1_weighted=false&');
     await button(page, 'One step').click();
     await trained(page, 1);
+    await page.getByText('sparsity_lambda · l1').waitFor();
     expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
     const [curve] = await savedCurves(page);
-    expect(curve.loss).toBe(curve.mse);
+    expect(curve.loss).toBeCloseTo(curve.mse + 0.001 * curve.l1, 5);
     // A trained model stays; until Reset, what is changed is for the next one.
-    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('kl');
+    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
     await page.getByText('Changed: sparsity. Press Reset').waitFor();
-    expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
+    await page.getByText('sparsity_lambda · l1').waitFor();
     await button(page, 'Reset').click();
-    await page.getByText('sparsity_lambda · kl').waitFor();
-    expect(await page.getByLabel('Sparsity weight sparsity_lambda').isVisible()).toBe(true);
-    await page.goto(page.url().replace('sparsity=kl', 'sparsity=none'));
-    await page.getByRole('alert').getByText('sparsity_target is an option of sparsity kl').waitFor();
+    await page.getByText('sparsity_lambda · l1').waitFor({ state: 'hidden' });
+    expect(await page.getByLabel('Sparsity weight sparsity_lambda').isVisible()).toBe(false);
+    await page.goto(page.url().replace('sparsity=none', 'sparsity=l1&l1_weighted=true'));
+    await page.getByLabel('Weighted by decoder norm').waitFor();
+    expect(await page.getByLabel('Weighted by decoder norm').isChecked()).toBe(true);
+    await page.goto(page.url().replace('sparsity=l1', 'sparsity=kl'));
+    await page.getByRole('alert').getByText('l1_weighted is an option of sparsity l1').waitFor();
   });
 
   test('with what was changed while the model was being made', async () => {

@@ -433,7 +433,7 @@ describe('a snapshot', () => {
     ['sums without periods', { sums: { ...sums, periods: [] } }],
     [
       'sums of another kind',
-      { sums: { ...sums, periods: [{ ...period, config: { sparsity: 'none' } as never }] } },
+      { sums: { ...sums, periods: [{ ...period, config: { sparsity: 'l1' } as never }] } },
     ],
     [
       'sums of settings that cannot be',

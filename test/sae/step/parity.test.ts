@@ -232,32 +232,35 @@ function largestOf(values: ArrayLike<number>): number {
 }
 
 // The device's own loss along the direction of its own gradient: no reference has a part in this.
-test.each(['kl/relu-6-4', 'kl/sigmoid-9-5', 'kl/tangent-relu-6'])(
-  'differences of the loss of %s',
-  async (name) => {
-    const vector = parityVectors().find((candidate) => candidate.name === name)!;
-    const direction = new Map<string, Float32Array>();
-    await train(vector, 1, async (_, trainer) => {
-      for (const tensor of Object.keys(vector.params)) {
-        direction.set(tensor, await firstGradient(trainer, tensor));
-      }
-    });
-    const norm = Math.hypot(...[...direction.values()].map((values) => Math.hypot(...values)));
-    async function loss(distance: number): Promise<number> {
-      const moved = toParameters(vector.params);
-      for (const [tensor, { data }] of moved) {
-        direction.get(tensor)!.forEach((slope, i) => {
-          data[i] += (distance * slope) / norm;
-        });
-      }
-      const model = await Model.from(gpu, modelConfig(vector.config), moved);
-      const rows = floatRows(vector.x, vector.config.in_dims);
-      const metrics = await evaluate(model, rows, trainOptions(vector.config));
-      model.close();
-      return metrics.loss;
+test.each([
+  'kl/relu-6-4',
+  'kl/sigmoid-9-5',
+  'kl/tangent-relu-6',
+  'l1/weighted-6-4',
+  'l1/weighted-sigmoid-9-5',
+])('differences of the loss of %s', async (name) => {
+  const vector = parityVectors().find((candidate) => candidate.name === name)!;
+  const direction = new Map<string, Float32Array>();
+  await train(vector, 1, async (_, trainer) => {
+    for (const tensor of Object.keys(vector.params)) {
+      direction.set(tensor, await firstGradient(trainer, tensor));
     }
-    const h = 2e-3;
-    const slope = ((await loss(h)) - (await loss(-h))) / (2 * h);
-    expect(Math.abs(slope / norm - 1)).toBeLessThan(2e-3);
-  },
-);
+  });
+  const norm = Math.hypot(...[...direction.values()].map((values) => Math.hypot(...values)));
+  async function loss(distance: number): Promise<number> {
+    const moved = toParameters(vector.params);
+    for (const [tensor, { data }] of moved) {
+      direction.get(tensor)!.forEach((slope, i) => {
+        data[i] += (distance * slope) / norm;
+      });
+    }
+    const model = await Model.from(gpu, modelConfig(vector.config), moved);
+    const rows = floatRows(vector.x, vector.config.in_dims);
+    const metrics = await evaluate(model, rows, trainOptions(vector.config));
+    model.close();
+    return metrics.loss;
+  }
+  const h = 2e-3;
+  const slope = ((await loss(h)) - (await loss(-h))) / (2 * h);
+  expect(Math.abs(slope / norm - 1)).toBeLessThan(2e-3);
+});

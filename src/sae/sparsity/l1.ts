@@ -1,0 +1,36 @@
+import { flag, option } from '../options.js';
+import { sparsity, sparsityLambda } from './sparsity.js';
+
+/**
+ * The mean over rows of the sum of a row's latents, each weighted by the norm of its decoder direction or not. Weighted
+ * it is that of Anthropic's update of April 2024, as in SAELens and dictionary_learning, for decoders without a
+ * constraint on norms. Not weighted, small latents with long directions evade it. With several layers the direction is
+ * a latent's weights in the first decoder layer. Its gradient goes to the code and, if weighted, to these weights too.
+ */
+export const l1 = sparsity({
+  summary: 'sum of the latents',
+  live: {
+    sparsity_lambda: sparsityLambda(1e-3, [1e-5, 1]),
+  },
+  fixed: {
+    l1_weighted: option(flag('l1_weighted').default(true), {
+      description: 'weight each latent by the norm of its decoder direction',
+      label: 'Weighted by decoder norm',
+    }),
+  },
+  terms: [{ name: 'l1', weight: 'sparsity_lambda' }],
+  coefficients: ({ sparsity_lambda }) => [sparsity_lambda],
+  penalty: ({ l1_weighted }) =>
+    l1_weighted
+      ? {
+          statistics: 'sparsity/l1_weighted.wgsl',
+          gradient: 'sparsity/penalty_gradient.wgsl',
+          decoder: 'sparsity/decoder_penalty.wgsl',
+          perLatent: ['penalty_gradients', 'decoder_factors'],
+        }
+      : {
+          statistics: 'sparsity/l1.wgsl',
+          gradient: 'sparsity/penalty_gradient.wgsl',
+          perLatent: ['penalty_gradients'],
+        },
+});
