@@ -21,10 +21,13 @@ export function gemmTiles(gpu: Device, shape: GemmShape): readonly GemmTile[] {
       ? splitTiles(shape)
       : sharedTiles(gpu, shape);
   }
-  // SwiftShader has subgroups too, but shuffles slowly.
-  const lanes = gpu.adapter.info.architecture === 'swiftshader' ? undefined : gpu.subgroupSize;
+  // It has subgroups too, but shuffles slowly.
+  if (gpu.adapter.info.architecture === 'swiftshader') {
+    return registerTiles(shape, Infinity);
+  }
   // Where subgroups are fast, tiles in registers were never faster, and each takes seconds to compile.
-  return lanes === undefined ? registerTiles(shape) : subgroupTiles(lanes, shape);
+  const lanes = gpu.subgroupSize;
+  return lanes === undefined ? registerTiles(shape, fewBlocks) : subgroupTiles(lanes, shape);
 }
 
 function splitTiles({ rows, columns, depth }: GemmShape): GemmTile[] {
@@ -110,17 +113,25 @@ function fill(blocks: number, unit: number): number {
 const registerLanes = 4;
 /** The fewest cores that a processor is assumed to have: a single workgroup would leave one idle. */
 const fewCores = 2;
+/**
+ * Blocks of a tile where Mesa compiles it. With 4x6, a step is a tenth faster and the first one comes two to three
+ * times as late: after half a minute or a whole one.
+ */
+const fewBlocks = 4;
 
 /**
- * Sorted by a cost that fits measurements on SwiftShader: an invocation's time is proportional to the blocks of C that
+ * Tiles of at most `most` blocks. Sorted by a cost that fits measurements on SwiftShader: an invocation's time is proportional to the blocks of C that
  * it adds to plus the blocks of A and B that it reads, and neighbours work in lockstep.
  */
-function registerTiles({ rows, columns }: GemmShape): GemmTile[] {
+function registerTiles({ rows, columns }: GemmShape, most: number): GemmTile[] {
   const rowBlocks = padded(rows) / 4;
   const columnBlocks = padded(columns) / 4;
   const rated: { tile: GemmTile; cost: number }[] = [];
   for (const tile_rows of [4, 2, 1] as const) {
     for (const tile_columns of [6, 5, 4, 3, 2] as const) {
+      if (tile_rows * tile_columns > most) {
+        continue;
+      }
       for (const [threads_rows, threads_columns] of [
         [registerLanes, 1],
         [1, registerLanes],
