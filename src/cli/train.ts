@@ -25,6 +25,7 @@ import {
   preparePictures,
   type SavedModel,
   type SparsityName,
+  selectionOf,
   sizesInWords,
   type TrainConfig,
   whyNoImages,
@@ -147,6 +148,10 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
         `The model was trained with sparsity ${sparsity} and is now trained with ${config.sparsity}; use --sparsity ${sparsity} to go on as before.`,
       );
     }
+  }
+  if (values.train) {
+    // As training does when it begins, after the data were read.
+    parseModelConfig({ ...(saved?.config ?? requested), selection: selectionOf(config) });
   }
   const opening = await options.openOptions(values);
   await preparePlaces(values);

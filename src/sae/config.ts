@@ -15,7 +15,13 @@ import {
   positiveF32,
   whole,
 } from './options.js';
-import { type SparsityName, type sparsities, sparsityNames, sparsityOf } from './sparsity/index.js';
+import {
+  type Selection,
+  type SparsityName,
+  type sparsities,
+  sparsityNames,
+  sparsityOf,
+} from './sparsity/index.js';
 
 // Every option of the engine is declared once, here or with the kind of sparsity or the update rule that it belongs to.
 // The command line, the page's form, the README's table and the types below are made from that. Names and defaults are
@@ -42,10 +48,18 @@ const modelShape = {
   }),
 } as const;
 
-/** The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back. */
-export type ModelConfig = OptionValues<typeof modelShape>;
+/** What a model also has, but no option of its own sets: the kind of sparsity that it is trained with does. */
+const selection = z.strictObject({ topk: whole('selection topk', 1) }).optional();
+
+/**
+ * The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back; and
+ * which latents of a row stay in its code, if not all do.
+ */
+export type ModelConfig = OptionValues<typeof modelShape> & { readonly selection?: Selection | undefined };
 /** What `Model.create` takes; options that are left out have their defaults. */
-export type ModelOptions = z.input<z.ZodObject<typeof modelShape>>;
+export type ModelOptions = z.input<z.ZodObject<typeof modelShape>> & {
+  readonly selection?: Selection | undefined;
+};
 export type Activation = ModelConfig['activation'];
 
 const live = {
@@ -123,7 +137,19 @@ export type LiveSettings<S extends SparsityName = 'kl'> = OptionValues<typeof li
 /** Fills in the defaults. @throws ConfigError with a sentence for every fault. */
 export function parseModelConfig(config: ModelOptions): ModelConfig {
   checkObject(config, 'The options of a model are', '{ h_dims: [20] }');
-  return parse(z.strictObject(modelShape), config);
+  const parsed = parse(z.strictObject({ ...modelShape, selection }), config);
+  const { h_dims, activation } = parsed;
+  const k = parsed.selection?.topk;
+  const width = h_dims[h_dims.length - 1];
+  if (k !== undefined && k > width) {
+    throw new ConfigError(`k must be at most ${width}, the number of latents, and is ${k}.`);
+  }
+  if (k !== undefined && activation !== 'relu') {
+    throw new ConfigError(
+      `Only the latents of a ReLU can be selected: with ${activation}, none is ever 0. Use activation relu.`,
+    );
+  }
+  return parsed;
 }
 
 /**
@@ -141,6 +167,11 @@ export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOpt
     }
   }
   return parse(z.strictObject(shape), given) as TrainConfig<S>;
+}
+
+/** Which latents a model that is trained so selects; undefined if all stay. */
+export function selectionOf(config: TrainConfig<SparsityName>): Selection | undefined {
+  return sparsityOf(config.sparsity).selection?.(config);
 }
 
 /**

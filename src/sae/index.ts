@@ -16,6 +16,7 @@ export {
   modelOptions,
   parseModelConfig,
   parseTrainConfig,
+  selectionOf,
   type TrainConfig,
   type TrainOption,
   type TrainOptions,

@@ -13,7 +13,7 @@ it('a training with L1: its term in figures, files and pictures, its options in 
   const [epoch] = lines.filter((line) => 'epoch' in line);
   const figures = ['epoch', 'loss', 'mse', 'l1', 'active', 'dead', 'samples_per_second', 'seconds'];
   expect(Object.keys(epoch)).toEqual(figures);
-  expect(Number(epoch.loss)).toBeCloseTo(Number(epoch.mse) + 0.01 * Number(epoch.l1), 6);
+  expect(Number(epoch.loss)).toBeCloseTo(16 * Number(epoch.mse) + 0.01 * Number(epoch.l1), 5);
   expect(filesIn(cwd)).toContain(join('images', 'loss.png'));
   const file = join(cwd, 'files/sae.safetensors');
   expect(JSON.parse(readSafetensors(file).metadata.training)).toMatchObject({

@@ -60,29 +60,35 @@ const common = {
 /** Those of each kind, and what a saved model then says of them. */
 const ofKinds = {
   kl: [
-    { sparsity_lambda: '0.05', sparsity_target: '0.1' },
-    { sparsity_lambda: 0.05, sparsity_target: 0.1 },
+    { sparsity_lambda: '0.05', sparsity_target: '0.1', reconstruction: 'sum' },
+    { sparsity_lambda: 0.05, sparsity_target: 0.1, reconstruction: 'sum' },
   ],
   l1: [
-    { sparsity_lambda: '0.05', l1_weighted: 'False' },
-    { sparsity: 'l1', sparsity_lambda: 0.05, l1_weighted: false },
+    { sparsity_lambda: '0.05', l1_weighted: 'False', reconstruction: 'mean' },
+    { sparsity: 'l1', sparsity_lambda: 0.05, l1_weighted: false, reconstruction: 'mean' },
   ],
-  none: [{}, { sparsity: 'none' }],
+  topk: [
+    { activation: 'relu', k: '2', reconstruction: 'sum' },
+    { sparsity: 'topk', k: 2 },
+  ],
+  none: [{ reconstruction: 'mean' }, { sparsity: 'none', reconstruction: 'mean' }],
 } as const satisfies Record<SparsityName, unknown>;
 
 describe.concurrent('names', () => {
   let adapter: string;
-  /** A model to begin with. */
-  const init = join(folder.path, 'start', 'files', model);
+  /** A model to begin with, of either activation. */
+  const init = (activation: string) => join(folder.path, activation, 'files', model);
 
   beforeAll(async () => {
     const [{ name }] = objects(await succeeds(['devices', '--json'], { cwd: folder.path }));
     adapter = String(name).slice(0, 8).toLowerCase();
-    const shape = ['--h_dims', common.h_dims, '--activation', common.activation];
     const data = ['--data', rows, '--normalize', common.normalize];
-    const cwd = join(folder.path, 'start');
-    mkdirSync(cwd);
-    await succeeds([...shape, ...data, '--epochs', '1', '--save-model', '--no-save-plots'], { cwd });
+    for (const activation of ['relu', 'sigmoid']) {
+      const shape = ['--h_dims', common.h_dims, '--activation', activation];
+      const cwd = join(folder.path, activation);
+      mkdirSync(cwd);
+      await succeeds([...shape, ...data, '--epochs', '1', '--save-model', '--no-save-plots'], { cwd });
+    }
   });
 
   it.each(Object.entries(ofKinds))(
@@ -95,7 +101,7 @@ describe.concurrent('names', () => {
         // Of one kind, since each picture takes as long as all else.
         save_plots: sparsity === 'kl' ? 'True' : 'False',
         adapter,
-        init,
+        init: init('activation' in own ? own.activation : common.activation),
       };
       const options = trainCommand().options.map((option) => snakeCase(option.name()));
       const foreign = Object.values(ofKinds).flatMap(([others]) => Object.keys(others));
@@ -113,7 +119,12 @@ describe.concurrent('names', () => {
             ),
           ]);
           const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
-          expect(JSON.parse(metadata.config)).toEqual({ in_dims: 16, h_dims: [4, 3], activation: 'sigmoid' });
+          expect(JSON.parse(metadata.config)).toEqual({
+            in_dims: 16,
+            h_dims: [4, 3],
+            activation: values.activation,
+            ...('k' in own && { selection: { topk: Number(own.k) } }),
+          });
           expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
           expect(JSON.parse(metadata.image_shape)).toEqual([2, 8]);
           // The first layer's weights are in grey, what latents draw in colour.

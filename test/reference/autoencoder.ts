@@ -4,6 +4,7 @@ import { gemmNN, gemmNT, gemmTN } from './gemm.js';
 import { mse, mseGradient } from './mse.js';
 import type { Penalty, SparsityConfig } from './penalty.js';
 import { penalties } from './sparsity.js';
+import { topk } from './topk.js';
 
 export interface ReferenceConfig extends SparsityConfig {
   readonly in_dims: number;
@@ -23,7 +24,7 @@ export type ParameterSet = Record<string, ReferenceTensor>;
 
 /** What one batch of rows gives. */
 export interface Losses {
-  /** mse + penalty. */
+  /** mse, or in_dims times it, + penalty. */
   readonly loss: number;
   readonly mse: number;
   /** What the kind of sparsity adds, unweighted: for `kl` the divergence, 0 when the target is met. */
@@ -95,8 +96,12 @@ export function forward(
   parameters: ParameterSet,
   x: Float64Array,
 ): { hidden: Float64Array; output: Float64Array; outputs: Float64Array[] } {
-  const outputs = through(layersOf(config), parameters, x);
-  return { hidden: outputs[config.h_dims.length - 1], output: outputs[outputs.length - 1], outputs };
+  const layers = layersOf(config);
+  const encoded = through(layers.slice(0, config.h_dims.length), parameters, x);
+  const dense = encoded.pop()!;
+  const hidden = config.sparsity === 'topk' ? topk(dense, x.length / config.in_dims, config.k ?? 8) : dense;
+  const decoded = through(layers.slice(config.h_dims.length), parameters, hidden);
+  return { hidden, output: decoded[decoded.length - 1], outputs: [...encoded, hidden, ...decoded] };
 }
 
 /** What the decoder makes of codes [rows, last of h_dims]: [rows, in_dims]. */
@@ -143,7 +148,8 @@ export function gradients(
   const layers = layersOf(config);
   const penalty = penaltyOn(config, parameters, hidden, x);
   const grads: Record<string, Float64Array> = {};
-  let gradient = mseGradient(output, x);
+  const scale = perMse(config);
+  let gradient: Float64Array = mseGradient(output, x).map((value) => value * scale);
   for (let i = layers.length - 1; i >= 0; i--) {
     const layer = layers[i];
     if (outputs[i] === hidden) gradient = sum(gradient, penalty.code);
@@ -170,6 +176,11 @@ function penaltyOn(
   return penalties[config.sparsity ?? 'kl'](config, hidden, rows, parameters['decoder.0.weight'].data);
 }
 
+/** What the loss has of the mean squared error: a row's sum is in_dims times its mean. */
+function perMse({ reconstruction, in_dims }: ReferenceConfig): number {
+  return reconstruction === 'sum' ? in_dims : 1;
+}
+
 function sum(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((value, i) => value + b[i]);
 }
@@ -185,5 +196,5 @@ function lossesOf(
   const error = mse(output, x);
   let active = 0;
   for (const value of hidden) if (isActive(config.activation, value)) active++;
-  return { loss: error + penalty, mse: error, terms, penalty, active: active / rows };
+  return { loss: error * perMse(config) + penalty, mse: error, terms, penalty, active: active / rows };
 }

@@ -5,6 +5,9 @@ export interface SparsityConfig {
   readonly sparsity_lambda?: number;
   readonly sparsity_target?: number;
   readonly l1_weighted?: boolean;
+  readonly k?: number;
+  /** `mean` where it is not given. */
+  readonly reconstruction?: 'mean' | 'sum';
 }
 
 /** What the sparsity of one batch adds to the loss and its gradient. */

@@ -3,9 +3,13 @@ import { klSparsity } from './kl.js';
 import { l1 } from './l1.js';
 import type { PenaltyOf } from './penalty.js';
 
+const none: PenaltyOf = (_, code) => ({ value: 0, terms: {}, code: new Float64Array(code.length) });
+
 /** Of each kind of sparsity, by its name. */
 export const penalties: Readonly<Record<string, PenaltyOf>> = {
-  none: (_, code) => ({ value: 0, terms: {}, code: new Float64Array(code.length) }),
+  none,
+
+  topk: none,
 
   l1,
 

@@ -76,18 +76,18 @@ const tiles: { readonly [F in GemmTile['family']]: GemmTile & { family: F } } = 
   },
 };
 
-/** Every kind of sparsity, with each value of its flags, both activations, fused and stored gradients. */
+/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients. */
 function configurations(): object[] {
   const kinds = sparsityNames.flatMap((sparsity) => {
     const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ kind }) => kind === 'flag');
     return flags.reduce<object[]>(
       (all, { name }) => all.flatMap((one) => [true, false].map((value) => ({ ...one, [name]: value }))),
-      [{ sparsity }],
+      [{ sparsity, ...(sparsityOf(sparsity).selection && { k: 2 }) }],
     );
   });
   const sizes = { in_dims: 8, h_dims: [6, 4], batch_size: 8 };
   return kinds.flatMap((kind) =>
-    ['relu', 'sigmoid'].flatMap((activation) =>
+    ('k' in kind ? ['relu'] : ['relu', 'sigmoid']).flatMap((activation) =>
       [{}, { clip_norm: 1 }].map((clip) => ({ ...sizes, ...kind, activation, ...clip })),
     ),
   );

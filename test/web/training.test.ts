@@ -140,15 +140,15 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     const page = await handedOn();
     await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('l1');
     await page.getByLabel('Sparsity target sparsity_target').waitFor({ state: 'hidden' });
-    expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('0.001');
+    expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('0.5');
     await page.getByLabel('Weighted by decoder norm').uncheck();
-    expect(page.url()).toContain('sparsity=l1&lr=0.001&sparsity_lambda=0.001&l1_weighted=false&');
+    expect(page.url()).toContain('sparsity=l1&lr=0.001&sparsity_lambda=0.5&l1_weighted=false&');
     await button(page, 'One step').click();
     await trained(page, 1);
     await page.getByText('sparsity_lambda · l1').waitFor();
     expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
     const [curve] = await savedCurves(page);
-    expect(curve.loss).toBeCloseTo(curve.mse + 0.001 * curve.l1, 5);
+    expect(curve.loss / (784 * curve.mse + 0.5 * curve.l1)).toBeCloseTo(1, 5);
     // A trained model stays; until Reset, what is changed is for the next one.
     await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
     await page.getByText('Changed: sparsity. Press Reset').waitFor();

@@ -6,4 +6,6 @@ import type { SparsityName } from '../../sae/sparsity/index.js';
  */
 export interface ChartTraining {
   readonly sparsity: SparsityName;
+  /** How the loss counts a row's squared errors; `mean` by default. */
+  readonly reconstruction?: 'mean' | 'sum';
 }

@@ -48,7 +48,7 @@ export function lossChart(
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
     title: {
-      subtext: decomposition(points, training.sparsity),
+      subtext: decomposition(points, training),
       left: 'center',
       top: 24,
       subtextStyle: { color: '#555555', fontSize: 12 },
@@ -106,7 +106,14 @@ export function lossChart(
 }
 
 /** How the curves add up to the loss, with the constant that it may contain. */
-function decomposition(epochs: readonly { loss: number; mse: number }[], sparsity: SparsityName): string {
+function decomposition(
+  epochs: readonly { loss: number; mse: number }[],
+  { sparsity, reconstruction }: ChartTraining,
+): string {
+  if (reconstruction === 'sum') {
+    const terms = weightedTerms(sparsity, epochs[0] ?? { loss: 0, mse: 0 });
+    return ['loss = in_dims * mse', ...terms.map(({ name }) => name)].join(' + ');
+  }
   const sumOf = (epoch: { loss: number; mse: number }) =>
     weightedTerms(sparsity, epoch).reduce((sum, { value }) => sum + value, epoch.mse);
   const known = epochs.findLast((epoch) => Number.isFinite(epoch.loss + sumOf(epoch)));

@@ -3,6 +3,7 @@ import type { Bindings, Program } from '../../gpu/program.js';
 import { Tensor } from '../../gpu/tensor.js';
 import type { BatchInput } from '../rows/window.js';
 import type { ModelLayer } from './layers.js';
+import { addSelection } from './selection.js';
 
 /**
  * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias).
@@ -39,6 +40,9 @@ export async function addLayers(
 ): Promise<void> {
   for (const [i, layer] of layers.entries()) {
     await addLayer(program, layer, i === 0 ? input : outputs[i - 1], outputs[i]);
+    if (layer.selection) {
+      addSelection(program, layer.selection, outputs[i]);
+    }
   }
 }
 

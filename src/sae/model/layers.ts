@@ -1,5 +1,6 @@
 import type { Tensor } from '../../gpu/tensor.js';
 import type { Activation, ModelConfig } from '../config.js';
+import type { Selection } from '../sparsity/index.js';
 import type { Parameter } from './parameter.js';
 
 /** One fully connected layer: output = activation(input · weightᵀ + bias). */
@@ -10,6 +11,8 @@ export interface Layer {
   readonly inputs: number;
   readonly outputs: number;
   readonly activation: Activation | 'identity';
+  /** Which of its outputs stay, if it makes the code and not all do. */
+  readonly selection?: Selection | undefined;
 }
 
 /** A layer with its parameters on the device: weight [outputs, inputs], bias [outputs]. */
@@ -22,10 +25,12 @@ export interface ModelLayer extends Layer {
  * Encoder layers, then decoder layers. The numbers in their names count activations too, as in PyTorch's
  * `nn.Sequential`.
  */
-export function layersOf({ in_dims, h_dims, activation }: ModelConfig): Layer[] {
+export function layersOf({ in_dims, h_dims, activation, selection }: ModelConfig): Layer[] {
   const sizes = [in_dims, ...h_dims];
   const encoder = h_dims.map((outputs, i): Layer => {
-    return { name: `encoder.${2 * i}`, part: 'encoder', inputs: sizes[i], outputs, activation };
+    const layer = { name: `encoder.${2 * i}`, inputs: sizes[i], outputs, activation };
+    const last = i === h_dims.length - 1;
+    return { ...layer, part: 'encoder', ...(last && selection && { selection }) };
   });
   const decoder = h_dims.map((_, i): Layer => {
     const last = i === h_dims.length - 1;

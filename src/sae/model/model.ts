@@ -7,6 +7,7 @@ import { DataError } from '../errors.js';
 import { checkRows, checkValues } from '../rows/check.js';
 import { type Dataset, noNormalization, normalizedRows, sliceRows } from '../rows/dataset.js';
 import type { RowSource } from '../rows/source.js';
+import type { Selection } from '../sparsity/index.js';
 import { ForwardPass, rowsAtATime } from './forward-pass.js';
 import { layersOf, type ModelLayer, parametersOf, sizesInWords } from './layers.js';
 import {
@@ -21,13 +22,18 @@ import { randomPair } from './random.js';
 /** An autoencoder: its sizes, and its parameters on a device. */
 export class Model {
   #closed = false;
+  #config: ModelConfig;
+  #layers: readonly ModelLayer[];
 
   private constructor(
     readonly gpu: Gpu,
-    readonly config: ModelConfig,
-    readonly layers: readonly ModelLayer[],
+    config: ModelConfig,
+    layers: readonly ModelLayer[],
     readonly scope: Scope,
-  ) {}
+  ) {
+    this.#config = config;
+    this.#layers = layers;
+  }
 
   /**
    * A new model, with weights and biases uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them.
@@ -75,6 +81,29 @@ export class Model {
         tensor.write(values(parameters[i]));
       }
       return model;
+    });
+  }
+
+  get config(): ModelConfig {
+    return this.#config;
+  }
+
+  /** Encoder layers, then decoder layers. */
+  get layers(): readonly ModelLayer[] {
+    return this.#layers;
+  }
+
+  /**
+   * Which latents of a row stay in its code from now on; undefined: all. Training says so when it begins. What was
+   * recorded of the model before, such as a probe, goes on as it was.
+   * @throws ConfigError if there are not so many latents, or the activation is not ReLU.
+   */
+  select(selection: Selection | undefined): void {
+    const { selection: _, ...sizes } = this.#config;
+    this.#config = parseModelConfig(selection ? { ...sizes, selection } : sizes);
+    this.#layers = layersOf(this.#config).map((layer, i) => {
+      const { weight, bias } = this.#layers[i];
+      return { ...layer, weight, bias };
     });
   }
 

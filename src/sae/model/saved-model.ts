@@ -12,7 +12,7 @@ import {
 import { ConfigError, DataError, ModelFileError } from '../errors.js';
 import { isShape, isUsable } from '../rows/check.js';
 import type { Dataset, Normalization } from '../rows/dataset.js';
-import type { SparsityName } from '../sparsity/index.js';
+import { type Selection, type SparsityName, sparsityNames } from '../sparsity/index.js';
 import { layersOf, parametersOf } from './layers.js';
 import type { Model } from './model.js';
 import { checkParameters, type Parameters } from './parameter.js';
@@ -115,11 +115,17 @@ const always = new Set([
   'shuffle',
 ]);
 
-/** Leaves out the options that later versions added if they have their defaults. */
+/** Leaves out the options that later versions added if they have the defaults of the kind of sparsity. */
 function compatible(training: Partial<TrainConfig<SparsityName>>): object {
-  const standard: Readonly<Record<string, unknown>> = parseTrainConfig({});
+  const { sparsity } = training;
+  const standard: Readonly<Record<string, unknown>> = parseTrainConfig<SparsityName>({
+    sparsity,
+  } as TrainOptions);
   return Object.fromEntries(
     Object.entries(training).filter(([name, value]) => {
+      if (name === 'sparsity') {
+        return value !== sparsityNames[0];
+      }
       return always.has(name) || JSON.stringify(value) !== JSON.stringify(standard[name]);
     }),
   );
@@ -132,6 +138,7 @@ const descriptions = {
     activation: z.string(),
     in_dims: z.unknown().optional(),
     h_dims: z.unknown().optional(),
+    selection: z.unknown().optional(),
   }),
   normalization: z.object({ mean: finite, std: finite }).refine(isUsable),
   image_shape: z.tuple([length, length]),
@@ -209,7 +216,7 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
       ? (options.activation ?? 'relu')
       : (activations.find((name) => name === own.activation) ??
         fail(`its activation is ${own.activation}, and ${activations.join(' or ')} was expected.`));
-  const config = sizesOf(parameters, activation, fail);
+  const config = sizesOf(parameters, { activation, selection: own?.selection }, fail);
   for (const name of ['in_dims', 'h_dims'] as const) {
     const [says, is] = [own?.[name], config[name]].map((value) => JSON.stringify(value));
     if (says !== undefined && says !== is) {
@@ -272,7 +279,7 @@ function withoutPrefix(tensors: Parameters): Parameters {
 
 function sizesOf(
   tensors: Parameters,
-  activation: ModelConfig['activation'],
+  { activation, selection }: { readonly activation: ModelConfig['activation']; readonly selection: unknown },
   fail: (sentence: string) => never,
 ): ModelConfig {
   const h_dims: number[] = [];
@@ -298,7 +305,12 @@ function sizesOf(
     fail(`it has no tensor encoder.0.weight${some && `; there are ${some}`}.`);
   }
   try {
-    return parseModelConfig({ in_dims, h_dims, activation });
+    return parseModelConfig({
+      in_dims,
+      h_dims,
+      activation,
+      ...(selection !== undefined && { selection: selection as Selection }),
+    });
   } catch (error) {
     return fail(error instanceof ConfigError ? error.message : String(error));
   }

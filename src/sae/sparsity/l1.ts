@@ -1,5 +1,5 @@
 import { flag, option } from '../options.js';
-import { sparsity, sparsityLambda } from './sparsity.js';
+import { reconstruction, sparsity, sparsityLambda } from './sparsity.js';
 
 /**
  * The mean over rows of the sum of a row's latents, each weighted by the norm of its decoder direction or not. Weighted
@@ -10,13 +10,14 @@ import { sparsity, sparsityLambda } from './sparsity.js';
 export const l1 = sparsity({
   summary: 'sum of the latents',
   live: {
-    sparsity_lambda: sparsityLambda(1e-3, [1e-5, 1]),
+    sparsity_lambda: sparsityLambda(0.5, [1e-3, 100]),
   },
   fixed: {
     l1_weighted: option(flag('l1_weighted').default(true), {
       description: 'weight each latent by the norm of its decoder direction',
       label: 'Weighted by decoder norm',
     }),
+    reconstruction: reconstruction('sum'),
   },
   terms: [{ name: 'l1', weight: 'sparsity_lambda' }],
   coefficients: ({ sparsity_lambda }) => [sparsity_lambda],

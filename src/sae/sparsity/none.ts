@@ -1,15 +1,11 @@
-import { sparsity } from './sparsity.js';
+import { noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /** No penalty: a plain autoencoder. */
 export const none = sparsity({
   summary: 'no penalty',
   live: {},
-  fixed: {},
+  fixed: { reconstruction: reconstruction('sum') },
   terms: [],
   coefficients: () => [],
-  penalty: () => ({
-    statistics: 'sparsity/none.wgsl',
-    gradient: 'sparsity/no_penalty_gradient.wgsl',
-    perLatent: [],
-  }),
+  penalty: () => noPenalty,
 });

@@ -1,4 +1,4 @@
-import { number, type OptionFacts, type OptionShape, type OptionValues, option } from '../options.js';
+import { choice, number, type OptionFacts, type OptionShape, type OptionValues, option } from '../options.js';
 
 /** A term of the loss besides the reconstruction error: the loss contains weight * (term + offset). */
 export interface Term<Name extends string = string, Weight extends string = string, Options = never> {
@@ -8,6 +8,12 @@ export interface Term<Name extends string = string, Weight extends string = stri
   readonly weight: Weight;
   /** A part that does not depend on the parameters; by default 0. */
   offset?(options: Options, latents: number): number;
+}
+
+/** Which of a row's latents stay in its code, in training and after it; the others become 0. */
+export interface Selection {
+  /** The number of largest ones that stay. Of equal ones the first stay. */
+  readonly topk: number;
 }
 
 /** The WGSL files that compute a penalty on the mean activations of a batch. */
@@ -45,7 +51,16 @@ export interface Sparsity<
   /** For a step's record, at most four: the weights of the terms, in their order, then what else the kernels read. */
   coefficients(options: OptionValues<Live & Fixed>): readonly number[];
   penalty(options: OptionValues<Live & Fixed>): Penalty;
+  /** For kinds that select latents. */
+  selection?(options: OptionValues<Live & Fixed>): Selection;
 }
+
+/** The penalty of a kind that has none. */
+export const noPenalty: Penalty = {
+  statistics: 'sparsity/none.wgsl',
+  gradient: 'sparsity/no_penalty_gradient.wgsl',
+  perLatent: [],
+};
 
 /** Declares a kind; its functions get its options with their types. */
 export function sparsity<
@@ -60,4 +75,15 @@ export function sparsity<
 export function sparsityLambda(standard: number, slider: NonNullable<OptionFacts['slider']>) {
   const schema = number('sparsity_lambda', 'of at least 0', (value) => value >= 0).default(standard);
   return option(schema, { description: 'weight of the sparsity penalty', label: 'Sparsity weight', slider });
+}
+
+/**
+ * How the loss counts the squared errors of a row: `mean` over its values, as the original program does, or their
+ * `sum`, as most PyTorch tools do. It says what a penalty's weight is worth: a mean is in_dims times smaller.
+ */
+export function reconstruction(standard: 'mean' | 'sum') {
+  return option(choice('reconstruction', ['mean', 'sum']).default(standard), {
+    description: "a row's squared errors in the loss: their mean or their sum",
+    label: 'Reconstruction',
+  });
 }

@@ -1,11 +1,14 @@
 import { addGemm } from '../../gpu/gemm/gemm.js';
 import { padded } from '../../gpu/tensor.js';
 import { addLayer } from '../model/forward.js';
+import { addSelection } from '../model/selection.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
 
 /** Invocations per workgroup in `metrics/statistics.wgsl`. */
 const statisticsThreads = 64;
+/** Invocations per workgroup in `metrics/selected_code.wgsl`. */
+const sumsThreads = 64;
 /** Bytes of `struct Share` in `metrics/step.wgsl`. */
 export const shareBytes = 32;
 
@@ -33,8 +36,13 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
   const last = layers.length - 1;
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
-    const sums = i === encoder.length - 1 ? bindings : undefined;
+    const isCode = i === encoder.length - 1;
+    const sums = isCode && !layer.selection ? bindings : undefined;
     await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
+    if (layer.selection) {
+      addSelection(program, layer.selection, build.code);
+      addSelectedSums(build);
+    }
   }
 
   const { name, weight, bias, inputs, outputs } = layers[last];
@@ -57,7 +65,7 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
       b: weight,
       bias,
       gradients: build.tensor(`${name}.gradient`),
-      columns: new Uint32Array([outputs]),
+      divisor: new Uint32Array([build.config.reconstruction === 'sum' ? 1 : outputs]),
     },
   );
 
@@ -70,6 +78,23 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
 
   const log = { files: ['metrics/step.wgsl', 'metrics/log.wgsl'] };
   program.add(log, { ...bindings, sizes: new Uint32Array([config.in_dims]) }, [1, 1]);
+}
+
+/** Appends the sums of a code of which some latents were selected. */
+function addSelectedSums({ program, model, rows, bindings, code }: StepBuild): void {
+  const files = [
+    'metrics/step.wgsl',
+    'gemm/gemm.wgsl',
+    `layers/${model.config.activation}.wgsl`,
+    'metrics/code_sums.wgsl',
+    'metrics/selected_code.wgsl',
+  ];
+  const columnBlocks = padded(model.hidden) / 4;
+  const rowBlocks = padded(rows) / 4;
+  const gemm = new Uint32Array([rowBlocks, columnBlocks, 0]);
+  const most = model.gpu.device.limits.maxComputeWorkgroupsPerDimension;
+  const groups = [Math.ceil(columnBlocks / sumsThreads), Math.min(rowBlocks, most)] as const;
+  program.add({ files }, { ...bindings, gemm, code }, groups);
 }
 
 /** Enough for one invocation per vec4 of latents, and so that none adds up too many squared errors. */

@@ -2,7 +2,7 @@ import { type Submitted, submitsInFlight } from '../../gpu/pacer.js';
 import { Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import type { Tensor } from '../../gpu/tensor.js';
-import type { TrainConfig } from '../config.js';
+import { selectionOf, type TrainConfig } from '../config.js';
 import { DataError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { grouped } from '../rows/formats/array.js';
@@ -87,6 +87,9 @@ export class TrainStep {
   ): Promise<TrainStep> {
     model.checkOpen();
     model.checkWidth(source);
+    if (update) {
+      model.select(selectionOf(config));
+    }
     return Scope.building(async (scope) => {
       const rows = Math.min(config.batch_size, source.rows);
       const build = new StepBuild(scope, model, config, rows);

@@ -12,7 +12,8 @@ import { addSteps, type Metrics, noSums, summarize } from './metrics.js';
 import { inOrder } from './row-order.js';
 
 /**
- * Measures a model on rows, such as held-out ones: the metrics of training, over batches as in training.
+ * Measures a model on rows, such as held-out ones: the metrics of training, over batches as in training. The model
+ * selects latents as it was trained to; the options say what the loss consists of.
  * @throws ConfigError, DataError, LimitError, OutOfMemoryError; NonFiniteError with the rows if the loss is not finite.
  */
 export async function evaluate<S extends SparsityName = 'kl'>(
@@ -44,6 +45,6 @@ export async function evaluate<S extends SparsityName = 'kl'>(
       sums = addSteps(sums, steps, config);
       unused = dead ?? 0;
     }
-    return summarize(config.sparsity, sums, model.hidden, unused);
+    return summarize<S>(config, sums, model, unused);
   });
 }

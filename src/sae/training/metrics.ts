@@ -1,10 +1,14 @@
 import type { LiveSettings, TrainConfig } from '../config.js';
+import type { Model } from '../model/model.js';
 import { type SparsityName, sparsityOf, type TermValues } from '../sparsity/index.js';
 import type { StepFigures } from '../step/step-log.js';
 
 /** The figures that do not depend on the kind of sparsity. Metrics also have its terms, by name and unweighted. */
 interface LossFigures {
-  /** What is minimised: mse + the weighted terms with their constants; mean over batches. */
+  /**
+   * What is minimised: mse, times in_dims where `reconstruction` is `sum`, + the weighted terms with their constants;
+   * mean over batches.
+   */
   readonly loss: number;
   /** Mean over rows and inputs of the squared error, in normalised units. */
   readonly mse: number;
@@ -40,6 +44,15 @@ export type StepMetrics<S extends SparsityName = 'kl'> = LossFigures &
 /** The terms of a kind by their names. */
 export function namedTerms(sparsity: SparsityName, values: ArrayLike<number>): Record<string, number> {
   return Object.fromEntries(sparsityOf(sparsity).terms.map(({ name }, i) => [name, values[i]]));
+}
+
+/** The part of the loss that the reconstruction contributes. @param mse mean over rows and inputs. */
+export function reconstructionOf(
+  { reconstruction }: Pick<TrainConfig<SparsityName>, 'reconstruction'>,
+  mse: number,
+  in_dims: number,
+): number {
+  return reconstruction === 'sum' ? mse * in_dims : mse;
 }
 
 /** The part of the loss that the terms contribute, with weights and offsets. @param values of the terms, unweighted. */
@@ -105,18 +118,21 @@ function sameWeights(one: TrainConfig<SparsityName>, other: TrainConfig<Sparsity
 
 /** A pass's metrics: means over batches, as in the original program; `active` is a mean over rows. */
 export function summarize<S extends SparsityName>(
-  sparsity: S,
+  { sparsity, reconstruction }: { readonly sparsity: S } & Pick<TrainConfig<SparsityName>, 'reconstruction'>,
   { steps, rows, mse, active, periods }: PassSums,
-  latents: number,
+  { hidden, config: { in_dims } }: Pick<Model, 'hidden' | 'config'>,
   dead: number,
 ): Metrics<S> {
   const means = (terms: readonly number[], count: number) => terms.map((sum) => sum / count);
   const penalties = periods.map((period) => {
-    return (period.steps / steps) * penaltyOf(period.config, means(period.terms, period.steps), latents);
+    return (period.steps / steps) * penaltyOf(period.config, means(period.terms, period.steps), hidden);
   });
   const terms = [0, 1, 2, 3].map((i) => periods.reduce((sum, period) => sum + period.terms[i], 0));
   const figures = {
-    loss: penalties.reduce((total, penalty) => total + penalty, mse / steps),
+    loss: penalties.reduce(
+      (total, penalty) => total + penalty,
+      reconstructionOf({ reconstruction }, mse / steps, in_dims),
+    ),
     mse: mse / steps,
     ...namedTerms(sparsity, means(terms, steps)),
     active: active / rows,

@@ -10,6 +10,7 @@ import {
   noSums,
   type PassSums,
   penaltyOf,
+  reconstructionOf,
   type StepMetrics,
   summarize,
 } from './metrics.js';
@@ -127,7 +128,7 @@ export class TrainingLog<S extends SparsityName> {
     if (overflow !== undefined) {
       this.#fail(new NonFiniteLossError(epoch, this.step.batches, { momentsOf: overflow }));
     }
-    const metrics = summarize(config.sparsity, sums, this.step.model.hidden, dead);
+    const metrics = summarize<S>(config, sums, this.step.model, dead);
     const { seconds } = this;
     return { ...told, epoch: { epoch, ...metrics, samples_per_second, seconds } as EpochMetrics<S> };
   }
@@ -140,10 +141,11 @@ export class TrainingLog<S extends SparsityName> {
     const live = Object.fromEntries(
       liveSettings.filter((name) => name in config).map((name) => [name, config[name as 'lr']]),
     );
+    const { model } = this.step;
     const figures = {
       step,
       epoch,
-      loss: mse + penaltyOf(config, terms, this.step.model.hidden),
+      loss: reconstructionOf(config, mse, model.config.in_dims) + penaltyOf(config, terms, model.hidden),
       mse,
       ...namedTerms(config.sparsity, terms),
       active: active / rows,

@@ -12,6 +12,8 @@ import {
   Scope,
   type Snapshot,
   type SparsityName,
+  selectionOf,
+  type TrainConfig,
   Trainer,
   type TrainOptions,
 } from '../../sae/index.js';
@@ -115,6 +117,8 @@ export function buildRun(
         : await Model.create(gpu, { in_dims: dataset.in_dims, h_dims, activation }, options.seed),
     );
     model.checkWidth(dataset);
+    // The probe is recorded before training begins, which would select too late for it.
+    model.select(selectionOf(options as TrainConfig<SparsityName>));
     const samples = scope.use(await Probe.create(model, sampleCount));
     await prepared(samples, dataset);
     const training = Trainer.create(model, dataset, options as TrainOptions<SparsityName>);

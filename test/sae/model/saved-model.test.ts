@@ -212,7 +212,7 @@ describe('more than 2 GiB', () => {
   const config: ModelConfig = { in_dims: side, h_dims: [side], activation: 'relu' };
   const shapes = { encoder: [side, side], decoder: [side, side] };
 
-  test('are read, from a sparse file', { timeout: 60_000 }, async () => {
+  test('are read, from a sparse file', { timeout: 240_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sae-large-'));
     try {
       const header: Record<string, unknown> = {};

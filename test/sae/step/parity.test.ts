@@ -18,6 +18,7 @@ import {
 import { columnMeans } from '../../reference/column-means.js';
 import { gemmNT } from '../../reference/gemm.js';
 import { seededRandom, uniform } from '../../reference/random.js';
+import { topk } from '../../reference/topk.js';
 import { type ParityVector, parityVectors } from '../../reference/vectors.js';
 import { relativeError } from '../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, useFamily } from '../../support/device.js';
@@ -138,7 +139,7 @@ interface Case {
   readonly x: Float64Array;
 }
 
-/** Options of a kind of sparsity: some of `kl`'s targets, either of a flag, some weights; all else as it is by default. */
+/** Options of a kind of sparsity: some of `kl`'s targets, either of a flag, some weights and numbers of latents; all else as it is by default. */
 function sparsityOptions(sparsity: SparsityName): fc.Arbitrary<object> {
   const { live, fixed } = sparsityOf(sparsity);
   const flags = optionsOf(fixed).filter(({ kind }) => kind === 'flag');
@@ -147,6 +148,8 @@ function sparsityOptions(sparsity: SparsityName): fc.Arbitrary<object> {
     ...Object.fromEntries(flags.map(({ name }) => [name, fc.boolean()])),
     ...('sparsity_lambda' in live && { sparsity_lambda: fc.constantFrom(0, 0.2, 3) }),
     ...('sparsity_target' in live && { sparsity_target: fc.constantFrom(0.01, 0.3, 0.9) }),
+    ...('k' in fixed && { k: fc.integer({ min: 1, max: 4 }) }),
+    reconstruction: fc.constantFrom('mean', 'sum'),
   });
 }
 
@@ -160,13 +163,14 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
       in_dims: fc.integer({ min: 4, max: 70 }),
       h_dims: fc.array(fc.integer({ min: 4, max: 70 }), { minLength: 1, maxLength: plain ? 1 : 3 }),
       rows: fc.integer({ min: 1, max: 40 }),
-      activation: plain ? fc.constant('relu' as const) : fc.constantFrom('relu' as const, 'sigmoid' as const),
+      smooth: plain ? fc.constant('relu' as const) : fc.constantFrom('relu' as const, 'sigmoid' as const),
       sparsity: fc.constantFrom(...(plain ? (['kl'] as const) : sparsityNames)).chain(sparsityOptions),
       lr: fc.constant(1e-3),
       seed: fc.integer(),
     })
-    .map(({ seed, sparsity, ...sizes }) => {
-      const config = { ...sizes, ...sparsity };
+    .map(({ seed, sparsity, smooth, ...sizes }) => {
+      // Only the latents of a ReLU can be selected.
+      const config = { ...sizes, ...sparsity, activation: 'k' in sparsity ? ('relu' as const) : smooth };
       const random = seededRandom(seed);
       const parameters = randomParameters(config, random);
       const x = uniform(random, config.rows * config.in_dims, -0.4, 2.8).map(Math.fround);
@@ -175,7 +179,7 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
 
 /**
  * Whether the gradient is a smooth function of the model here. It is not where a ReLU's input is so near 0 that rounding
- * decides on which side it lies, nor where a hidden mean is so near 0 or 0.99 that the slope of `kl`, -r/q + (1-r)/(1-q),
+ * decides on which side it lies, nor where two latents are so near each other that it decides which is selected, nor where a hidden mean is so near 0 or 0.99 that the slope of `kl`, -r/q + (1-r)/(1-q),
  * makes a large error of the mean's rounding: there f32 must differ from f64.
  */
 function wellConditioned({ config, parameters, x }: Case): boolean {
@@ -188,6 +192,18 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
       return false;
     }
     input = biasActivation(sums, new Float64Array(outputs), rows, outputs, activation);
+    if (i === h_dims.length - 1 && config.sparsity === 'topk') {
+      const hidden = topk(input, rows, config.k!);
+      for (let row = 0; row < rows; row++) {
+        const own = [...input.subarray(row * outputs, (row + 1) * outputs)]
+          .filter(Boolean)
+          .sort((a, b) => b - a);
+        if (own[config.k! - 1] - own[config.k!] < 1e-5) {
+          return false;
+        }
+      }
+      input = hidden;
+    }
     if (i === h_dims.length - 1 && config.sparsity === 'kl') {
       const means = columnMeans(input, rows, outputs);
       if (means.some((mean) => (mean > 0 && mean < 0.02) || (mean > 0.95 && mean < 0.9901))) {

@@ -1,0 +1,23 @@
+import { option, whole } from '../options.js';
+import { noPenalty, reconstruction, sparsity } from './sparsity.js';
+
+/**
+ * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
+ * 2024, equation 3: after the ReLU). Where fewer than k are above 0, fewer are active. The gradient goes to the
+ * selected latents alone.
+ */
+export const topk = sparsity({
+  summary: 'the k largest latents of each row',
+  live: {},
+  fixed: {
+    k: option(whole('k', 1).default(8), {
+      description: 'latents of a row that stay in its code, at most',
+      label: 'Latents a row',
+    }),
+    reconstruction: reconstruction('sum'),
+  },
+  terms: [],
+  coefficients: () => [],
+  penalty: () => noPenalty,
+  selection: ({ k }) => ({ topk: k }),
+});
