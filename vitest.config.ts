@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** What other tests at the same time would disturb: they ask how soon, and how much memory. */
+/** What other tests at the same time would disturb: it asks how soon. */
 const alone = ['test/web/at-rest.test.ts'];
 const site = ['test/web/**/*.test.ts'];
 

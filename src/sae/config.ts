@@ -46,16 +46,24 @@ const modelShape = {
     description: 'relu or sigmoid, for every layer but the last',
     label: 'Activation',
   }),
+  pre_bias: option(flag('pre_bias').default(false), {
+    description: "subtract the output's bias from the input before it is encoded",
+    label: 'Input less the output bias',
+  }),
 } as const;
 
 /** What a model also has, but no option of its own sets: the kind of sparsity that it is trained with does. */
 const selection = z.strictObject({ topk: whole('selection topk', 1) }).optional();
 
 /**
- * The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back; and
- * which latents of a row stay in its code, if not all do.
+ * The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back. What
+ * not every model has is absent where it is not: the bias that is subtracted from the input; which latents of a row stay
+ * in its code, if not all do.
  */
-export type ModelConfig = OptionValues<typeof modelShape> & { readonly selection?: Selection | undefined };
+export type ModelConfig = Omit<OptionValues<typeof modelShape>, 'pre_bias'> & {
+  readonly pre_bias?: boolean | undefined;
+  readonly selection?: Selection | undefined;
+};
 /** What `Model.create` takes; options that are left out have their defaults. */
 export type ModelOptions = z.input<z.ZodObject<typeof modelShape>> & {
   readonly selection?: Selection | undefined;
@@ -94,6 +102,11 @@ const fixed = {
   optimizer: option(choice('optimizer', optimizerNames).default(optimizerNames[0]), {
     description: `update rule: ${optimizerNames.map((name) => `${name} (${optimizerOf(name).summary})`).join(', ')}`,
     label: 'Update rule',
+  }),
+  decoder_norm: option(choice('decoder_norm', ['none', 'unit']).default('none'), {
+    description:
+      "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
+    label: 'Decoder norms',
   }),
   clip_norm: option(positiveF32('clip_norm').optional(), {
     description: 'largest global norm of the gradients; larger ones are scaled down to it',
@@ -149,7 +162,8 @@ export function parseModelConfig(config: ModelOptions): ModelConfig {
       `Only the latents of a ReLU can be selected: with ${activation}, none is ever 0. Use activation relu.`,
     );
   }
-  return parsed;
+  const { pre_bias, ...others } = parsed;
+  return pre_bias ? { ...others, pre_bias } : others;
 }
 
 /**

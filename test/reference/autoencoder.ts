@@ -11,6 +11,8 @@ export interface ReferenceConfig extends SparsityConfig {
   /** Width of each encoder layer; the decoder mirrors them. */
   readonly h_dims: readonly number[];
   readonly activation: 'relu' | 'sigmoid';
+  /** Whether the output's bias is subtracted from the input. */
+  readonly pre_bias?: boolean | undefined;
 }
 
 /** Weights are [out, in], biases [out]. */
@@ -97,7 +99,11 @@ export function forward(
   x: Float64Array,
 ): { hidden: Float64Array; output: Float64Array; outputs: Float64Array[] } {
   const layers = layersOf(config);
-  const encoded = through(layers.slice(0, config.h_dims.length), parameters, x);
+  const encoded = through(
+    layers.slice(0, config.h_dims.length),
+    parameters,
+    encoderInput(config, parameters, x),
+  );
   const dense = encoded.pop()!;
   const hidden = config.sparsity === 'topk' ? topk(dense, x.length / config.in_dims, config.k ?? 8) : dense;
   const decoded = through(layers.slice(config.h_dims.length), parameters, hidden);
@@ -131,6 +137,16 @@ function through(layers: readonly Layer[], parameters: ParameterSet, x: Float64A
   });
 }
 
+/** What the first layer takes for rows x [rows, in_dims]. */
+function encoderInput(config: ReferenceConfig, parameters: ParameterSet, x: Float64Array): Float64Array {
+  const { data } = parameters[outputBias(config)];
+  return config.pre_bias ? x.map((value, i) => value - data[i % config.in_dims]) : x;
+}
+
+function outputBias({ h_dims }: ReferenceConfig): string {
+  return `decoder.${2 * (h_dims.length - 1)}.bias`;
+}
+
 /** The losses of rows x [rows, in_dims]. */
 export function losses(config: ReferenceConfig, parameters: ParameterSet, x: Float64Array): Losses {
   const { hidden, output } = forward(config, parameters, x);
@@ -154,13 +170,18 @@ export function gradients(
     const layer = layers[i];
     if (outputs[i] === hidden) gradient = sum(gradient, penalty.code);
     gradient = activationBackward(gradient, outputs[i], layer.activation);
-    const input = i === 0 ? x : outputs[i - 1];
+    const input = i === 0 ? encoderInput(config, parameters, x) : outputs[i - 1];
     grads[`${layer.name}.weight`] = gemmTN(gradient, input, layer.outputs, layer.inputs, rows);
     grads[`${layer.name}.bias`] = columnSums(gradient, rows, layer.outputs);
-    if (i > 0) {
+    if (i > 0 || config.pre_bias) {
       const weight = parameters[`${layer.name}.weight`].data;
       gradient = gemmNN(gradient, weight, rows, layer.inputs, layer.outputs);
     }
+  }
+  if (config.pre_bias) {
+    const name = outputBias(config);
+    const ofInput = columnSums(gradient, rows, config.in_dims);
+    grads[name] = grads[name].map((value, i) => value - ofInput[i]);
   }
   if (penalty.decoder) grads['decoder.0.weight'] = sum(grads['decoder.0.weight'], penalty.decoder);
   return { losses: lossesOf(config, x, hidden, output, penalty), hidden, output, grads };

@@ -2,7 +2,13 @@ import type { Dataset } from '../../src/sae/rows/dataset.js';
 import type { Metrics } from '../../src/sae/training/metrics.js';
 import { isActive } from './activation.js';
 import { adamStep, type Moments, zeroMoments } from './adam.js';
-import { gradients, type Losses, type ParameterSet, type ReferenceConfig } from './autoencoder.js';
+import {
+  gradients,
+  type Losses,
+  type ParameterSet,
+  type ReferenceConfig,
+  type ReferenceTensor,
+} from './autoencoder.js';
 import { gatherRows } from './gather.js';
 
 export interface ReferenceTraining extends ReferenceConfig {
@@ -10,6 +16,7 @@ export interface ReferenceTraining extends ReferenceConfig {
   readonly adam_betas?: readonly [number, number];
   readonly adam_eps?: number;
   readonly clip_norm?: number | undefined;
+  readonly decoder_norm?: 'none' | 'unit';
 }
 
 /** Trains a parameter set in place, in double precision. */
@@ -30,12 +37,15 @@ export class ReferenceTrainer {
     this.#t++;
     const { lr, adam_betas: betas = [0.9, 0.999], adam_eps: eps = 1e-8, clip_norm = Infinity } = this.config;
     // PyTorch's clip_grad_norm_.
+    if (this.config.decoder_norm === 'unit')
+      project(grads['decoder.0.weight'], this.parameters['decoder.0.weight']);
     const norm = Math.hypot(...Object.values(grads).map((gradient) => Math.hypot(...gradient)));
     const scale = Math.min(1, clip_norm / (norm + 1e-6));
     for (const [name, { data }] of Object.entries(this.parameters)) {
       const gradient = grads[name].map((value) => value * scale);
       adamStep(data, gradient, this.#moments[name], this.#t, lr, { betas, eps });
     }
+    if (this.config.decoder_norm === 'unit') normalize(this.parameters['decoder.0.weight']);
     return { losses, hidden };
   }
 
@@ -70,5 +80,29 @@ export class ReferenceTrainer {
       dead: seen.filter((active) => active === 0).length,
     };
     return figures as Metrics;
+  }
+}
+
+/** Takes away from a gradient [outputs, latents] what lies along each latent's weights. */
+function project(gradient: Float64Array, { shape: [outputs, latents], data }: ReferenceTensor): void {
+  for (let latent = 0; latent < latents; latent++) {
+    let along = 0;
+    let squares = 0;
+    for (let i = latent; i < outputs * latents; i += latents) {
+      along += gradient[i] * data[i];
+      squares += data[i] ** 2;
+    }
+    for (let i = latent; i < outputs * latents; i += latents) {
+      gradient[i] -= squares > 0 ? (along / squares) * data[i] : 0;
+    }
+  }
+}
+
+/** Scales each latent's weights [outputs, latents] to norm 1; those of norm 0 stay. */
+function normalize({ shape: [, latents], data }: ReferenceTensor): void {
+  for (let latent = 0; latent < latents; latent++) {
+    let squares = 0;
+    for (let i = latent; i < data.length; i += latents) squares += data[i] ** 2;
+    for (let i = latent; i < data.length; i += latents) data[i] /= Math.sqrt(squares) || 1;
   }
 }

@@ -28,9 +28,16 @@ export function byteRows(rows: number, in_dims: number, seed: number): Dataset {
 }
 
 /** The part of a configuration that is the model's. */
-export function modelConfig({ in_dims, h_dims, activation, sparsity, k }: ReferenceConfig): ModelConfig {
+export function modelConfig({
+  in_dims,
+  h_dims,
+  activation,
+  pre_bias,
+  sparsity,
+  k,
+}: ReferenceConfig): ModelConfig {
   const selection = sparsity === 'topk' && k !== undefined ? { selection: { topk: k } } : {};
-  return { in_dims, h_dims: [...h_dims], activation, ...selection };
+  return { in_dims, h_dims: [...h_dims], activation, ...(pre_bias && { pre_bias }), ...selection };
 }
 
 /** Parameters of the reference, or of a parity vector, as a model on the device takes them. */

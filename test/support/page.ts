@@ -175,16 +175,21 @@ export function builtPage(launch: () => Promise<Browser> = launchChromium, alway
     return page;
   }
 
-  /** KiB that the page's process and the one of its device have for themselves, shared pages in shares. */
+  /**
+   * KiB that the page's process and the one of its device have written for themselves: what they share with other
+   * browsers, which come and go meanwhile, does not count.
+   */
   async function memory(): Promise<number> {
     const session = await browser.newBrowserCDPSession();
     const { processInfo } = await session.send('SystemInfo.getProcessInfo');
     await session.detach();
     const own = processInfo.filter(({ type }) => /^(renderer|gpu)/i.test(type));
-    const sizes = own.map(
-      ({ id }) => /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${id}/smaps_rollup`, 'utf8'))![1],
-    );
-    return sizes.reduce((sum, size) => sum + Number(size), 0);
+    const kinds = [/^Anonymous:\s+(\d+)/m, /^Pss_Shmem:\s+(\d+)/m];
+    const sizes = own.flatMap(({ id }) => {
+      const text = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8');
+      return kinds.map((kind) => Number(kind.exec(text)![1]));
+    });
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   return { open, handedOn, memory };

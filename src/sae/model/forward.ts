@@ -5,21 +5,30 @@ import type { BatchInput } from '../rows/window.js';
 import type { ModelLayer } from './layers.js';
 import { addSelection } from './selection.js';
 
+/** The WGSL file that reads a batch's rows as the first layer takes them. */
+export function firstInput({ pre_bias }: ModelLayer): string {
+  return pre_bias ? 'rows/centred.wgsl' : 'rows/as_is.wgsl';
+}
+
 /**
- * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias).
+ * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias), where the input is less
+ * pre_bias if the layer has one.
  * @param sums what `metrics/code_sums.wgsl` binds, if the output is the code in a training step.
  */
 export async function addLayer(
   program: Program,
-  { weight, bias, activation, inputs, outputs }: ModelLayer,
+  layer: ModelLayer,
   input: Tensor | BatchInput,
   output: Tensor,
   sums?: Bindings,
 ): Promise<void> {
+  const { weight, bias, pre_bias, activation, inputs, outputs } = layer;
   const plain = input instanceof Tensor;
   const files = [
     'metrics/step.wgsl',
-    ...(plain ? ['gemm/a.wgsl'] : [...input.files, 'rows/a.wgsl']),
+    ...(plain
+      ? [pre_bias ? 'layers/centred_a.wgsl' : 'gemm/a.wgsl']
+      : [...input.files, firstInput(layer), 'rows/a.wgsl']),
     'gemm/b_transposed.wgsl',
     `layers/${activation}.wgsl`,
     'layers/activation.wgsl',
@@ -28,7 +37,20 @@ export async function addLayer(
   const shape = { order: 'nt', rows: output.rows, columns: outputs, depth: inputs } as const;
   const columns = new Uint32Array([outputs]);
   const read = plain ? { a: input } : input.bindings;
-  await addGemm(program, shape, { files }, { ...sums, ...read, b: weight, bias, c: output, columns });
+  await addGemm(
+    program,
+    shape,
+    { files },
+    {
+      ...sums,
+      ...read,
+      ...(pre_bias && { pre_bias }),
+      b: weight,
+      bias,
+      c: output,
+      columns,
+    },
+  );
 }
 
 /** Appends layers one after another. `outputs[i]` is the output of layer i. */

@@ -19,6 +19,20 @@ export interface Layer {
 export interface ModelLayer extends Layer {
   readonly weight: Tensor;
   readonly bias: Tensor;
+  /** The bias [inputs] that is subtracted from its input first, if the model has `pre_bias` and it is the first layer. */
+  readonly pre_bias?: Tensor;
+}
+
+/** The layers of a model with their parameters, weight and bias, as `layersOf` has them. */
+export function modelLayersOf(
+  config: ModelConfig,
+  parameters: readonly (readonly [weight: Tensor, bias: Tensor])[],
+): ModelLayer[] {
+  const [, pre_bias] = parameters[parameters.length - 1];
+  return layersOf(config).map((layer, i) => {
+    const [weight, bias] = parameters[i];
+    return { ...layer, weight, bias, ...(i === 0 && config.pre_bias && { pre_bias }) };
+  });
 }
 
 /**

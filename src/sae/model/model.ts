@@ -9,7 +9,7 @@ import { type Dataset, noNormalization, normalizedRows, sliceRows } from '../row
 import type { RowSource } from '../rows/source.js';
 import type { Selection } from '../sparsity/index.js';
 import { ForwardPass, rowsAtATime } from './forward-pass.js';
-import { layersOf, type ModelLayer, parametersOf, sizesInWords } from './layers.js';
+import { layersOf, type ModelLayer, modelLayersOf, parametersOf, sizesInWords } from './layers.js';
 import {
   checkParameters,
   initialValues,
@@ -68,13 +68,13 @@ export class Model {
     }
     return Scope.building(async (scope) => {
       const model = await gpu.allocate(`a model of ${sizesInWords(config)}`, () => {
-        const withTensors = layers.map((layer): ModelLayer => {
+        const tensors = layers.map((layer) => {
           const [weight, bias] = parametersOf(layer).map(({ name, shape }) =>
             scope.use(new Tensor(gpu, name, shape)),
           );
-          return { ...layer, weight, bias };
+          return [weight, bias] as const;
         });
-        return new Model(gpu, config, withTensors, scope);
+        return new Model(gpu, config, modelLayersOf(config, tensors), scope);
       });
       // The host may lack memory even though the device has it.
       for (const [i, tensor] of model.tensors.entries()) {
@@ -101,10 +101,10 @@ export class Model {
   select(selection: Selection | undefined): void {
     const { selection: _, ...sizes } = this.#config;
     this.#config = parseModelConfig(selection ? { ...sizes, selection } : sizes);
-    this.#layers = layersOf(this.#config).map((layer, i) => {
-      const { weight, bias } = this.#layers[i];
-      return { ...layer, weight, bias };
-    });
+    this.#layers = modelLayersOf(
+      this.#config,
+      this.#layers.map(({ weight, bias }) => [weight, bias]),
+    );
   }
 
   /** The layers from the input to the code. */

@@ -12,7 +12,7 @@ import {
 import { ConfigError, DataError, ModelFileError } from '../errors.js';
 import { isShape, isUsable } from '../rows/check.js';
 import type { Dataset, Normalization } from '../rows/dataset.js';
-import { type Selection, type SparsityName, sparsityNames } from '../sparsity/index.js';
+import { type SparsityName, sparsityNames } from '../sparsity/index.js';
 import { layersOf, parametersOf } from './layers.js';
 import type { Model } from './model.js';
 import { checkParameters, type Parameters } from './parameter.js';
@@ -139,6 +139,7 @@ const descriptions = {
     in_dims: z.unknown().optional(),
     h_dims: z.unknown().optional(),
     selection: z.unknown().optional(),
+    pre_bias: z.unknown().optional(),
   }),
   normalization: z.object({ mean: finite, std: finite }).refine(isUsable),
   image_shape: z.tuple([length, length]),
@@ -216,7 +217,8 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
       ? (options.activation ?? 'relu')
       : (activations.find((name) => name === own.activation) ??
         fail(`its activation is ${own.activation}, and ${activations.join(' or ')} was expected.`));
-  const config = sizesOf(parameters, { activation, selection: own?.selection }, fail);
+  const { selection, pre_bias } = own ?? {};
+  const config = sizesOf(parameters, { activation, selection, pre_bias }, fail);
   for (const name of ['in_dims', 'h_dims'] as const) {
     const [says, is] = [own?.[name], config[name]].map((value) => JSON.stringify(value));
     if (says !== undefined && says !== is) {
@@ -279,7 +281,11 @@ function withoutPrefix(tensors: Parameters): Parameters {
 
 function sizesOf(
   tensors: Parameters,
-  { activation, selection }: { readonly activation: ModelConfig['activation']; readonly selection: unknown },
+  described: {
+    readonly activation: ModelConfig['activation'];
+    readonly selection: unknown;
+    readonly pre_bias: unknown;
+  },
   fail: (sentence: string) => never,
 ): ModelConfig {
   const h_dims: number[] = [];
@@ -305,12 +311,8 @@ function sizesOf(
     fail(`it has no tensor encoder.0.weight${some && `; there are ${some}`}.`);
   }
   try {
-    return parseModelConfig({
-      in_dims,
-      h_dims,
-      activation,
-      ...(selection !== undefined && { selection: selection as Selection }),
-    });
+    const given = Object.entries(described).filter(([, value]) => value !== undefined);
+    return parseModelConfig({ ...Object.fromEntries(given), in_dims, h_dims });
   } catch (error) {
     return fail(error instanceof ConfigError ? error.message : String(error));
   }

@@ -1,5 +1,6 @@
 import { addGemm } from '../../gpu/gemm/gemm.js';
 import { padded } from '../../gpu/tensor.js';
+import { firstInput } from '../model/forward.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
 import { addStoredUpdates, parameterEnding } from './update.js';
@@ -54,7 +55,10 @@ async function addParameterGradient(build: StepBuild, l: number, input: BatchInp
   const { name, inputs, outputs } = layers[l];
   const below =
     l === 0
-      ? { files: [...input.files, 'rows/b.wgsl'], bindings: input.bindings }
+      ? {
+          files: [...input.files, firstInput(layers[0]), 'rows/b.wgsl'],
+          bindings: { ...input.bindings, ...(layers[0].pre_bias && { pre_bias: layers[0].pre_bias }) },
+        }
       : { files: ['layers/b.wgsl'], bindings: { b: build.tensor(`${layers[l - 1].name}.output`) } };
   const ending = parameterEnding(build, layers[l]);
   const files = [

@@ -14,8 +14,8 @@ const vectorsEach = 8;
 const mostSquaresGroups = 64;
 
 /** Whether gradients are stored. */
-export function storesGradients({ config }: Pick<StepBuild, 'config'>): boolean {
-  return config.clip_norm !== undefined;
+export function storesGradients({ config, model }: Pick<StepBuild, 'config' | 'model'>): boolean {
+  return config.clip_norm !== undefined || config.decoder_norm === 'unit' || model.config.pre_bias === true;
 }
 
 /** A buffer of moments. */
@@ -105,12 +105,24 @@ export function parameterEnding(
   return { files, bindings, constants: rule.constants(config) };
 }
 
-/** Appends what follows stored gradients: their global norm, the scale that clips it, and the updates. */
+/** More than any norm is that is finite in f32. */
+const noClip = 3e38;
+
+/**
+ * Appends what follows stored gradients: what one gradient adds to another or has to lose, their global norm, the scale
+ * that clips it, and the updates.
+ */
 export function addStoredUpdates(build: StepBuild): void {
-  const { program, model, rule, config, bindings } = build;
-  const { clip_norm } = config;
-  if (clip_norm === undefined) {
+  if (!storesGradients(build)) {
     return;
+  }
+  const { program, model, rule, config, bindings } = build;
+  const { clip_norm = noClip } = config;
+  addPreBiasGradient(build);
+  const unit = config.decoder_norm === 'unit' ? unitDecoder(build) : undefined;
+  if (unit) {
+    const own = { ...unit.bindings, gradients: build.tensor(gradientOf(unit.bindings.weights.name)) };
+    program.add({ files: ['optimizer/project.wgsl'] }, own, unit.groups);
   }
   let first = 0;
   for (const tensor of model.tensors) {
@@ -132,6 +144,40 @@ export function addStoredUpdates(build: StepBuild): void {
     const own = { ...moments.bindings, gradients, parameters: tensor };
     program.add(update, { ...bindings, ...own }, [Math.min(most, groupsOf(tensor)), 1]);
   }
+  if (unit) {
+    const normalize = { files: ['metrics/step.wgsl', 'optimizer/normalize.wgsl'] };
+    program.add(normalize, { ...bindings, ...unit.bindings }, unit.groups);
+  }
+}
+
+/** Appends the part of the gradient of the output's bias that comes through the encoder, if it is subtracted from the input. */
+function addPreBiasGradient(build: StepBuild): void {
+  const { program, model } = build;
+  const [{ weight, bias, pre_bias, inputs, outputs }] = model.layers;
+  if (!pre_bias) {
+    return;
+  }
+  const columnBlocks = padded(inputs) / 4;
+  const bindings = {
+    encoder: new Uint32Array([outputs, columnBlocks]),
+    encoder_weights: weight,
+    encoder_bias_gradients: build.tensor(gradientOf(bias.name)),
+    pre_bias_gradients: build.tensor(gradientOf(pre_bias.name)),
+  };
+  program.add({ files: ['optimizer/pre_bias.wgsl'] }, bindings, atMost(build, columnBlocks));
+}
+
+/** What the kernels for decoder directions of norm 1 bind, and their workgroups. */
+function unitDecoder(build: StepBuild) {
+  const [{ weight, inputs, outputs }] = build.model.decoder;
+  const latentBlocks = padded(inputs) / 4;
+  const decoder = new Uint32Array([outputs, latentBlocks]);
+  const groups = atMost(build, Math.ceil(latentBlocks / threads));
+  return { bindings: { decoder, weights: weight }, groups };
+}
+
+function atMost({ model }: StepBuild, groups: number): readonly [number, number] {
+  return [Math.min(model.gpu.device.limits.maxComputeWorkgroupsPerDimension, groups), 1];
 }
 
 /**

@@ -13,7 +13,14 @@ import {
 } from '../../sae/index.js';
 
 /** The data has the input size; the other options, and those of update rules, are only on the command line. */
-const omitted: readonly string[] = ['in_dims', 'shuffle', 'clip_norm', 'optimizer'];
+const omitted: readonly string[] = [
+  'in_dims',
+  'pre_bias',
+  'shuffle',
+  'decoder_norm',
+  'clip_norm',
+  'optimizer',
+];
 
 /** What a visitor can set, by the names of the options of `sae train`, with those of the chosen kind of sparsity. */
 export type Settings = Pick<ModelConfig, 'h_dims' | 'activation'> &

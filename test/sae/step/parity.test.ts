@@ -47,6 +47,7 @@ function trainOptions({
   in_dims: _,
   h_dims: _h,
   activation: _a,
+  pre_bias: _p,
   rows,
   ...training
 }: ParityVector['config']): TrainOptions<SparsityName> {
@@ -64,11 +65,9 @@ async function train(
     metrics: EpochMetrics<SparsityName>,
   ) => Promise<void>,
 ) {
-  const { in_dims: _, h_dims: _h, activation: _a, rows, ...training } = config;
   const model = await Model.from(gpu, modelConfig(config), toParameters(params));
   const options = {
-    ...training,
-    batch_size: rows,
+    ...trainOptions(config),
     epochs: steps,
     shuffle: false,
   } as TrainOptions<SparsityName>;
@@ -165,6 +164,7 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
       rows: fc.integer({ min: 1, max: 40 }),
       smooth: plain ? fc.constant('relu' as const) : fc.constantFrom('relu' as const, 'sigmoid' as const),
       sparsity: fc.constantFrom(...(plain ? (['kl'] as const) : sparsityNames)).chain(sparsityOptions),
+      pre_bias: fc.boolean(),
       lr: fc.constant(1e-3),
       seed: fc.integer(),
     })
@@ -184,7 +184,8 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
  */
 function wellConditioned({ config, parameters, x }: Case): boolean {
   const { rows, h_dims } = config;
-  let input = x;
+  const bias = parameters[`decoder.${2 * (h_dims.length - 1)}.bias`].data;
+  let input = config.pre_bias ? x.map((value, i) => value - bias[i % config.in_dims]) : x;
   for (const [i, { name, inputs, outputs, activation }] of layersOf(config).entries()) {
     const product = gemmNT(input, parameters[`${name}.weight`].data, rows, outputs, inputs);
     const sums = biasActivation(product, parameters[`${name}.bias`].data, rows, outputs, 'identity');
