@@ -8,7 +8,7 @@ import { rowSource } from '../rows/source.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { stepRecords } from '../step/records.js';
 import { TrainStep } from '../step/train-step.js';
-import { addSteps, type Metrics, noSums, summarize } from './metrics.js';
+import { addSteps, lossOf, type Metrics, noSums, summarize } from './metrics.js';
 import { inOrder } from './row-order.js';
 
 /**
@@ -42,9 +42,10 @@ export async function evaluate<S extends SparsityName = 'kl'>(
         );
       }
       done += steps.length;
-      sums = addSteps(sums, steps, config);
+      const losses = steps.map((figures) => lossOf(figures, config, model));
+      sums = addSteps(sums, steps, losses);
       unused = dead ?? 0;
     }
-    return summarize<S>(config, sums, model, unused);
+    return summarize(config.sparsity, sums, unused);
   });
 }

@@ -46,95 +46,71 @@ export function namedTerms(sparsity: SparsityName, values: ArrayLike<number>): R
   return Object.fromEntries(sparsityOf(sparsity).terms.map(({ name }, i) => [name, values[i]]));
 }
 
-/** The part of the loss that the reconstruction contributes. @param mse mean over rows and inputs. */
-export function reconstructionOf(
-  { reconstruction }: Pick<TrainConfig<SparsityName>, 'reconstruction'>,
-  mse: number,
-  in_dims: number,
-): number {
-  return reconstruction === 'sum' ? mse * in_dims : mse;
-}
-
-/** The part of the loss that the terms contribute, with weights and offsets. @param values of the terms, unweighted. */
-export function penaltyOf(
+/**
+ * A step's loss: its reconstruction error, a row's mean or sum, and the weighted terms with their offsets.
+ * @param config with the settings of that step.
+ */
+export function lossOf(
+  { mse, terms: values }: Pick<StepFigures, 'mse' | 'terms'>,
   config: TrainConfig<SparsityName>,
-  values: ArrayLike<number>,
-  latents: number,
+  { hidden, config: { in_dims } }: Pick<Model, 'hidden' | 'config'>,
 ): number {
   const { terms, coefficients } = sparsityOf(config.sparsity);
   const weights = coefficients(config);
-  return terms.reduce((sum, { offset }, i) => {
-    return sum + weights[i] * (values[i] + (offset?.(config as never, latents) ?? 0));
-  }, 0);
-}
-
-/** Consecutive steps with the same weights of the terms. */
-interface Period {
-  readonly config: TrainConfig<SparsityName>;
-  readonly steps: number;
-  /** Sums over them. */
-  readonly terms: readonly number[];
+  const { reconstruction } = config;
+  return terms.reduce(
+    (sum, { offset }, i) => {
+      return sum + weights[i] * (values[i] + (offset?.(config as never, hidden) ?? 0));
+    },
+    reconstruction === 'sum' ? mse * in_dims : mse,
+  );
 }
 
 /** The sums over the steps of a pass so far, in double. */
 export interface PassSums {
   readonly steps: number;
   readonly rows: number;
+  readonly loss: number;
   readonly mse: number;
+  /** The unweighted terms. */
+  readonly terms: readonly number[];
   readonly active: number;
-  readonly periods: readonly Period[];
 }
 
-export const noSums: PassSums = { steps: 0, rows: 0, mse: 0, active: 0, periods: [] };
+export const noSums: PassSums = { steps: 0, rows: 0, loss: 0, mse: 0, terms: [0, 0, 0, 0], active: 0 };
 
-/** The sums with some more steps, all of one configuration. */
+/** The sums with some more steps. @param losses of each of them, since their weights may differ. */
 export function addSteps(
   sums: PassSums,
   figures: readonly StepFigures[],
-  config: TrainConfig<SparsityName>,
+  losses: readonly number[],
 ): PassSums {
-  let { steps, rows, mse, active } = sums;
-  const last = sums.periods.at(-1);
-  const goesOn = last !== undefined && sameWeights(last.config, config);
-  const terms = goesOn ? [...last.terms] : [0, 0, 0, 0];
-  for (const step of figures) {
+  let { steps, rows, loss, mse, active } = sums;
+  const terms = [...sums.terms];
+  for (const [i, step] of figures.entries()) {
     steps += 1;
     rows += step.rows;
+    loss += losses[i];
     mse += step.mse;
     active += step.active;
-    for (let i = 0; i < terms.length; i++) {
-      terms[i] += step.terms[i];
+    for (let j = 0; j < terms.length; j++) {
+      terms[j] += step.terms[j];
     }
   }
-  const period = { config, steps: (goesOn ? last.steps : 0) + figures.length, terms };
-  const periods = [...(goesOn ? sums.periods.slice(0, -1) : sums.periods), period];
-  return { steps, rows, mse, active, periods };
-}
-
-function sameWeights(one: TrainConfig<SparsityName>, other: TrainConfig<SparsityName>): boolean {
-  const { live } = sparsityOf(one.sparsity);
-  return Object.keys(live).every((name) => one[name as 'lr'] === other[name as 'lr']);
+  return { steps, rows, loss, mse, terms, active };
 }
 
 /** A pass's metrics: means over batches, as in the original program; `active` is a mean over rows. */
 export function summarize<S extends SparsityName>(
-  { sparsity, reconstruction }: { readonly sparsity: S } & Pick<TrainConfig<SparsityName>, 'reconstruction'>,
-  { steps, rows, mse, active, periods }: PassSums,
-  { hidden, config: { in_dims } }: Pick<Model, 'hidden' | 'config'>,
+  sparsity: S,
+  { steps, rows, loss, mse, terms, active }: PassSums,
   dead: number,
 ): Metrics<S> {
-  const means = (terms: readonly number[], count: number) => terms.map((sum) => sum / count);
-  const penalties = periods.map((period) => {
-    return (period.steps / steps) * penaltyOf(period.config, means(period.terms, period.steps), hidden);
-  });
-  const terms = [0, 1, 2, 3].map((i) => periods.reduce((sum, period) => sum + period.terms[i], 0));
+  const means = terms.map((sum) => sum / steps);
   const figures = {
-    loss: penalties.reduce(
-      (total, penalty) => total + penalty,
-      reconstructionOf({ reconstruction }, mse / steps, in_dims),
-    ),
+    loss: loss / steps,
     mse: mse / steps,
-    ...namedTerms(sparsity, means(terms, steps)),
+    ...namedTerms(sparsity, means),
     active: active / rows,
     dead,
   };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type ModelConfig, parseTrainConfig, type TrainConfig, type TrainOptions } from '../config.js';
-import { ConfigError, DataError } from '../errors.js';
+import type { ModelConfig, TrainConfig } from '../config.js';
+import { DataError } from '../errors.js';
 import type { Parameters } from '../model/parameter.js';
 import type { SparsityName } from '../sparsity/index.js';
 import type { StepState } from '../step/train-step.js';
@@ -40,11 +40,10 @@ const shape = z.object({
   sums: z.object({
     steps: count,
     rows: count,
+    loss: z.number(),
     mse: z.number(),
+    terms: z.array(z.number()).length(4),
     active: z.number(),
-    periods: z.array(
-      z.object({ config: z.looseObject({}), steps: count, terms: z.array(z.number()).length(4) }),
-    ),
   }),
   seconds: z.number().min(0),
   step: z.object({ moments: z.instanceof(Map), pass: z.instanceof(Map) }),
@@ -52,26 +51,10 @@ const shape = z.object({
 
 /** @throws DataError if it is not what a trainer gave. */
 export function checkSnapshot({ ...snapshot }: Snapshot<SparsityName>): void {
-  const wrong = shape.safeParse(snapshot).error?.issues[0].path ?? wrongPeriod(snapshot);
+  const wrong = shape.safeParse(snapshot).error?.issues[0].path;
   if (wrong) {
     throw new DataError(
       `The snapshot has no valid ${wrong.join('.')}. Resume it unchanged, as Trainer.snapshot gave it.`,
     );
   }
-}
-
-/** The place of a period whose settings are not the training's, if there is one. */
-function wrongPeriod({ training, sums }: Snapshot<SparsityName>): PropertyKey[] | undefined {
-  const { sparsity } = parseTrainConfig(training as TrainOptions<SparsityName>);
-  const i = sums.periods.findIndex(({ config }) => {
-    try {
-      return parseTrainConfig(config as TrainOptions<SparsityName>).sparsity !== sparsity;
-    } catch (error) {
-      if (error instanceof ConfigError) {
-        return true;
-      }
-      throw error;
-    }
-  });
-  return i < 0 ? undefined : ['sums', 'periods', i, 'config'];
 }

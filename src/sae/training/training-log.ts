@@ -6,11 +6,10 @@ import type { TrainStep } from '../step/train-step.js';
 import {
   addSteps,
   type EpochMetrics,
+  lossOf,
   namedTerms,
   noSums,
   type PassSums,
-  penaltyOf,
-  reconstructionOf,
   type StepMetrics,
   summarize,
 } from './metrics.js';
@@ -60,9 +59,7 @@ export class TrainingLog<S extends SparsityName> {
     readonly step: TrainStep,
     from: { readonly seconds: number; readonly done: number; readonly sums: PassSums },
   ) {
-    const { steps, periods } = from.sums;
-    const ofPeriods = periods.reduce((sum, period) => sum + period.steps, 0);
-    if (steps !== from.done % step.batches || ofPeriods !== steps) {
+    if (from.sums.steps !== from.done % step.batches) {
       throw new DataError(
         `The snapshot was taken after ${from.done} steps, and its sums are not those of the ones in its epoch. Resume it unchanged.`,
       );
@@ -103,22 +100,26 @@ export class TrainingLog<S extends SparsityName> {
     }
     const wrong = all.findIndex(({ fault }) => fault !== undefined);
     const good = wrong < 0 ? all : all.slice(0, wrong);
-    this.#sums = addSteps(this.#sums, good, config);
+    const losses = good.map((figures) => lossOf(figures, config, this.step.model));
+    this.#sums = addSteps(this.#sums, good, losses);
     this.#spend(good.reduce((sum, { rows }) => sum + rows, 0));
     const told = {
-      steps: good.map((figures, i) => this.#stepMetrics(figures, done + i + 1, during)),
+      steps: good.map((figures, i) => {
+        return stepMetrics({ ...figures, loss: losses[i] }, done + i + 1, { epoch, config });
+      }),
       samples_per_second: perSecond(this.#lately),
     };
+    const before = (epoch - 1) * this.step.batches;
     if (wrong >= 0) {
-      const inEpoch = done + wrong + 1 - (epoch - 1) * this.step.batches;
-      this.#fail(new NonFiniteLossError(epoch, inEpoch, all[wrong].fault));
+      this.#fail(new NonFiniteLossError(epoch, done + wrong + 1 - before, all[wrong].fault));
       return told;
     }
     const sums = this.#sums;
+    const now = done + all.length;
     if (dead !== undefined) {
       this.#sums = noSums;
     }
-    this.#tell(done + all.length);
+    this.#tell(now);
     if (dead === undefined) {
       return told;
     }
@@ -126,32 +127,15 @@ export class TrainingLog<S extends SparsityName> {
     const samples_per_second = perSecond(this.#ofEpoch.milliseconds < 1000 ? this.#lately : this.#ofEpoch);
     this.#ofEpoch = { rows: 0, milliseconds: 0 };
     if (overflow !== undefined) {
-      this.#fail(new NonFiniteLossError(epoch, this.step.batches, { momentsOf: overflow }));
+      this.#fail(new NonFiniteLossError(epoch, now - before, { momentsOf: overflow }));
     }
-    const metrics = summarize<S>(config, sums, this.step.model, dead);
-    const { seconds } = this;
-    return { ...told, epoch: { epoch, ...metrics, samples_per_second, seconds } as EpochMetrics<S> };
-  }
-
-  #stepMetrics(
-    { mse, terms, active, rows }: StepFigures,
-    step: number,
-    { epoch, config }: During<S>,
-  ): StepMetrics<S> {
-    const live = Object.fromEntries(
-      liveSettings.filter((name) => name in config).map((name) => [name, config[name as 'lr']]),
-    );
-    const { model } = this.step;
-    const figures = {
-      step,
+    const metrics = {
       epoch,
-      loss: reconstructionOf(config, mse, model.config.in_dims) + penaltyOf(config, terms, model.hidden),
-      mse,
-      ...namedTerms(config.sparsity, terms),
-      active: active / rows,
-      ...live,
+      ...summarize(config.sparsity, sums, dead),
+      samples_per_second,
+      seconds: this.seconds,
     };
-    return figures as unknown as StepMetrics<S>;
+    return { ...told, epoch: metrics as unknown as EpochMetrics<S> };
   }
 
   #tell(done: number): void {
@@ -189,6 +173,27 @@ export class TrainingLog<S extends SparsityName> {
     this.#lately.rows = this.#lately.rows * faded + rows;
     this.#lately.milliseconds = this.#lately.milliseconds * faded + milliseconds;
   }
+}
+
+/** @param step counts from 1. @param config with the settings of that step. */
+function stepMetrics<S extends SparsityName>(
+  { loss, mse, terms, active, rows }: StepFigures & { readonly loss: number },
+  step: number,
+  { epoch, config }: { readonly epoch: number; readonly config: TrainConfig<S> },
+): StepMetrics<S> {
+  const live = Object.fromEntries(
+    liveSettings.filter((name) => name in config).map((name) => [name, config[name as 'lr']]),
+  );
+  const figures = {
+    step,
+    epoch,
+    loss,
+    mse,
+    ...namedTerms(config.sparsity, terms),
+    active: active / rows,
+    ...live,
+  };
+  return figures as unknown as StepMetrics<S>;
 }
 
 function perSecond({ rows, milliseconds }: Pace): number {

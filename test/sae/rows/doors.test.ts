@@ -404,7 +404,6 @@ describe('parameters', () => {
 
 describe('a snapshot', () => {
   const { order, step, sums } = snapshot;
-  const [period] = sums.periods;
   const moments = new Map(step.moments);
   moments.set('encoder.0.weight.second_moment', new ArrayBuffer(8));
 
@@ -429,20 +428,9 @@ describe('a snapshot', () => {
     ['an order that is a list', { order: [...order.order] as never }],
     ['an order of rows that is a list', { order: { ...order, order: [...order.order] as never } }],
     ['moments that are no map', { step: { ...step, moments: {} as never } }],
-    ['sums of no steps', { sums: { ...sums, steps: 0, periods: [] } }],
-    ['sums without periods', { sums: { ...sums, periods: [] } }],
-    [
-      'sums of another kind',
-      { sums: { ...sums, periods: [{ ...period, config: { sparsity: 'l1' } as never }] } },
-    ],
-    [
-      'sums of settings that cannot be',
-      { sums: { ...sums, periods: [{ ...period, config: { lr: -1 } as never }] } },
-    ],
-    [
-      'sums with a term too few',
-      { sums: { ...sums, periods: [{ ...period, terms: period.terms.slice(1) }] } },
-    ],
+    ['sums of no steps', { sums: { ...sums, steps: 0 } }],
+    ['sums with a term too few', { sums: { ...sums, terms: sums.terms.slice(1) } }],
+    ['sums without a loss', { sums: { ...sums, loss: undefined as never } }],
     ['sums that are not finite', { sums: { ...sums, mse: Number.NaN } }],
     ...Object.keys(snapshot).map((name): [string, Partial<Snapshot>] => [
       `its ${name} missing`,
