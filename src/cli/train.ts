@@ -118,6 +118,9 @@ function excess(words: readonly string[], all: readonly string[]): string {
 }
 
 async function train(values: TrainValues, given: ReadonlySet<string>): Promise<void> {
+  if (given.has('epochs') && given.has('steps')) {
+    throw new ConfigError('Both epochs and steps say how long to train. Give one of them.');
+  }
   const engine = options.engineValues(values, given);
   const requested = parseModelConfig(engine.model);
   let config = parseTrainConfig<SparsityName>(engine.training);
@@ -167,7 +170,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
       in_dims: saved?.config.in_dims ?? (widthMatters ? requested.in_dims : undefined),
     });
     if (loaded.fellBack) {
-      const longer = values.train && !given.has('epochs');
+      const longer = values.train && !given.has('epochs') && !given.has('steps');
       config = longer ? { ...config, epochs: options.fallbackEpochs } : config;
       reporter.warn(
         `${loaded.fellBack}${longer ? `, for ${options.fallbackEpochs} epochs because they are fewer` : ''}.`,
@@ -275,19 +278,20 @@ async function drawPictures(
   reporter.pictures(files);
 }
 
-/** Prints the header: parameters, device, data and epochs. */
+/** Prints the header: parameters, device, data and the length of the run. */
 function describe(
   reporter: Reporter,
   { config, parameterCount, gpu }: Model,
   { name, rows, in_dims }: Dataset,
-  { epochs, batch_size }: TrainConfig<SparsityName>,
+  { epochs, steps, batch_size }: TrainConfig<SparsityName>,
   training: boolean,
 ): void {
   reporter.line(`parameters  ${count(parameterCount)} (${sizesInWords(config)}, ${config.activation})`);
   reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
   reporter.line(`data        ${name}: ${count(rows)} rows of ${in_dims} values`);
   if (training) {
-    reporter.line(`epochs      ${epochs}, in batches of ${batch_size}`);
+    const length = steps === undefined ? `epochs      ${epochs}` : `steps       ${count(steps)}`;
+    reporter.line(`${length}, in batches of ${batch_size}`);
   }
 }
 

@@ -50,9 +50,9 @@ export async function runEpochs(
 ): Promise<Trained> {
   const file = join(files_dir, 'metrics.jsonl');
   const trainer = await Trainer.create<SparsityName>(model, dataset, config);
-  const digits = String(config.epochs).length;
-  const label = (epoch: number) => `epoch ${String(epoch).padStart(digits)}/${config.epochs}`;
-  const allSteps = trainer.stepsOf(config.epochs);
+  const allSteps = trainer.runSteps;
+  const epochs = Math.ceil(allSteps / trainer.step.batches);
+  const label = (epoch: number) => `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`;
   const history: EpochMetrics<SparsityName>[] = [];
   let done = 0;
   let unrecorded: EngineError | undefined;

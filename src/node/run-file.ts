@@ -22,6 +22,7 @@ export async function writeRunFile<S extends SparsityName>(
   init?: string,
 ): Promise<void> {
   const { config, step } = trainer;
+  const { epochs: _, ...training } = config;
   const { model, source } = step;
   const { gpu } = model;
   const { vendor, architecture, device, description } = gpu.adapter.info;
@@ -30,7 +31,8 @@ export async function writeRunFile<S extends SparsityName>(
     version,
     ...(init !== undefined && { init }),
     model: model.config,
-    training: config,
+    // Epochs do not count where there are steps.
+    training: config.steps === undefined ? config : training,
     data: { name, rows, normalization },
     adapter: { vendor, architecture, device, driver: description },
     tiles: gpu.tuner.tiles,

@@ -22,6 +22,7 @@ import {
   sparsityNames,
   sparsityOf,
 } from './sparsity/index.js';
+import { checkSchedules, lrDecays } from './training/schedule.js';
 
 // Every option of the engine is declared once, here or with the kind of sparsity or the update rule that it belongs to.
 // The command line, the page's form, the README's table and the types below are made from that. Names and defaults are
@@ -87,9 +88,25 @@ const fixed = {
     description: 'passes over the data',
     label: 'Epochs to train',
   }),
+  steps: option(whole('steps', 1).optional(), {
+    description: 'training steps, in the place of epochs; the last epoch may be cut short',
+    label: 'Steps to train',
+  }),
   sparsity: option(choice('sparsity', sparsityNames).default(sparsityNames[0]), {
     description: `kind of sparsity: ${sparsityNames.map((name) => `${name} (${sparsityOf(name).summary})`).join(', ')}`,
     label: 'Sparsity',
+  }),
+  lr_warmup: option(whole('lr_warmup', 0).default(0), {
+    description: 'steps over which the learning rate rises linearly to lr',
+    label: 'Warm-up of the learning rate',
+  }),
+  lr_decay: option(choice('lr_decay', lrDecays).default('none'), {
+    description: `how the learning rate falls to 0 at the end of the run: ${lrDecays.join(', ')}`,
+    label: 'Decay of the learning rate',
+  }),
+  lr_decay_steps: option(whole('lr_decay_steps', 1).optional(), {
+    description: 'last steps of the run over which it falls; all after the warm-up if left out',
+    label: 'Steps of the decay',
   }),
   seed: option(whole('seed', 0, 0xffffffff).default(42), {
     description: 'seed of the weights, the order of rows and the rows that are drawn',
@@ -127,7 +144,10 @@ type RuleOptions = {
   [O in OptimizerName]: { optimizer?: O | undefined } & Inputs<(typeof optimizers)[O]['options']>;
 }[OptimizerName];
 
-/** How a model is trained, with the options of the kind of sparsity `S`. */
+/**
+ * How a model is trained, with the options of the kind of sparsity `S`. If it has `steps`, they are the length of the
+ * run, and `epochs` does not count.
+ */
 export type TrainConfig<S extends SparsityName = 'kl'> = Omit<
   OptionValues<Common>,
   'sparsity' | 'optimizer'
@@ -180,7 +200,9 @@ export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOpt
       refuseForeign(name, { sparsity, optimizer });
     }
   }
-  return parse(z.strictObject(shape), given) as TrainConfig<S>;
+  const parsed = parse(z.strictObject(shape), given) as TrainConfig<SparsityName>;
+  checkSchedules(parsed, parsed.steps);
+  return parsed as TrainConfig<S>;
 }
 
 /** Which latents a model that is trained so selects; undefined if all stay. */
@@ -220,8 +242,9 @@ function trainShape(sparsity: SparsityName, optimizer: OptimizerName): OptionSha
  * @param ofRule of the update rule.
  */
 function inOrder(ofSparsity: OptionShape, ofRule: OptionShape): OptionShape {
-  const { batch_size, epochs, sparsity, ...others } = fixed;
-  return { batch_size, epochs, sparsity, ...live, ...ofSparsity, ...others, ...ofRule };
+  const { batch_size, epochs, steps, sparsity, lr_warmup, lr_decay, lr_decay_steps, ...others } = fixed;
+  const ofLr = { ...live, lr_warmup, lr_decay, lr_decay_steps };
+  return { batch_size, epochs, steps, sparsity, ...ofLr, ...ofSparsity, ...others, ...ofRule };
 }
 
 /** @throws ConfigError if an option belongs to other values of a choice than the chosen one. */

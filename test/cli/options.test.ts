@@ -30,8 +30,10 @@ const common = {
   h_dims: '[4, 3]',
   activation: 'sigmoid',
   batch_size: '20',
-  epochs: '2',
   lr: '2e-3',
+  lr_warmup: '2',
+  lr_decay: 'linear',
+  lr_decay_steps: '3',
   shuffle: 'False',
   clip_norm: '100',
   optimizer: 'adam',
@@ -57,21 +59,43 @@ const common = {
   json: 'True',
 };
 
-/** Those of each kind, and what a saved model then says of them. */
+/** Those of each kind, with a length of the run, and what a saved model then says of them. */
 const ofKinds = {
   kl: [
-    { sparsity_lambda: '0.05', sparsity_target: '0.1', reconstruction: 'sum' },
-    { sparsity_lambda: 0.05, sparsity_target: 0.1, reconstruction: 'sum' },
+    {
+      epochs: '2',
+      sparsity_lambda: '0.05',
+      sparsity_target: '0.1',
+      sparsity_warmup: '4',
+      reconstruction: 'sum',
+    },
+    { epochs: 2, sparsity_lambda: 0.05, sparsity_target: 0.1, sparsity_warmup: 4, reconstruction: 'sum' },
   ],
   l1: [
-    { sparsity_lambda: '0.05', l1_weighted: 'False', reconstruction: 'mean' },
-    { sparsity: 'l1', sparsity_lambda: 0.05, l1_weighted: false, reconstruction: 'mean' },
+    {
+      steps: '5',
+      sparsity_lambda: '0.05',
+      sparsity_warmup: '4',
+      l1_weighted: 'False',
+      reconstruction: 'mean',
+    },
+    {
+      steps: 5,
+      sparsity: 'l1',
+      sparsity_lambda: 0.05,
+      sparsity_warmup: 4,
+      l1_weighted: false,
+      reconstruction: 'mean',
+    },
   ],
   topk: [
-    { activation: 'relu', k: '2', reconstruction: 'sum' },
-    { sparsity: 'topk', k: 2 },
+    { epochs: '2', activation: 'relu', k: '2', reconstruction: 'sum' },
+    { epochs: 2, sparsity: 'topk', k: 2 },
   ],
-  none: [{ reconstruction: 'mean' }, { sparsity: 'none', reconstruction: 'mean' }],
+  none: [
+    { epochs: '2', reconstruction: 'mean' },
+    { epochs: 2, sparsity: 'none', reconstruction: 'mean' },
+  ],
 } as const satisfies Record<SparsityName, unknown>;
 
 describe.concurrent('names', () => {
@@ -134,12 +158,14 @@ describe.concurrent('names', () => {
           }
           expect(JSON.parse(metadata.training)).toEqual({
             batch_size: 20,
-            epochs: 2,
             lr: 0.002,
             ...saved,
             seed: 9,
             shuffle: false,
             // Of the later options those that have not their default.
+            lr_warmup: 2,
+            lr_decay: 'linear',
+            lr_decay_steps: 3,
             clip_norm: 100,
             adam_betas: [0.8, 0.99],
           });

@@ -3,7 +3,17 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { bytes, figures, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
+import {
+  bytes,
+  figures,
+  filesIn,
+  npy,
+  objects,
+  readSafetensors,
+  sae,
+  succeeds,
+  temporaryFolder,
+} from './sae.js';
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
@@ -64,6 +74,56 @@ describe.concurrent('rows of one’s own', () => {
     expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl'), join('files', 'run.json')]);
     const other = objects(await succeeds([...args, '--epochs', '1', '--seed', '7'], { cwd }));
     expect(other[1].loss).not.toBe(runs[0][0].loss);
+  });
+
+  it('--steps ends the run within an epoch, which is recorded like the others, with the rates at its end', async () => {
+    const cwd = folder.make();
+    // Four steps an epoch.
+    const run = ['--data', rows, '--batch_size', '25', '--steps', '6', '--lr', '0.01'];
+    const schedule = ['--lr_warmup', '2', '--lr_decay', 'linear', '--sparsity_warmup', '8'];
+    const refused = await sae([...run, ...schedule, '--no-save-plots'], { cwd });
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('the run has 6') });
+    const args = [...run, ...schedule.slice(0, -1), '6', '--save-model'];
+    const lines = (await succeeds(args, { cwd })).split('\n');
+    expect(lines).toContain('steps       6, in batches of 25');
+    expect(lines.filter((line) => line.startsWith('epoch ')).map((line) => line.slice(0, 9))).toEqual([
+      'epoch 1/2',
+      'epoch 2/2',
+    ]);
+    expect(filesIn(cwd)).toContain(join('images', 'loss.png'));
+    const recorded = objects(readFileSync(join(cwd, 'files', 'metrics.jsonl'), 'utf8'));
+    expect(recorded.map((line) => Object.keys(line))).toEqual(
+      Array(2).fill([...epochKeys, 'lr', 'sparsity_lambda']),
+    );
+    // Steps 3 and 5, from 0: 3 and 1 of 4 steps of the decay are left, 3 and 5 of 6 of the warm-up done.
+    expect(recorded.map(({ lr, sparsity_lambda }) => [lr, sparsity_lambda])).toEqual([
+      [expect.closeTo(0.0075, 12), expect.closeTo(0.1, 12)],
+      [expect.closeTo(0.0025, 12), expect.closeTo(1 / 6, 12)],
+    ]);
+    const { metadata } = readSafetensors(join(cwd, 'files', 'sae.safetensors'));
+    const { training } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
+    for (const said of [JSON.parse(metadata.training), training]) {
+      expect(said).toMatchObject({
+        steps: 6,
+        lr: 0.01,
+        lr_warmup: 2,
+        lr_decay: 'linear',
+        sparsity_warmup: 6,
+      });
+      expect(said).not.toHaveProperty('epochs');
+    }
+    // It is measured with its own options, and trained further for as long as is asked.
+    const init = [
+      '--data',
+      rows,
+      '--init',
+      join(cwd, 'files', 'sae.safetensors'),
+      '--json',
+      '--no-save-plots',
+    ];
+    expect(await succeeds([...init, '--no-train', '--epochs', '3'], { cwd })).toBe('');
+    const further = objects(await succeeds([...init, '--batch_size', '25', '--steps', '3'], { cwd }));
+    expect(further.slice(1).map((line) => Object.keys(line))).toEqual([epochKeys]);
   });
 
   it('--quiet prints nothing', async () => {

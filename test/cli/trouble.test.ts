@@ -87,6 +87,34 @@ describe('wrong usage', () => {
     [['--sparsity_target', '1.5'], /sparsity_target .* and is 1\.5\./],
     [['--batch_size', '0'], /batch_size must be a whole number of at least 1, and is 0\./],
     [['--epochs', '0'], /epochs must be a whole number of at least 1, and is 0\./],
+    [['--epochs', '20', '--steps', '5'], /Both epochs and steps say how long to train\. Give one of them\./],
+    [['--steps', '0'], /steps must be a whole number of at least 1, and is 0\./],
+    [['--steps', '2.5'], /steps must be a whole number of at least 1, and is 2\.5\./],
+    [['--lr_warmup', '-1'], /lr_warmup must be a whole number of at least 0, and is -1\./],
+    [['--lr_warmup', '0.1'], /lr_warmup must be a whole number of at least 0, and is 0\.1\./],
+    [['--lr_warmup', '6', '--steps', '5'], /lr_warmup is 6 steps, and the run has 5\./],
+    // Of 100 rows: two steps an epoch.
+    [['--lr_warmup', '7', '--epochs', '3'], /lr_warmup is 7 steps, and the run has 6\./],
+    [['--lr_decay', 'slow'], /lr_decay must be none, linear or cosine, and is "slow"\./],
+    [
+      ['--lr_decay', 'linear', '--lr_decay_steps', '0'],
+      /lr_decay_steps must be a whole number of at least 1/,
+    ],
+    [
+      ['--lr_decay_steps', '5'],
+      /lr_decay_steps is 5, and lr_decay is none\. Name a decay, linear or cosine, or/,
+    ],
+    [
+      ['--lr_decay', 'cosine', '--lr_warmup', '3', '--lr_decay_steps', '4', '--epochs', '3'],
+      /lr_warmup is 3 steps and lr_decay takes 4, and the run has 6\./,
+    ],
+    [['--sparsity_warmup', '-3'], /sparsity_warmup must be a whole number of at least 0, and is -3\./],
+    [['--sparsity_warmup', '1.5'], /sparsity_warmup must be .*, and is 1\.5\./],
+    [['--sparsity_warmup', '41'], /sparsity_warmup is 41 steps, and the run has 40\./],
+    [
+      ['--sparsity', 'none', '--sparsity_warmup', '3'],
+      /sparsity_warmup is an option of sparsity kl, l1.*, and sparsity is none\. Leave it out\./,
+    ],
     [['--num_samples', '0'], /num_samples must be a whole number of at least 1, and is 0\./],
     [
       ['--image_shape', '28'],

@@ -115,7 +115,10 @@ const always = new Set([
   'shuffle',
 ]);
 
-/** Leaves out the options that later versions added if they have the defaults of the kind of sparsity. */
+/**
+ * Leaves out the options that later versions added if they have the defaults of the kind of sparsity, and epochs that do
+ * not count.
+ */
 function compatible(training: Partial<TrainConfig<SparsityName>>): object {
   const { sparsity } = training;
   const standard: Readonly<Record<string, unknown>> = parseTrainConfig<SparsityName>({
@@ -125,6 +128,9 @@ function compatible(training: Partial<TrainConfig<SparsityName>>): object {
     Object.entries(training).filter(([name, value]) => {
       if (name === 'sparsity') {
         return value !== sparsityNames[0];
+      }
+      if (name === 'epochs' && training.steps !== undefined) {
+        return false;
       }
       return always.has(name) || JSON.stringify(value) !== JSON.stringify(standard[name]);
     }),

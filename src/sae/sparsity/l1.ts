@@ -1,5 +1,5 @@
 import { flag, option } from '../options.js';
-import { reconstruction, sparsity, sparsityLambda } from './sparsity.js';
+import { reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
 
 /**
  * The mean over rows of the sum of a row's latents, each weighted by the norm of its decoder direction or not. Weighted
@@ -13,6 +13,7 @@ export const l1 = sparsity({
     sparsity_lambda: sparsityLambda(0.5, [1e-3, 100]),
   },
   fixed: {
+    sparsity_warmup: sparsityWarmup,
     l1_weighted: option(flag('l1_weighted').default(true), {
       description: 'weight each latent by the norm of its decoder direction',
       label: 'Weighted by decoder norm',

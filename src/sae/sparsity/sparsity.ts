@@ -1,4 +1,12 @@
-import { choice, number, type OptionFacts, type OptionShape, type OptionValues, option } from '../options.js';
+import {
+  choice,
+  number,
+  type OptionFacts,
+  type OptionShape,
+  type OptionValues,
+  option,
+  whole,
+} from '../options.js';
 
 /** A term of the loss besides the reconstruction error: the loss contains weight * (term + offset). */
 export interface Term<Name extends string = string, Weight extends string = string, Options = never> {
@@ -87,3 +95,9 @@ export function reconstruction(standard: 'mean' | 'sum') {
     label: 'Reconstruction',
   });
 }
+
+/** For every kind with a `sparsity_lambda`. */
+export const sparsityWarmup = option(whole('sparsity_warmup', 0).default(0), {
+  description: 'steps over which the weight of the penalty rises linearly from 0 to sparsity_lambda',
+  label: 'Warm-up of the sparsity weight',
+});

@@ -21,24 +21,27 @@ export interface WindowSteps {
   readonly from?: number;
 }
 
-/** One record per batch of a window, in the layout of `struct Step`. */
+/**
+ * One record per batch of a window, in the layout of `struct Step`.
+ * @param configAt the configuration with the settings of a step, which counts from 0 over all epochs.
+ */
 export function stepRecords(
-  { lr, sparsity, optimizer, ...options }: TrainConfig<SparsityName>,
+  configAt: (step: number) => TrainConfig<SparsityName>,
   { rows, batchRows, updates, from = 0 }: WindowSteps,
 ): ArrayBuffer {
-  const rule = optimizerOf(optimizer);
-  const coefficients = sparsityOf(sparsity).coefficients(options);
   const batches = batchesOf(rows, batchRows);
   const records = new DataView(new ArrayBuffer((batches - from) * stepBytes));
   for (let i = from; i < batches; i++) {
+    const { lr, sparsity, optimizer, ...options } = configAt(updates + i);
+    const rates = optimizerOf(optimizer).rates(lr, updates + i + 1, options);
     const at = (i - from) * stepBytes;
     const first = i * batchRows;
     records.setUint32(at, first, true);
     records.setUint32(at + 4, Math.min(batchRows, rows - first), true);
-    for (const [j, rate] of rule.rates(lr, updates + i + 1, options).entries()) {
+    for (const [j, rate] of rates.entries()) {
       records.setFloat32(at + 8 + 4 * j, rate, true);
     }
-    for (const [j, coefficient] of coefficients.entries()) {
+    for (const [j, coefficient] of sparsityOf(sparsity).coefficients(options).entries()) {
       records.setFloat32(at + 16 + 4 * j, coefficient, true);
     }
   }

@@ -20,13 +20,13 @@ export interface StepFigures {
 /** What the steps of one submit logged. */
 export interface StepLog {
   readonly steps: readonly StepFigures[];
-  /** Dead latents, active in no row of the pass, if the submit ends a pass. */
+  /** Dead latents, active in no row of the pass so far, if the submit ends a pass or the run. */
   readonly dead: number | undefined;
   /** A parameter with a moment that is not finite, if the submit ends with a check of the moments. */
   readonly overflow: string | undefined;
 }
 
-/** What follows the log's entries if a submit ends a pass. */
+/** What follows the log's entries if a submit ends a pass or the run. */
 export interface EndOfPass {
   /** Number of latents, and the words of their counts of rows in which they were active. */
   readonly latents: number;

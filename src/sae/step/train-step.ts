@@ -191,12 +191,15 @@ export class TrainStep {
     gpu.write(this.build.buffer('step'), new Uint8Array(records, 0, stepBytes));
   }
 
-  /** Submits the next steps of the window, at most `most`. At most `submitsInFlight` submits may be in flight. */
-  submit(most: number): Submitted<StepLog> {
+  /**
+   * Submits the next steps of the window, at most `most`. At most `submitsInFlight` submits may be in flight.
+   * @param toEnd steps up to the end of the run, which the log tells of as of that of a pass, whole or not.
+   */
+  submit(most: number, toEnd = Number.POSITIVE_INFINITY): Submitted<StepLog> {
     const first = this.#submitted;
-    const times = Math.min(most, this.leftInWindow);
+    const times = Math.min(most, this.leftInWindow, toEnd);
     this.#submitted += times;
-    const endsPass = this.done === this.batches;
+    const ends = this.done === this.batches || times === toEnd;
     const readback = this.#readbacks[this.#submits++ % submitsInFlight];
     const { gpu, hidden, tensors } = this.model;
     const encoder = gpu.device.createCommandEncoder();
@@ -210,7 +213,7 @@ export class TrainStep {
     copy('log_of_steps', first * logBytes, times * logBytes);
     let end: EndOfPass | undefined;
     this.#unchecked += times;
-    if (endsPass) {
+    if (ends) {
       const latentWords = copy('ever_active');
       const checked = this.check !== undefined && this.#unchecked >= checkInterval;
       if (checked) {

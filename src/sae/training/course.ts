@@ -6,6 +6,7 @@ import { batchesOf, stepRecords } from '../step/records.js';
 import type { StepLog } from '../step/step-log.js';
 import type { TrainStep } from '../step/train-step.js';
 import { RowOrder, type RowOrderState } from './row-order.js';
+import { settingsAt } from './schedule.js';
 
 /** How far a training is, between two submits. */
 export interface Place {
@@ -43,12 +44,14 @@ export class Course {
   #epoch = 0;
 
   /**
+   * @param runSteps steps of the run.
    * @param from the place from which `restore` will go on; by default the start.
    * @throws DataError if there is no such place.
    */
   constructor(
     readonly step: TrainStep,
     config: { readonly seed: number; readonly shuffle: boolean },
+    readonly runSteps: number,
     from?: Place,
   ) {
     if (from) {
@@ -108,9 +111,10 @@ export class Course {
     return undefined;
   }
 
-  /** Submits steps of the current window, at most `most`. */
+  /** Submits steps of the current window, at most `most`; none beyond the end of the run together with those before. */
   submit(most: number): Submitted<StepLog> {
-    const submitted = this.step.submit(most);
+    const { done, runSteps } = this;
+    const submitted = this.step.submit(most, done < runSteps ? runSteps - done : undefined);
     if (this.step.leftInWindow === 0) {
       this.#order.prepare();
     }
@@ -123,7 +127,8 @@ export class Course {
     if (step.leftInWindow > 0) {
       const { rows, submitted } = step.window;
       const updates = this.done - submitted;
-      step.schedule(stepRecords(config, { rows, batchRows: step.batchRows, updates, from: submitted }));
+      const configAt = (n: number) => settingsAt(config, n, this.runSteps);
+      step.schedule(stepRecords(configAt, { rows, batchRows: step.batchRows, updates, from: submitted }));
     }
   }
 

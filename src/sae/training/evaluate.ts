@@ -12,8 +12,8 @@ import { addSteps, lossOf, type Metrics, noSums, summarize } from './metrics.js'
 import { inOrder } from './row-order.js';
 
 /**
- * Measures a model on rows, such as held-out ones: the metrics of training, over batches as in training. The model
- * selects latents as it was trained to; the options say what the loss consists of.
+ * Measures a model on rows, such as held-out ones: the metrics of training, over batches as in training, with the whole
+ * weight of the penalty. The model selects latents as it was trained to; the options say what the loss consists of.
  * @throws ConfigError, DataError, LimitError, OutOfMemoryError; NonFiniteError with the rows if the loss is not finite.
  */
 export async function evaluate<S extends SparsityName = 'kl'>(
@@ -27,7 +27,7 @@ export async function evaluate<S extends SparsityName = 'kl'>(
     const { rows } = dataset;
     step.beginPass();
     step.beginWindow(0, inOrder(rows));
-    step.schedule(stepRecords(config, { rows, batchRows: step.batchRows, updates: 0 }));
+    step.schedule(stepRecords(() => config, { rows, batchRows: step.batchRows, updates: 0 }));
     const submit = (most: number) => (step.leftInWindow > 0 ? step.submit(most) : undefined);
     let sums = noSums;
     let unused = 0;

@@ -22,16 +22,23 @@ export type Metrics<S extends SparsityName = 'kl'> = LossFigures & {
   readonly dead: number;
 } & TermValues<S>;
 
-/** The metrics of one epoch of training. */
+/** The metrics of one epoch of training: over the rows so far, if the run ends within it. */
 export type EpochMetrics<S extends SparsityName = 'kl'> = Metrics<S> & {
   /** Counts from 1. */
   readonly epoch: number;
   readonly samples_per_second: number;
   /** Seconds spent on training so far. */
   readonly seconds: number;
+  /** That of the epoch's last step, if `lr` has a schedule. */
+  readonly lr?: number;
+  /** That of the epoch's last step, if `sparsity_lambda` has a schedule. */
+  readonly sparsity_lambda?: number;
 };
 
-/** The metrics of one step of training: those of its batch before the update, and the settings it was done with. */
+/**
+ * The metrics of one step of training: those of its batch before the update, and the settings it was done with, by their
+ * schedules.
+ */
 export type StepMetrics<S extends SparsityName = 'kl'> = LossFigures &
   TermValues<S> &
   LiveSettings<S> & {

@@ -16,15 +16,17 @@ import { Model } from '../model/model.js';
 import type { Dataset } from '../rows/dataset.js';
 import { type RowSource, rowSource } from '../rows/source.js';
 import type { SparsityName } from '../sparsity/index.js';
+import { batchesOf } from '../step/records.js';
 import { TrainStep } from '../step/train-step.js';
 import { Course } from './course.js';
 import { type EpochMetrics, noSums } from './metrics.js';
+import { checkSchedules, runLength } from './schedule.js';
 import { checkSnapshot, type Snapshot } from './snapshot.js';
 import { type TrainedSteps, TrainingLog } from './training-log.js';
 
 /** How far training is. */
 export interface Progress {
-  /** Rows done since training began, of all rows in all epochs. */
+  /** Rows done since training began, of all rows of the run. */
   readonly rows: number;
   readonly samples_per_second: number;
 }
@@ -47,6 +49,8 @@ interface Call {
 
 /** Trains a model on rows. All kernels are compiled, and rows that fit loaded, before the first step. */
 export class Trainer<S extends SparsityName = 'kl'> {
+  /** Steps of the whole run: those of `config.steps` or else of `config.epochs`. */
+  readonly runSteps: number;
   readonly #pacer = new Pacer();
   readonly #course: Course;
   #config: TrainConfig<S>;
@@ -60,8 +64,9 @@ export class Trainer<S extends SparsityName = 'kl'> {
     from?: Snapshot<S>,
   ) {
     this.#config = config;
-    this.#course = new Course(step, config, from);
-    this.#log = new TrainingLog(step, from ?? { seconds: 0, done: 0, sums: noSums });
+    this.runSteps = runLength(config, step.batches);
+    this.#course = new Course(step, config, this.runSteps, from);
+    this.#log = new TrainingLog(step, this.runSteps, from ?? { seconds: 0, done: 0, sums: noSums });
   }
 
   /** @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError. */
@@ -73,6 +78,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
   ): Promise<Trainer<S>> {
     const config = parseTrainConfig(options);
     const source = sourceOf(rows);
+    checkSchedules(config, runLength(config, batchesOf(source.rows, config.batch_size)));
     const window_rows = windowOf(placement);
     const batches = Math.max(1, Math.floor((window_rows ?? source.rows) / config.batch_size));
     const size = window_rows === undefined ? source.rows : batches * config.batch_size;
@@ -193,8 +199,8 @@ export class Trainer<S extends SparsityName = 'kl'> {
   }
 
   /**
-   * Goes on with training, past the ends of epochs and of `config.epochs`, and yields the metrics of each submit's
-   * steps when it has ended. Later submits may be running then, so the model may be further. One call runs at a time.
+   * Goes on with training, past the ends of epochs and of the run, and yields the metrics of each submit's steps when it
+   * has ended. Later submits may be running then, so the model may be further. One call runs at a time.
    * If the caller of an earlier one does not wait for a value, a new call takes over from it when its submits have
    * ended, so that an abandoned call does not block training.
    * @param count steps after which it ends; by default it does not end.
@@ -269,7 +275,8 @@ export class Trainer<S extends SparsityName = 'kl'> {
   }
 
   /**
-   * Trains epoch by epoch and yields each one's metrics; between two epochs the model can be used and read.
+   * Trains epoch by epoch to the end of the run and yields each one's metrics; between two epochs the model can be used
+   * and read. If the run has `config.steps`, the last epoch may be cut short; its metrics are those of the rows seen.
    * @param signal ends it after the submits in flight; an unfinished epoch yields no metrics, and another call goes on
    *   with it.
    * @param progress is called whenever the device has finished a submit.
@@ -282,12 +289,13 @@ export class Trainer<S extends SparsityName = 'kl'> {
     signal?: AbortSignal | undefined;
     progress?: ((progress: Progress) => void) | undefined;
   } = {}): AsyncGenerator<EpochMetrics<S>, void, void> {
-    while (this.done < this.stepsOf(this.#config.epochs) && !signal?.aborted) {
+    while (this.done < this.runSteps && !signal?.aborted) {
       const began = performance.now();
       const before = this.rowsOf(this.done);
       let metrics: EpochMetrics<S> | undefined;
       try {
-        for await (const { steps, epoch } of this.steps({ count: this.leftInEpoch, signal })) {
+        const count = Math.min(this.leftInEpoch, this.runSteps - this.done);
+        for await (const { steps, epoch } of this.steps({ count, signal })) {
           const rows = this.rowsOf(steps[steps.length - 1].step);
           const seconds = (performance.now() - began) / 1000;
           progress?.({ rows, samples_per_second: (rows - before) / seconds });

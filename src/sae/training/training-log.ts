@@ -13,13 +13,14 @@ import {
   type StepMetrics,
   summarize,
 } from './metrics.js';
+import { scheduledSettings, settingsAt } from './schedule.js';
 
 /** The steps of one submit. */
 export interface TrainedSteps<S extends SparsityName = 'kl'> {
   readonly steps: readonly StepMetrics<S>[];
   /** Over about the last second. */
   readonly samples_per_second: number;
-  /** The metrics of the epoch that these steps ended, if they did. */
+  /** The metrics of the epoch that these steps ended, or within which they ended the run, if they did. */
   readonly epoch?: EpochMetrics<S>;
 }
 
@@ -52,11 +53,13 @@ export class TrainingLog<S extends SparsityName> {
   #ofEpoch: Pace = { rows: 0, milliseconds: 0 };
 
   /**
+   * @param runSteps steps of the run.
    * @param from the seconds spent, steps done and sums of the epoch with which the training goes on.
    * @throws DataError if the sums are not those of so many steps.
    */
   constructor(
     readonly step: TrainStep,
+    readonly runSteps: number,
     from: { readonly seconds: number; readonly done: number; readonly sums: PassSums },
   ) {
     if (from.sums.steps !== from.done % step.batches) {
@@ -100,12 +103,13 @@ export class TrainingLog<S extends SparsityName> {
     }
     const wrong = all.findIndex(({ fault }) => fault !== undefined);
     const good = wrong < 0 ? all : all.slice(0, wrong);
-    const losses = good.map((figures) => lossOf(figures, config, this.step.model));
+    const settings = good.map((_, i) => settingsAt(config, done + i, this.runSteps));
+    const losses = good.map((figures, i) => lossOf(figures, settings[i], this.step.model));
     this.#sums = addSteps(this.#sums, good, losses);
     this.#spend(good.reduce((sum, { rows }) => sum + rows, 0));
     const told = {
       steps: good.map((figures, i) => {
-        return stepMetrics({ ...figures, loss: losses[i] }, done + i + 1, { epoch, config });
+        return stepMetrics({ ...figures, loss: losses[i] }, done + i + 1, { epoch, config: settings[i] });
       }),
       samples_per_second: perSecond(this.#lately),
     };
@@ -116,7 +120,8 @@ export class TrainingLog<S extends SparsityName> {
     }
     const sums = this.#sums;
     const now = done + all.length;
-    if (dead !== undefined) {
+    // At the end of a run the epoch may not have ended, and training may go on with it.
+    if (now % this.step.batches === 0) {
       this.#sums = noSums;
     }
     this.#tell(now);
@@ -134,6 +139,7 @@ export class TrainingLog<S extends SparsityName> {
       ...summarize(config.sparsity, sums, dead),
       samples_per_second,
       seconds: this.seconds,
+      ...scheduledSettings(config, now - 1, this.runSteps),
     };
     return { ...told, epoch: metrics as unknown as EpochMetrics<S> };
   }

@@ -16,6 +16,11 @@ import {
 const omitted: readonly string[] = [
   'in_dims',
   'pre_bias',
+  'steps',
+  'lr_warmup',
+  'lr_decay',
+  'lr_decay_steps',
+  'sparsity_warmup',
   'shuffle',
   'decoder_norm',
   'clip_norm',

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { lossSvg, writeLossCurve } from '../../../src/node/pictures/loss.js';
+import { lossChart } from '../../../src/node/pictures/loss-chart.js';
 import { DataError } from '../../../src/sae/errors.js';
 import type { EpochMetrics } from '../../../src/sae/training/metrics.js';
 import { decode, epochs, kl, temporaryFolder } from './helpers.js';
@@ -109,4 +110,11 @@ test('no epoch, no picture', async () => {
   const file = join(folder, 'none.png');
   await expect(writeLossCurve(file, [], kl(0.2))).rejects.toThrow(DataError);
   expect(readdirSync(folder)).not.toContain('none.png');
+});
+
+test('epochs that say what the weight of the penalty was at their end are drawn with that', () => {
+  const history = falling(3);
+  const weighted = history.map((epoch) => ({ ...epoch, sparsity_lambda: 0.05 }));
+  expect(lossChart(weighted, kl(0.2)).series).toEqual(lossChart(history, kl(0.05)).series);
+  expect(lossChart(weighted, kl(0.2)).series).not.toEqual(lossChart(history, kl(0.2)).series);
 });

@@ -78,7 +78,7 @@ async function measure(bench: Bench, inputs: Inputs) {
     [groups, 1],
   );
   const config = parseTrainConfig({ ...settings, sparsity_lambda, sparsity_target });
-  const records = new Uint32Array(stepRecords(config, { rows: 18, batchRows: 3, updates: 4 }));
+  const records = new Uint32Array(stepRecords(() => config, { rows: 18, batchRows: 3, updates: 4 }));
   const update = bench.buffer(new Uint32Array(words));
   await bench.run(
     ['metrics/step.wgsl', 'metrics/log.wgsl'],
@@ -189,13 +189,13 @@ describe('the end of a forward pass', () => {
 
 test('the records that the host writes', () => {
   const config = parseTrainConfig({ lr: 0.01, sparsity_lambda: 0.2, sparsity_target: 0.05 });
-  const records = stepRecords(config, { rows: 8, batchRows: 3, updates: 4 });
+  const records = stepRecords(() => config, { rows: 8, batchRows: 3, updates: 4 });
   expect(records.byteLength).toBe(3 * stepBytes);
   const last = records.slice(2 * stepBytes);
   expect([...new Uint32Array(last, 0, 2)]).toEqual([6, 2]);
   const t = 4 + 2 + 1;
   const rates = [0.01 / (1 - 0.9 ** t), 1 / Math.sqrt(1 - 0.999 ** t)];
   expect([...new Float32Array(last, 8)]).toEqual([...rates, 0.2, 0.05, 0, 0].map(Math.fround));
-  const own = stepRecords(config, { rows: 8, batchRows: 3, updates: 4, from: 2 });
+  const own = stepRecords(() => config, { rows: 8, batchRows: 3, updates: 4, from: 2 });
   expect(new Uint8Array(own)).toEqual(new Uint8Array(last));
 });

@@ -421,38 +421,44 @@ describe('squared gradients beyond f32', () => {
     );
   const training = { ...settings, sparsity_lambda: 0, batch_size: 5, shuffle: false, epochs: 60 };
 
-  test('are named at the end of the epoch, since nothing else shows that weights stand still', async () => {
-    await using(await Model.create(gpu, small, 5), async (model) => {
-      const rows = scaled(1e13);
-      // In double: the loss is far from the end of f32, the squares of gradients are beyond it, those of biases are not.
-      const start = toReference(await model.parameters());
-      const first = inputs(sliceRows(rows, 0, 5));
-      const config = { ...model.config, ...training };
-      expect(losses(config, start, first).loss).toBeLessThan(1e30);
-      const { grads } = gradients(config, start, first);
-      const largest = (name: string) => Math.max(...grads[name].map(Math.abs)) ** 2 * 1e-3;
-      expect(largest('encoder.0.weight')).toBeGreaterThan(3.5e38);
-      expect(largest('decoder.2.bias')).toBeLessThan(3e38);
+  test.each([
+    ['epoch', undefined, 5],
+    ['run', 3, 3],
+  ])(
+    'are named at the end of the %s, since nothing else shows that weights stand still',
+    async (_, steps, last) => {
+      await using(await Model.create(gpu, small, 5), async (model) => {
+        const rows = scaled(1e13);
+        // In double: the loss is far from the end of f32, the squares of gradients are beyond it, those of biases are not.
+        const start = toReference(await model.parameters());
+        const first = inputs(sliceRows(rows, 0, 5));
+        const config = { ...model.config, ...training };
+        expect(losses(config, start, first).loss).toBeLessThan(1e30);
+        const { grads } = gradients(config, start, first);
+        const largest = (name: string) => Math.max(...grads[name].map(Math.abs)) ** 2 * 1e-3;
+        expect(largest('encoder.0.weight')).toBeGreaterThan(3.5e38);
+        expect(largest('decoder.2.bias')).toBeLessThan(3e38);
 
-      const trainer = await Trainer.create(model, rows, training);
-      const epochs: EpochMetrics[] = [];
-      const run = async () => {
-        for await (const epoch of trainer.epochs()) {
-          epochs.push(epoch);
-        }
-      };
-      const failing = run();
-      await expect(failing).rejects.toThrow(NonFiniteLossError);
-      await expect(failing).rejects.toThrow(
-        'The squared gradients of encoder.0.weight exceeded the range of f32 by epoch 1, step 5, so some of its weights could',
-      );
-      expect(epochs).toHaveLength(1);
-      expect(Number.isFinite(epochs[0].loss)).toBe(true);
-      await expect(run()).rejects.toThrow('The squared gradients of');
-      await expect(trainer.snapshot()).rejects.toThrow('The squared gradients of');
-      trainer.close();
-    });
-  });
+        const trainer = await Trainer.create(model, rows, { ...training, steps });
+        const epochs: EpochMetrics[] = [];
+        const run = async () => {
+          for await (const epoch of trainer.epochs()) {
+            epochs.push(epoch);
+          }
+        };
+        const failing = run();
+        await expect(failing).rejects.toThrow(NonFiniteLossError);
+        await expect(failing).rejects.toThrow(
+          `The squared gradients of encoder.0.weight exceeded the range of f32 by epoch 1, step ${last}, so some of its weights could`,
+        );
+        expect(epochs).toHaveLength(1);
+        expect(Number.isFinite(epochs[0].loss)).toBe(true);
+        await expect(trainer.steps().next()).rejects.toThrow('The squared gradients of');
+        await expect(trainer.snapshot()).rejects.toThrow('The squared gradients of');
+        trainer.close();
+      });
+    },
+  );
 
   test('are noticed when they come later, and are not where there are none', async () => {
     await using(await Model.create(gpu, small, 5), async (model) => {
