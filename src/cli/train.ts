@@ -302,9 +302,10 @@ function refuseDifferences(
   requested: ModelConfig,
   given: ReadonlySet<string>,
 ): void {
-  for (const name of ['in_dims', 'h_dims'] as const) {
-    if (given.has(name) && JSON.stringify(requested[name]) !== JSON.stringify(config[name])) {
-      throw differs(file, name, config[name]);
+  for (const name of ['in_dims', 'h_dims', 'pre_bias'] as const) {
+    const has = config[name] ?? false;
+    if (given.has(name) && JSON.stringify(requested[name] ?? false) !== JSON.stringify(has)) {
+      throw differs(file, name, has);
     }
   }
 }

@@ -40,6 +40,8 @@ const common = {
   adam_betas: '0.8,0.99',
   adam_eps: '1e-8',
   train: 'True',
+  pre_bias: 'True',
+  decoder_norm: 'unit',
   save_model: 'True',
   save_plots: 'True',
   files_dir: 'my-files',
@@ -108,7 +110,7 @@ describe.concurrent('names', () => {
     adapter = String(name).slice(0, 8).toLowerCase();
     const data = ['--data', rows, '--normalize', common.normalize];
     for (const activation of ['relu', 'sigmoid']) {
-      const shape = ['--h_dims', common.h_dims, '--activation', activation];
+      const shape = ['--h_dims', common.h_dims, '--activation', activation, '--pre_bias'];
       const cwd = join(folder.path, activation);
       mkdirSync(cwd);
       await succeeds([...shape, ...data, '--epochs', '1', '--save-model', '--no-save-plots'], { cwd });
@@ -147,6 +149,7 @@ describe.concurrent('names', () => {
             in_dims: 16,
             h_dims: [4, 3],
             activation: values.activation,
+            pre_bias: true,
             ...('k' in own && { selection: { topk: Number(own.k) } }),
           });
           expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
@@ -166,6 +169,7 @@ describe.concurrent('names', () => {
             lr_warmup: 2,
             lr_decay: 'linear',
             lr_decay_steps: 3,
+            decoder_norm: 'unit',
             clip_norm: 100,
             adam_betas: [0.8, 0.99],
           });
