@@ -9,6 +9,7 @@ import { encodeCommand } from './encode.js';
 import { Interrupted, interrupt } from './interrupt.js';
 import { booleanNames } from './options.js';
 import { reconstructCommand } from './reconstruct.js';
+import { synthCommand } from './synth.js';
 import { trainCommand, trainExamples } from './train.js';
 
 const usageStatus = 2;
@@ -18,7 +19,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 function program(): Command {
   const train = trainCommand();
-  const others = [reconstructCommand(), encodeCommand(), devicesCommand(), benchCommand()];
+  const others = [reconstructCommand(), encodeCommand(), synthCommand(), devicesCommand(), benchCommand()];
   const sae = new Command('sae')
     .description('Trains sparse autoencoders on WebGPU and shows what they learn.')
     .version(version)

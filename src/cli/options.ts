@@ -12,6 +12,8 @@ import {
   modelOptions,
   type OpenOptions,
   readTiles,
+  synthPresetNames,
+  synthPresets,
   type TrainOption,
   trainOptions,
 } from '../node/index.js';
@@ -93,6 +95,29 @@ const engineTraining = trainOptions.filter(({ name }) => name !== 'seed').map(fr
 export const seedOption = fromEngine(trainOptions.find(({ name }) => name === 'seed') as EngineOption);
 
 export const modelGroup = engineModel;
+
+/** An option whose default depends on the preset. */
+function ofPreset(own: TrainOption): Option {
+  const option = fromEngine(own).default(undefined);
+  option.description += " (default: the preset's)";
+  return option;
+}
+
+/** What the stream of rows decides: how long it is, and that every row is new. */
+const ofStream = ['epochs', 'steps', 'shuffle', 'seed'];
+
+/** Options of training on synthetic rows: those of any training, with some defaults of the preset. */
+export const synthGroup = [
+  new Option('--preset <name>', 'size of the data and of the training')
+    .choices(synthPresetNames)
+    .default('tiny'),
+  ...modelOptions.filter(({ name }) => name === 'h_dims').map(ofPreset),
+  new Option('--steps <n>', "training steps (default: the preset's)").argParser(parseNumber),
+  ...trainOptions
+    .filter(({ name }) => !ofStream.includes(name))
+    .map((own) => (own.name in synthPresets.tiny.training ? ofPreset(own) : fromEngine(own))),
+  text('--seed <n>', 'seed of the features, the rows and the weights').default(42).argParser(parseNumber),
+];
 
 /** For a saved model whose file does not name its activation. */
 export const activationOption = new Option(

@@ -39,7 +39,7 @@ describe.concurrent('help', () => {
     for (const name of ['init', 'data', 'validation', 'normalize', 'data-dir', 'adapter', 'quiet', 'json']) {
       expect(text).toContain(` --${name} `);
     }
-    for (const command of ['train', 'reconstruct', 'encode', 'devices']) {
+    for (const command of ['train', 'reconstruct', 'encode', 'synth', 'devices']) {
       expect(text).toContain(` ${command} `);
     }
     expect(text).toContain('$ sae --epochs 100 --h_dims "[256, 128, 64]"');

@@ -1,0 +1,153 @@
+import { Command } from 'commander';
+import {
+  ConfigError,
+  Model,
+  measureRecovery,
+  openGpu,
+  parseTrainConfig,
+  type SparsityName,
+  SynthData,
+  type SynthPreset,
+  type SynthPresetName,
+  type SynthScores,
+  sizesInWords,
+  synthPresets,
+  Trainer,
+  type TrainOptions,
+} from '../node/index.js';
+import { valuesOf } from './arguments.js';
+import { interruptible } from './interrupt.js';
+import * as options from './options.js';
+import { count, Reporter, type ReporterOptions } from './reporter.js';
+
+/** Batches in each of the two windows of rows on the device. */
+const windowBatches = 16;
+
+interface SynthValues extends ReporterOptions {
+  readonly preset: SynthPresetName;
+  readonly steps?: number;
+  readonly seed: number;
+  readonly adapter?: string;
+  readonly tune: string;
+}
+
+/** `sae synth`. */
+export function synthCommand(): Command {
+  const command = new Command('synth')
+    .description('train on sums of known features, and score how well they are recovered')
+    .addHelpText(
+      'after',
+      `
+tiny takes seconds on a software adapter, small minutes. 16k is the benchmark
+SynthSAEBench-16k: 200 million rows, for a GPU.`,
+    );
+  for (const option of [...options.synthGroup, ...options.runGroup]) {
+    command.addOption(option);
+  }
+  return command.action(async () => {
+    const { values, given } = valuesOf<SynthValues>(command);
+    await synth(values, given);
+  });
+}
+
+async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<void> {
+  const { preset: name, seed } = values;
+  const preset: SynthPreset = synthPresets[name];
+  const { steps = preset.steps } = values;
+  if (!(Number.isSafeInteger(steps) && steps >= 1)) {
+    throw new ConfigError(`steps must be a whole number of at least 1, and is ${steps}.`);
+  }
+  const engine = options.engineValues(values, given);
+  const { in_dims } = preset.data;
+  // The rows of a stream are all new: it is one epoch, in its own order.
+  const stream = { seed, epochs: 1, shuffle: false };
+  const config = parseTrainConfig<SparsityName>({ ...defaultsOf(preset, engine.training), ...stream });
+  const { batch_size } = config;
+  const rows = steps * batch_size;
+  const reporter = new Reporter(values);
+  const signal = interruptible(reporter);
+  const gpu = await openGpu(await options.openOptions(values));
+  try {
+    const sizes = { h_dims: [...preset.h_dims], ...engine.model, in_dims };
+    const model = await Model.create(gpu, sizes, seed);
+    reporter.line(`parameters  ${count(model.parameterCount)} (${sizesInWords(model.config)})`);
+    reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
+    reporter.line(`data        ${name}: ${count(preset.data.features)} features in ${in_dims} dimensions`);
+    reporter.line(`training    ${count(steps)} steps of ${batch_size} rows`);
+    const data = await makeData(preset, seed, reporter, signal);
+    const placement = { window_rows: windowBatches * batch_size };
+    const trainer = await Trainer.create<SparsityName>(model, data.source(rows), config, placement);
+    const done = await train(trainer, steps, reporter, signal);
+    // What was learned until an interruption is measured too.
+    const evaluation = { first: rows, rows: preset.evaluation_rows };
+    reporter.startBar(evaluation.rows, 'scores');
+    const scores = await measureRecovery(model, data, evaluation, (at) =>
+      reporter.updateBar(at, 'scores', ''),
+    );
+    reporter.stopBar();
+    printScores(scores, model.hidden, reporter);
+    reporter.json({ preset: name, steps: done, h_dims: model.config.h_dims, ...config, ...scores });
+    signal.throwIfAborted();
+  } finally {
+    reporter.stopBar();
+    gpu.close();
+  }
+}
+
+/** The given options over the preset's; its weight of the penalty is for its own kind of sparsity. */
+function defaultsOf({ training }: SynthPreset, given: Record<string, unknown>): TrainOptions<SparsityName> {
+  const { sparsity_lambda, ...others } = training;
+  const own = (given.sparsity ?? training.sparsity) === training.sparsity;
+  return { ...others, ...(own && { sparsity_lambda }), ...given } as TrainOptions<SparsityName>;
+}
+
+function makeData(
+  { data }: SynthPreset,
+  seed: number,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<SynthData> {
+  reporter.startBar(data.orthogonalize.steps, 'features');
+  const progress = (step: number) => reporter.updateBar(step, 'features', '');
+  return SynthData.create({ ...data, seed }, { progress, signal }).finally(() => reporter.stopBar());
+}
+
+/** @returns the steps that were done. @throws NonFiniteLossError. */
+async function train(
+  trainer: Trainer<SparsityName>,
+  steps: number,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<number> {
+  let done = 0;
+  reporter.startBar(steps, 'training');
+  try {
+    for await (const told of trainer.steps({ count: steps, signal })) {
+      done = told.steps[told.steps.length - 1].step;
+      reporter.updateBar(done, 'training', `${count(told.samples_per_second)} samples/s`);
+    }
+    return done;
+  } finally {
+    reporter.stopBar();
+    trainer.close();
+  }
+}
+
+/** Prints the scores as a table. */
+function printScores(scores: SynthScores, latents: number, reporter: Reporter): void {
+  const { mcc, uniqueness, precision, recall, f1, l0, true_l0, dead, r2, mse } = scores;
+  const lines = [
+    ['MCC', mcc.toFixed(4), 'mean |cosine| of latents and the features matched to them'],
+    ['uniqueness', uniqueness.toFixed(4), 'different best features per latent'],
+    ['F1', f1.toFixed(4), 'of the latents as detectors of their best features'],
+    ['precision', precision.toFixed(4), ''],
+    ['recall', recall.toFixed(4), ''],
+    ['L0', l0.toFixed(2), `${true_l0.toFixed(2)} features are active in a row`],
+    ['dead', String(dead), `of ${count(latents)} latents`],
+    ['R2', r2.toFixed(4), ''],
+    ['MSE', mse.toPrecision(4), ''],
+  ];
+  for (const [score, value, about] of lines) {
+    reporter.line(`${score.padEnd(10)}  ${value.padStart(8)}  ${about}`.trimEnd());
+  }
+}
