@@ -1,4 +1,4 @@
-import { rowProducts } from './products.js';
+import { addRowProducts } from './products.js';
 
 /** How the latents' directions compare with those of the true features. */
 export interface Matching {
@@ -28,12 +28,8 @@ export async function matchLatents(
 ): Promise<Matching> {
   const rows = latents.length / depth;
   const columns = features.length / depth;
-  const cosines = rowProducts(
-    { data: latents, rows },
-    { data: features, rows: columns },
-    depth,
-    new Float32Array(rows * columns),
-  );
+  const cosines = new Float32Array(rows * columns);
+  addRowProducts({ data: latents, rows }, { data: features, rows: columns }, depth, cosines);
   const own = norms(latents, depth);
   const theirs = norms(features, depth);
   const best = new Int32Array(rows);

@@ -9,19 +9,18 @@ export interface Rows {
 }
 
 /**
- * The products of all rows of `a` with all rows of `b`, a · bᵀ, [a.rows, b.rows], for matrices of thousands of rows
- * without a device: in blocks, with eight sums at a time.
+ * Adds the products of all rows of `a` with all rows of `b`, a · bᵀ, to `out`, [a.rows, b.rows]: for matrices of
+ * thousands of rows without a device, in blocks, with eight sums at a time.
  * @param depth values of a row.
- * @param symmetric whether a and b are the same, so that half of it is computed.
+ * @param symmetric whether a and b are the same, and `out` is symmetric: half of it is computed.
  */
-export function rowProducts<Out extends Float32Array | Float64Array>(
+export function addRowProducts(
   a: Rows,
   b: Rows,
   depth: number,
-  out: Out,
+  out: Float32Array | Float64Array,
   symmetric = false,
-): Out {
-  out.fill(0, 0, a.rows * b.rows);
+): void {
   const left = new Float64Array((blockRows + 4) * blockDepth);
   const right = new Float64Array((blockRows + 4) * blockDepth);
   for (let from = 0; from < depth; from += blockDepth) {
@@ -41,7 +40,6 @@ export function rowProducts<Out extends Float32Array | Float64Array>(
       }
     }
   }
-  return out;
 }
 
 /** Copies part of some rows, and zeros up to a multiple of four rows. @returns how many rows there are. */

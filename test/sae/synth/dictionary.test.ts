@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { orthogonalize } from '../../../src/sae/synth/dictionary.js';
-import { rowProducts } from '../../../src/sae/synth/products.js';
+import { normalizeRows, orthogonalize } from '../../../src/sae/synth/dictionary.js';
+import { addRowProducts } from '../../../src/sae/synth/products.js';
 import { normal, streamOf } from '../../../src/sae/synth/streams.js';
 import { fixtures } from './fixtures.js';
 
@@ -53,8 +53,54 @@ it.each([
     { data: a, rows: m },
     { data: b, rows: n },
   ];
-  const full = rowProducts(left, right, depth, new Float64Array(m * n).fill(9));
-  const half = rowProducts(left, left, depth, new Float64Array(m * m).fill(9), true);
+  const full = new Float64Array(m * n);
+  addRowProducts(left, right, depth, full);
+  const half = new Float64Array(m * m);
+  addRowProducts(left, left, depth, half, true);
   expect(worst(a, b, n, full)).toBeLessThan(1e-10);
   expect(worst(a, a, m, half)).toBeLessThan(1e-10);
+  // It adds to what is there.
+  addRowProducts(left, left, depth, half, true);
+  expect(
+    worst(
+      a,
+      a,
+      m,
+      half.map((value) => value / 2),
+    ),
+  ).toBeLessThan(1e-10);
+});
+
+// They are taken 512 at a time. Those of the first part point elsewhere than the others, so neither alone has the signs.
+it('more vectors than are taken at a time have the gradient of the loss', async () => {
+  const [n, depth] = [1030, 3];
+  const random = streamOf(8, 'rows');
+  const start = Float32Array.from({ length: n * depth }, (_, at) => {
+    const along = at < 512 * depth ? 0 : 1;
+    return 0.3 * normal(random) + (at % depth === along ? 1 : 0);
+  });
+  const lr = 1e-3;
+  const found = start.slice();
+  await orthogonalize(found, depth, { steps: 1, lr });
+  normalizeRows(start, depth);
+  for (const i of [0, 511, 512, 1023, 1024, 1029]) {
+    const own = Float64Array.from(start.subarray(i * depth, (i + 1) * depth));
+    /** The part of the loss that changes with this vector. */
+    const loss = (vector: Float64Array) => {
+      let sum = n * (vector.reduce((total, value) => total + value * value, 0) - 1) ** 2;
+      for (let j = 0; j < n; j++) {
+        const product = vector.reduce((total, value, k) => total + value * start[j * depth + k], 0);
+        sum += i === j ? 0 : 2 * product ** 2;
+      }
+      return sum;
+    };
+    // Adam's first step is lr against the sign of the gradient, here by central differences.
+    const moved = own.map((value, k) => {
+      const [more, less] = [1e-5, -1e-5].map((shift) => loss(own.with(k, value + shift)));
+      return value - lr * Math.sign(more - less);
+    });
+    const norm = Math.hypot(...moved);
+    const expected = [...moved].map((value) => expect.closeTo(value / norm, 6));
+    expect([...found.subarray(i * depth, (i + 1) * depth)]).toEqual(expected);
+  }
 });
