@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import {
-  ConfigError,
   Model,
   measureRecovery,
   openGpu,
@@ -54,13 +53,10 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   const { preset: name, seed } = values;
   const preset: SynthPreset = synthPresets[name];
   const { steps = preset.steps } = values;
-  if (!(Number.isSafeInteger(steps) && steps >= 1)) {
-    throw new ConfigError(`steps must be a whole number of at least 1, and is ${steps}.`);
-  }
   const engine = options.engineValues(values, given);
   const { in_dims } = preset.data;
-  // The rows of a stream are all new: it is one epoch, in its own order.
-  const stream = { seed, epochs: 1, shuffle: false };
+  // The rows of a stream are all new, in its own order.
+  const stream = { seed, steps, shuffle: false };
   const config = parseTrainConfig<SparsityName>({ ...defaultsOf(preset, engine.training), ...stream });
   const { batch_size } = config;
   const rows = steps * batch_size;
@@ -86,7 +82,8 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
     );
     reporter.stopBar();
     printScores(scores, model.hidden, reporter);
-    reporter.json({ preset: name, steps: done, h_dims: model.config.h_dims, ...config, ...scores });
+    const { epochs: _, steps: _steps, ...settings } = config;
+    reporter.json({ preset: name, steps: done, h_dims: model.config.h_dims, ...settings, ...scores });
     signal.throwIfAborted();
   } finally {
     reporter.stopBar();

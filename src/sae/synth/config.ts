@@ -67,7 +67,7 @@ export const synthPresets = {
     },
     h_dims: [32],
     steps: 1500,
-    training: { batch_size: 64, lr: 3e-3, sparsity: 'l1', sparsity_lambda: 0.1 },
+    training: { batch_size: 64, lr: 3e-3, sparsity: 'l1', sparsity_lambda: 1.6 },
     evaluation_rows: 5000,
   },
   small: {
@@ -83,7 +83,7 @@ export const synthPresets = {
     },
     h_dims: [512],
     steps: 4000,
-    training: { batch_size: 256, lr: 1e-3, sparsity: 'l1', sparsity_lambda: 0.01 },
+    training: { batch_size: 256, lr: 1e-3, sparsity: 'l1', sparsity_lambda: 1.3 },
     evaluation_rows: 20_000,
   },
   '16k': {
@@ -99,7 +99,7 @@ export const synthPresets = {
     },
     h_dims: [4096],
     steps: 195_313,
-    training: { batch_size: 1024, lr: 3e-4, sparsity: 'l1', sparsity_lambda: 2e-3 },
+    training: { batch_size: 1024, lr: 3e-4, sparsity: 'l1', sparsity_lambda: 1.5 },
     evaluation_rows: 500_000,
   },
 } as const satisfies Record<string, SynthPreset>;
