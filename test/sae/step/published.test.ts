@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { TrainOptions } from '../../../src/sae/config.js';
+import { Model } from '../../../src/sae/model/model.js';
+import type { SparsityName } from '../../../src/sae/sparsity/index.js';
+import { Trainer } from '../../../src/sae/training/trainer.js';
+import type { ReferenceConfig } from '../../reference/autoencoder.js';
+import '../../support/compare.js';
+import { gpuOfFile } from '../../support/device.js';
+import { firstGradient, floatRows, modelConfig, toParameters } from '../../support/models.js';
+
+const gpu = await gpuOfFile();
+
+/** What a library's own code computed in float64; see the README beside these files. */
+interface Published {
+  readonly config: ReferenceConfig & { readonly lr: number };
+  readonly params: Record<string, { shape: number[]; data: number[] }>;
+  /** Five batches of 16 rows. */
+  readonly batches: number[][];
+  /** Of the first batch, with the initial parameters. */
+  readonly hidden: number[];
+  readonly output: number[];
+  /** Of the first batch, with the whole weight of the penalty, neither projected nor clipped. */
+  readonly grads: Record<string, number[]>;
+  readonly losses?: number[];
+  readonly params_after?: Readonly<Record<'1' | '5', Record<string, number[]>>>;
+  /** Where the library's schedule is not one of ours: of each step. */
+  readonly lr?: number[];
+  readonly sparsity_scale?: number[];
+  /** By how much its loss is larger than ours. */
+  readonly scale?: number;
+}
+
+function published(name: string): Published {
+  return JSON.parse(readFileSync(new URL(`../../fixtures/published/${name}.json`, import.meta.url), 'utf8'));
+}
+
+/** The options of training in a configuration: one batch a step, in the order of the file. */
+function trainOptions(config: Published['config'], own: object): TrainOptions<SparsityName> {
+  const { in_dims: _, h_dims: _h, activation: _a, pre_bias: _p, ...training } = config;
+  const options = { ...training, batch_size: 16, epochs: 1, shuffle: false, ...own };
+  return options as unknown as TrainOptions<SparsityName>;
+}
+
+/** Lends a training of the five batches. */
+async function training(
+  { config, params, batches }: Published,
+  own: object,
+  use: (trainer: Trainer<SparsityName>) => Promise<void>,
+): Promise<void> {
+  const model = await Model.from(gpu, modelConfig(config), toParameters(params));
+  const rows = floatRows(batches.flat(), config.in_dims);
+  const trainer = await Trainer.create<SparsityName>(model, rows, trainOptions(config, own));
+  try {
+    await use(trainer);
+  } finally {
+    trainer.close();
+    model.close();
+  }
+}
+
+/** Largest distance over the largest value, without entries whose gradient is nearly 0: the sign of Adam's first step is rounding there. */
+function compare(what: string, actual: Float32Array, expected: number[], gradient: number[], most: number) {
+  const largest = Math.max(...gradient.map(Math.abs));
+  const counted = (_: number, i: number) => gradient[i] === 0 || Math.abs(gradient[i]) > 1e-6 * largest;
+  expect([...actual].filter(counted), what).toBeCloseTensor(expected.filter(counted), most);
+}
+
+describe.each(['saelens_standard', 'dl_standard', 'dl_standard_april', 'dl_topk', 'openai_topk'])(
+  '%s',
+  (name) => {
+    const given = published(name);
+    const { config, batches, grads, params_after, scale = 1 } = given;
+
+    test('codes, reconstructions and gradients are those of the library', async () => {
+      const bare = { clip_norm: undefined, decoder_norm: 'none', lr_warmup: 0, sparsity_warmup: 0 };
+      await training(given, bare, async (trainer) => {
+        const rows = floatRows(batches[0], config.in_dims);
+        expect(await trainer.model.encode(rows)).toBeCloseTensor(given.hidden, 2e-5);
+        expect(await trainer.model.reconstruct(rows)).toBeCloseTensor(given.output, 2e-5);
+        for await (const { steps } of trainer.steps({ count: 1 })) {
+          if (config.sparsity === 'topk' && given.losses) {
+            expect(steps[0].loss).toBeCloseTo(given.losses[0], 4);
+          }
+        }
+        for (const [parameter, expected] of Object.entries(grads)) {
+          const gradient = (await firstGradient(trainer, parameter)).map((value) => value * scale);
+          expect(gradient, parameter).toBeCloseTensor(expected, 1e-4);
+        }
+      });
+    });
+
+    test.skipIf(!params_after)(
+      'parameters after one step and after five are those of the library',
+      async () => {
+        const ofOthers = name === 'openai_topk' ? { decoder_norm: 'unit' } : {};
+        await training(given, ofOthers, async (trainer) => {
+          for (let step = 0; step < 5; step++) {
+            if (given.lr && given.sparsity_scale) {
+              // A rate of 0, with which only the moments change, is nearly that.
+              const lr = given.lr[step] || 1e-30;
+              trainer.change({ lr, sparsity_lambda: config.sparsity_lambda! * given.sparsity_scale[step] });
+            }
+            for await (const { steps } of trainer.steps({ count: 1 })) {
+              if (given.losses) {
+                expect(steps[0].loss / given.losses[step], `loss of step ${step + 1}`).toBeCloseTo(1, 5);
+              }
+            }
+            const after = params_after![String(step + 1) as '1'];
+            // What OpenAI's code scales to norm 1 is the decoder before a step, ours the one after it.
+            for (const [parameter, { data }] of after && !(scale !== 1 && step > 0)
+              ? await trainer.model.parameters()
+              : []) {
+              const expected =
+                scale !== 1 && parameter === 'decoder.0.weight'
+                  ? unit(after[parameter], 40)
+                  : after[parameter];
+              compare(
+                `${parameter} after ${step + 1}`,
+                data,
+                expected,
+                grads[parameter],
+                step === 0 ? 2e-5 : 1e-4,
+              );
+            }
+          }
+        });
+      },
+    );
+  },
+);
+
+/** Columns scaled to norm 1. */
+function unit(values: number[], columns: number): number[] {
+  const squares = new Float64Array(columns);
+  values.forEach((value, i) => {
+    squares[i % columns] += value ** 2;
+  });
+  return values.map((value, i) => value / Math.sqrt(squares[i % columns]));
+}
