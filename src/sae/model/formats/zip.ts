@@ -1,0 +1,83 @@
+import { unzipRaw } from 'unzipit';
+import { ModelFileError } from '../../errors.js';
+import type { ByteSource } from '../safetensors.js';
+import { readBytes, refuse } from './bytes.js';
+
+/** A file in a zip archive. */
+export interface ZipMember {
+  /** Bytes when unpacked. */
+  readonly length: number;
+  /** Reads all of it into memory of its own. */
+  read(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Reads its first bytes: that many, or all of them if it has fewer. */
+  readStart(most: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Deflate makes nothing longer than this many times its packed length. */
+const mostExpansion = 1032;
+
+/**
+ * Lists the files of a zip archive, of which only the directory at its end is read.
+ * @throws ModelFileError.
+ */
+export async function openZip(file: ByteSource, source: string): Promise<ReadonlyMap<string, ZipMember>> {
+  const reader = {
+    getLength: async () => file.length,
+    read: (begin: number, length: number) => readBytes(file, begin, length, source),
+  };
+  const { entries } = await damagedUnless(source, () => unzipRaw(reader));
+  const members = new Map<string, ZipMember>();
+  for (const entry of entries) {
+    if (members.has(entry.name)) refuse(source, `its zip archive has ${entry.name} twice.`);
+    members.set(entry.name, {
+      length: entry.size,
+      async read() {
+        if (entry.size > mostExpansion * entry.compressedSize) {
+          refuse(
+            source,
+            `its part ${entry.name} claims ${entry.size} bytes, and ${entry.compressedSize} packed ones cannot hold that.`,
+          );
+        }
+        const bytes = new Uint8Array(await damagedUnless(source, () => entry.arrayBuffer()));
+        return bytes.length === entry.size
+          ? bytes
+          : refuse(source, `its part ${entry.name} has ${bytes.length} bytes, and claims ${entry.size}.`);
+      },
+      readStart: (most) => {
+        const length = Math.min(most, entry.size);
+        return damagedUnless(source, async () => firstBytes(await entry.stream(), length));
+      },
+    });
+  }
+  return members;
+}
+
+async function firstBytes(
+  stream: ReadableStream<Uint8Array>,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  const reader = stream.getReader();
+  let filled = 0;
+  while (filled < length) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`it ends after ${filled} of ${length} bytes`);
+    bytes.set(value.subarray(0, length - filled), filled);
+    filled += Math.min(value.length, length - filled);
+  }
+  await reader.cancel();
+  return bytes;
+}
+
+async function damagedUnless<T>(source: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof ModelFileError) throw error;
+    return refuse(
+      source,
+      `its zip archive is truncated or damaged (${(error as Error).message}). Copy or download it again.`,
+      error,
+    );
+  }
+}
