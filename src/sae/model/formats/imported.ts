@@ -116,3 +116,6 @@ function toF32(values: Values, source: string): Float32Array<ArrayBuffer> {
   }
   return rounded;
 }
+
+/** Files by their names: the parts of each, one after another. */
+export type SaeFiles = ReadonlyMap<string, readonly Uint8Array<ArrayBuffer>[]>;

@@ -12,7 +12,9 @@ import { saev } from './saev.js';
 import { sparsify } from './sparsify.js';
 
 export { bytesInMemory } from './bytes.js';
-export type { ImportedActivation, ImportedSae } from './imported.js';
+export type { ImportedActivation, ImportedSae, SaeFiles } from './imported.js';
+export { saelensFiles } from './saelens-writer.js';
+export { sparsifyFiles } from './sparsify-writer.js';
 
 /** The programs whose autoencoders can be read. Where several recognise files, the first has them. */
 export const saeFormats: readonly SaeFormat[] = [
