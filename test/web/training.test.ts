@@ -142,7 +142,9 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     await page.getByLabel('Sparsity target sparsity_target').waitFor({ state: 'hidden' });
     expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('0.5');
     await page.getByLabel('Weighted by decoder norm').uncheck();
-    expect(page.url()).toContain('sparsity=l1&lr=0.001&sparsity_lambda=0.5&l1_weighted=false&');
+    expect(page.url()).toContain(
+      'sparsity=l1&lr=0.001&sparsity_lambda=0.5&reconstruction=sum&l1_weighted=false&',
+    );
     await button(page, 'One step').click();
     await trained(page, 1);
     await page.getByText('sparsity_lambda · l1').waitFor();

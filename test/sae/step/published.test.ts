@@ -73,7 +73,12 @@ describe.each(['saelens_standard', 'dl_standard', 'dl_standard_april', 'dl_topk'
     const { config, batches, grads, params_after, scale = 1 } = given;
 
     test('codes, reconstructions and gradients are those of the library', async () => {
-      const bare = { clip_norm: undefined, decoder_norm: 'none', lr_warmup: 0, sparsity_warmup: 0 };
+      const bare = {
+        clip_norm: undefined,
+        decoder_norm: 'none',
+        lr_warmup: 0,
+        ...(config.sparsity === 'l1' && { sparsity_warmup: 0 }),
+      };
       await training(given, bare, async (trainer) => {
         const rows = floatRows(batches[0], config.in_dims);
         expect(await trainer.model.encode(rows)).toBeCloseTensor(given.hidden, 2e-5);
