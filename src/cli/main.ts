@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, EngineError } from '../node/index.js';
 import { normalizeArguments } from './arguments.js';
 import { benchCommand } from './bench.js';
+import { exportCommand, importCommand } from './convert.js';
 import { devicesCommand } from './devices.js';
 import { encodeCommand } from './encode.js';
 import { Interrupted, interrupt } from './interrupt.js';
@@ -19,7 +20,15 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 function program(): Command {
   const train = trainCommand();
-  const others = [reconstructCommand(), encodeCommand(), synthCommand(), devicesCommand(), benchCommand()];
+  const others = [
+    reconstructCommand(),
+    encodeCommand(),
+    importCommand(),
+    exportCommand(),
+    synthCommand(),
+    devicesCommand(),
+    benchCommand(),
+  ];
   const sae = new Command('sae')
     .description('Trains sparse autoencoders on WebGPU and shows what they learn.')
     .version(version)

@@ -1,9 +1,18 @@
 export * from '../sae/index.js';
+export {
+  type ImportedSae,
+  type SaeFiles,
+  saeFormats,
+  saelensFiles,
+  sparsifyFiles,
+} from '../sae/model/formats/index.js';
+export { importedOf, modelOf } from '../sae/model/imported-model.js';
 export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } from './adapters.js';
 export { datasetNames, type LoadedDatasets, type LoadOptions, loadDatasets } from './data/datasets.js';
 export { readDataset } from './data/read.js';
 export { writeNpy } from './data/write-npy.js';
 export { checkFile, checkRoom, makeFolder } from './folder.js';
+export { readForeignModel, writeForeignModel } from './foreign-models.js';
 export { readModelFile, writeModelFile } from './model-file.js';
 export {
   type DrawOptions,

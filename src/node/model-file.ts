@@ -15,7 +15,11 @@ export async function readModelFile(file: string, options?: ReadOptions): Promis
   try {
     handle = await open(file);
     const { size } = await handle.stat();
-    return await readModel({ length: size, read: readerOf(handle) }, file, options);
+    return await readModel(
+      { length: size, read: (begin, into) => readFrom(handle!, begin, into) },
+      file,
+      options,
+    );
   } catch (error) {
     if (error instanceof ModelFileError) {
       throw error;
@@ -35,18 +39,21 @@ export async function readModelFile(file: string, options?: ReadOptions): Promis
 /** A system call reads at most about 2 GiB. */
 const bytesAtATime = 2 ** 30;
 
-function readerOf(handle: FileHandle) {
-  return async (begin: number, into: Uint8Array<ArrayBuffer>) => {
-    let done = 0;
-    while (done < into.length) {
-      const length = Math.min(bytesAtATime, into.length - done);
-      const { bytesRead } = await handle.read(into, done, length, begin + done);
-      if (bytesRead === 0) {
-        throw new Error(`it ends at byte ${begin + done}, and was longer a moment ago`);
-      }
-      done += bytesRead;
+/** Fills `into` with a file's bytes from `begin` on. @throws Error if it ends before. */
+export async function readFrom(
+  handle: FileHandle,
+  begin: number,
+  into: Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  let done = 0;
+  while (done < into.length) {
+    const length = Math.min(bytesAtATime, into.length - done);
+    const { bytesRead } = await handle.read(into, done, length, begin + done);
+    if (bytesRead === 0) {
+      throw new Error(`it ends at byte ${begin + done}, and was longer a moment ago`);
     }
-  };
+    done += bytesRead;
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -17,6 +17,8 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sae-readme-'));
   await writeNpy(join(folder, 'rows.npy'), [3, 784], [new Float32Array(3 * 784).fill(0.5)]);
+  const saved = join(root, 'test/fixtures/formats/saelens_topk_inference');
+  cpSync(saved, join(folder, 'saved-folder'), { recursive: true });
   const { data } = await readMnist10k();
   writeFileSync(join(folder, 'digits.npy'), npy([200, 28, 28], (data as Uint8Array).subarray(0, 200 * 784)));
 });
@@ -48,13 +50,15 @@ const printed: Record<string, (string | RegExp)[]> = {
   '--init': [sizes, new RegExp(`^epoch 1/1 {2}${figures}`, 'm')],
   reconstruct: [new RegExp(`^digits\\.npy {3}${figures}$`, 'm'), pictures('plot', 'features')],
   encode: ['codes.npy  3 rows of 64 latents'],
+  import: ['sae.safetensors  12-40-12, topk 4, from SAELens 6.39.0'],
+  export: ['folder  cfg.json, sae_weights.safetensors'],
   devices: [/^ {2}used +yes: /m],
 };
 
 test('the README has its commands', () => {
   expect(commands.length).toBeGreaterThanOrEqual(6);
   expect(new Set(commands.map(([first]) => first))).toEqual(
-    new Set(['--epochs', '--h_dims', '--init', 'reconstruct', 'encode', 'devices']),
+    new Set(['--epochs', '--h_dims', '--init', 'reconstruct', 'encode', 'devices', 'import', 'export']),
   );
 });
 

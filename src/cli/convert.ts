@@ -1,0 +1,76 @@
+import { Command, Option } from 'commander';
+import {
+  checkFile,
+  importedOf,
+  isOurModel,
+  modelOf,
+  readForeignModel,
+  saeFormats,
+  saelensFiles,
+  sizesInWords,
+  sparsifyFiles,
+  writeForeignModel,
+  writeModelFile,
+} from '../node/index.js';
+import { valuesOf } from './arguments.js';
+import * as options from './options.js';
+import { Reporter, type ReporterOptions } from './reporter.js';
+import { readSaved } from './saved.js';
+
+/** The programs that models can be written for. */
+const writers = { saelens: saelensFiles, sparsify: sparsifyFiles } as const;
+type Target = keyof typeof writers;
+
+interface ConvertValues extends Pick<ReporterOptions, 'json'> {
+  readonly out: string;
+  readonly to: Target;
+}
+
+/** `sae import`. */
+export function importCommand(): Command {
+  const tools = saeFormats.map(({ tool }) => tool).join(', ');
+  const command = new Command('import')
+    .description('make a model of this program of one that another program saved')
+    .argument('<path>', `its folder, or its file: ${tools}`)
+    .addOption(new Option('--out <file>', 'the .safetensors file to write').makeOptionMandatory())
+    .addOption(options.jsonOption);
+  return command.action(async (path: string) => {
+    const { values } = valuesOf<ConvertValues>(command);
+    const { out } = values;
+    const reporter = new Reporter({ ...values, quiet: false });
+    await checkFile(out, isOurModel);
+    const sae = await readForeignModel(path);
+    const model = modelOf(sae, path);
+    await writeModelFile(out, model);
+    for (const note of sae.notes) {
+      reporter.warn(note);
+    }
+    const from = [sae.tool, sae.tool_version].filter(Boolean).join(' ');
+    const kept = model.config.selection ? `topk ${model.config.selection.topk}` : model.config.activation;
+    reporter.line(`${out}  ${sizesInWords(model.config)}, ${kept}, from ${from}`);
+    reporter.json({ out, ...model.config, tool: sae.tool, notes: sae.notes, ignored: sae.ignored });
+  });
+}
+
+/** `sae export`. */
+export function exportCommand(): Command {
+  const command = new Command('export')
+    .description('write a saved model for another program')
+    .argument('<model>', 'a file that `sae train --save-model` wrote')
+    .addOption(
+      new Option('--to <program>', 'the program').choices(Object.keys(writers)).makeOptionMandatory(),
+    )
+    .addOption(new Option('--out <folder>', 'the folder to write its files into').makeOptionMandatory())
+    .addOption(options.jsonOption);
+  return command.action(async (file: string) => {
+    const { values } = valuesOf<ConvertValues>(command);
+    const { out, to } = values;
+    const reporter = new Reporter({ ...values, quiet: false });
+    const saved = await readSaved(file, reporter);
+    const files = writers[to](importedOf(saved, file));
+    await writeForeignModel(out, files);
+    const names = [...files.keys()];
+    reporter.line(`${out}  ${names.join(', ')}`);
+    reporter.json({ out, files: names });
+  });
+}

@@ -1,0 +1,81 @@
+import { access, open, readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { ModelFileError } from '../sae/errors.js';
+import { type ImportedSae, importSae, type SaeFiles } from '../sae/model/formats/index.js';
+import type { ByteSource } from '../sae/model/safetensors.js';
+import { describeFileError } from './data/files.js';
+import { makeFolder } from './folder.js';
+import { readFrom } from './model-file.js';
+import { writeWhole } from './write-file.js';
+
+/**
+ * Reads an autoencoder of another program.
+ * @param path its folder, or its file.
+ * @throws ModelFileError with what was wrong and what was expected.
+ */
+export async function readForeignModel(path: string): Promise<ImportedSae> {
+  try {
+    const folder = (await stat(path)).isDirectory();
+    const names = folder ? await readdir(path) : [basename(path)];
+    const files = new Map<string, ByteSource>();
+    for (const name of names) {
+      const file = folder ? join(path, name) : path;
+      const status = await stat(file);
+      if (status.isFile()) {
+        files.set(name, sourceOf(file, status.size));
+      }
+    }
+    return await importSae(files, path);
+  } catch (error) {
+    if (error instanceof ModelFileError) {
+      throw error;
+    }
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new ModelFileError(
+      missing
+        ? `There is no model ${path}.`
+        : `The model ${path} cannot be read: ${describeFileError(error)}.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Opened anew for each read: a folder may have any number of files. */
+function sourceOf(file: string, length: number): ByteSource {
+  return {
+    length,
+    read: async (begin, into) => {
+      const handle = await open(file);
+      try {
+        await readFrom(handle, begin, into);
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}
+
+/**
+ * Writes a model for another program.
+ * @throws ModelFileError if one of the files is there already, or cannot be written; EngineError for the folder.
+ */
+export async function writeForeignModel(folder: string, files: SaeFiles): Promise<void> {
+  await makeFolder(folder);
+  for (const name of files.keys()) {
+    const file = join(folder, name);
+    if (
+      await access(file).then(
+        () => true,
+        () => false,
+      )
+    ) {
+      throw new ModelFileError(`${file} is there already, and is not replaced. Choose another folder.`);
+    }
+  }
+  for (const [name, parts] of files) {
+    const file = join(folder, name);
+    await writeWhole(file, parts, (why, cause) => {
+      return new ModelFileError(`The model cannot be written as ${file}: ${why}.`, { cause });
+    });
+  }
+}

@@ -1,0 +1,153 @@
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { npy as npyFormat } from '../../src/sae/rows/formats/npy.js';
+import '../support/compare.js';
+import { bytes, npy, objects, readSafetensors, sae, succeeds, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const fixtures = fileURLToPath(new URL('../fixtures/formats/', import.meta.url));
+
+/** A .npy file of f32 values. */
+function decodeNpy(file: string): { shape: readonly number[]; values: Float32Array } {
+  const content = readFileSync(file);
+  const { headerBytes, shape } = npyFormat.parseHeader(content, file)!;
+  return { shape, values: new Float32Array(Uint8Array.from(content.subarray(headerBytes)).buffer) };
+}
+
+describe.concurrent('sae import', () => {
+  it.each([
+    ['dl_standard_april', /^sae\.safetensors {2}12-40-12, relu, from dictionary_learning\n$/],
+    ['dl_topk', /^sae\.safetensors {2}12-40-12, topk 4, from dictionary_learning\n$/],
+    ['saelens_standard_inference', /relu, from SAELens 6\.39\.0\n$/],
+    ['saelens_topk_inference', /topk 4, from SAELens 6\.39\.0\n$/],
+    ['sparsify_topk', /topk 4, from sparsify\n$/],
+  ])('%s: its codes are those of the program that saved it', async (name, said) => {
+    const cwd = folder.make();
+    const from = join(fixtures, name);
+    const expected = JSON.parse(readFileSync(join(from, 'expected.json'), 'utf8'));
+    expect(await succeeds(['import', from, '--out', 'sae.safetensors'], { cwd })).toMatch(said);
+    const rows = join(from, 'x.npy');
+    await succeeds(['encode', 'sae.safetensors', '--data', rows, '--out', 'codes.npy'], { cwd });
+    const { shape, values } = decodeNpy(join(cwd, 'codes.npy'));
+    expect(shape).toEqual(expected.encode.shape);
+    expect(values).toBeCloseTensor(expected.encode.data, 2e-5);
+
+    // Trained on as what it is; exported and imported again, it is the same to the bit.
+    const kind = name.includes('topk') ? ['--sparsity', 'topk', '--k', '4'] : ['--sparsity', 'l1'];
+    const train = [
+      '--init',
+      'sae.safetensors',
+      '--data',
+      rows,
+      '--epochs',
+      '1',
+      '--no-save-plots',
+      '--json',
+      ...kind,
+    ];
+    const [epoch] = objects(await succeeds(train, { cwd })).filter((line) => 'epoch' in line);
+    expect(epoch.mse).toBeLessThan(10);
+    const to = name.startsWith('sparsify') ? 'sparsify' : 'saelens';
+    await succeeds(['export', 'sae.safetensors', '--to', to, '--out', 'exported'], { cwd });
+    await succeeds(['import', 'exported', '--out', 'again.safetensors'], { cwd });
+    const [one, other] = ['sae', 'again'].map((file) => readFileSync(join(cwd, `${file}.safetensors`)));
+    expect(other.equals(one)).toBe(true);
+  });
+
+  it('what it cannot be, or is not, is refused, and nothing is written', async () => {
+    const cwd = folder.make();
+    const fails = async (args: string[], status: number, message: RegExp) => {
+      const result = await sae(args, { cwd });
+      expect([result.status, result.stdout]).toEqual([status, '']);
+      expect(result.stderr).toMatch(message);
+    };
+    const out = ['--out', 'sae.safetensors'];
+    await fails(
+      ['import', join(fixtures, 'dl_jumprelu'), ...out],
+      1,
+      /cannot be imported yet: .* above thresholds \(jumprelu\)/,
+    );
+    await fails(['import', 'nowhere', ...out], 1, /^sae: There is no model nowhere\.\n$/);
+    await fails(['import', cwd, ...out], 1, /it is of no program that is known: it has no file of weights/);
+    await fails(['import', join(fixtures, 'dl_topk')], 2, /required option '--out <file>' not specified/);
+    writeFileSync(join(cwd, 'mine.safetensors'), 'something else');
+    await fails(
+      ['import', join(fixtures, 'dl_topk'), '--out', 'mine.safetensors'],
+      1,
+      /was not made by this program/,
+    );
+    expect(readdirSync(cwd)).toEqual(['mine.safetensors']);
+  });
+});
+
+describe.concurrent('sae export', () => {
+  const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
+
+  it('folds the normalisation of the rows in: codes and reconstructions of raw rows are the same', async () => {
+    for (const more of [[], ['--pre_bias']]) {
+      const cwd = folder.make();
+      const train = [
+        '--data',
+        rows,
+        '--normalize',
+        '0.3,0.5',
+        '--h_dims',
+        '24',
+        '--epochs',
+        '2',
+        '--sparsity',
+        'topk',
+        '--k',
+        '5',
+      ];
+      await succeeds([...train, ...more, '--save-model', '--no-save-plots'], { cwd });
+      const file = 'files/sae.safetensors';
+      await succeeds(['encode', file, '--data', rows, '--out', 'one.npy'], { cwd });
+      await succeeds(['export', file, '--to', 'saelens', '--out', 'exported'], { cwd });
+      expect(JSON.parse(readFileSync(join(cwd, 'exported/cfg.json'), 'utf8'))).toMatchObject({
+        architecture: 'topk',
+        k: 5,
+        apply_b_dec_to_input: more.length > 0,
+      });
+      await succeeds(['import', 'exported', '--out', 'sae.safetensors'], { cwd });
+      // 8-bit rows are fractions of 255.
+      const raw = folder.write(
+        'raw.npy',
+        npy(
+          [50, 16],
+          Float32Array.from(bytes(800), (value) => value / 255),
+        ),
+      );
+      await succeeds(['encode', 'sae.safetensors', '--data', raw, '--out', 'other.npy'], { cwd });
+      const [one, other] = ['one', 'other'].map((name) => decodeNpy(join(cwd, `${name}.npy`)));
+      expect(other.values).toBeCloseTensor(one.values, 1e-4);
+      const { mean, std } = { mean: 0.3, std: 0.5 };
+      const bias = (name: string) => readSafetensors(join(cwd, name)).tensors['decoder.0.bias'];
+      expect(bias('sae.safetensors')).toBeCloseTensor(
+        bias(file).map((value) => value * std + mean),
+        1e-6,
+      );
+    }
+  });
+
+  it('a file that is there, several layers, sigmoids: refused', async () => {
+    const cwd = folder.make();
+    const train = ['--data', rows, '--epochs', '1', '--save-model', '--no-save-plots', '--quiet'];
+    const fails = async (message: RegExp) => {
+      const result = await sae(['export', 'files/sae.safetensors', '--to', 'saelens', '--out', 'out'], {
+        cwd,
+      });
+      expect([result.status, result.stdout]).toEqual([1, '']);
+      expect(result.stderr).toMatch(message);
+    };
+    await succeeds([...train, '--h_dims', '[5, 4]'], { cwd });
+    await fails(/has 2 encoder layers, and other programs' autoencoders have one\./);
+    await succeeds([...train, '--h_dims', '5', '--activation', 'sigmoid'], { cwd });
+    await fails(/has the activation sigmoid, and other programs have relu\./);
+    await succeeds([...train, '--h_dims', '5'], { cwd });
+    cpSync(rows, join(cwd, 'out', 'cfg.json'));
+    await fails(/cfg\.json is there already, and is not replaced\. Choose another folder\./);
+  });
+});
