@@ -76,7 +76,7 @@ const tiles: { readonly [F in GemmTile['family']]: GemmTile & { family: F } } = 
   },
 };
 
-/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients. */
+/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input. */
 function configurations(): object[] {
   const kinds = sparsityNames.flatMap((sparsity) => {
     const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ kind }) => kind === 'flag');
@@ -86,11 +86,13 @@ function configurations(): object[] {
     );
   });
   const sizes = { in_dims: 8, h_dims: [6, 4], batch_size: 8 };
-  return kinds.flatMap((kind) =>
+  const centred = { sparsity: 'none', activation: 'relu', pre_bias: true, decoder_norm: 'unit' };
+  const all = kinds.flatMap((kind) =>
     ('k' in kind ? ['relu'] : ['relu', 'sigmoid']).flatMap((activation) =>
       [{}, { clip_norm: 1 }].map((clip) => ({ ...sizes, ...kind, activation, ...clip })),
     ),
   );
+  return [...all, { ...sizes, ...centred }];
 }
 
 const steps = 100;

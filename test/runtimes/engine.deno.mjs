@@ -30,10 +30,11 @@ function useTile(tile) {
 }
 
 /** Makes what a training has, and lends it to `use`. */
-async function training({ in_dims, h_dims, activation, ...options }, parameters, rows, use) {
+async function training({ in_dims, h_dims, activation, pre_bias, ...options }, parameters, rows, use) {
+  const sizes = { in_dims, h_dims, activation, ...(pre_bias && { pre_bias }) };
   const model = parameters
-    ? await Model.from(gpu, { in_dims, h_dims, activation }, new Map(parameters))
-    : await Model.create(gpu, { in_dims, h_dims, activation }, options.seed);
+    ? await Model.from(gpu, sizes, new Map(parameters))
+    : await Model.create(gpu, sizes, options.seed);
   const trainer = await Trainer.create(model, rows, options);
   try {
     return await use(trainer, model);
@@ -71,7 +72,10 @@ async function compile() {
     useTile(tile);
     for (const [i, config] of configs.entries()) {
       const rows = floats(new Float32Array(partBytes / 2), config.in_dims);
-      const make = (data) => training(config, undefined, { ...rows, data }, () => {});
+      // What is encoded after a training is read by a file of its own where the input is centred.
+      const encode = (_, model) =>
+        config.pre_bias && model.encode(floats(new Float32Array(16), config.in_dims));
+      const make = (data) => training(config, undefined, { ...rows, data }, encode);
       // Rows are read by files of their own, which know nothing of what else there is: each in its turn.
       const ways = [
         () => make(rows.data),
