@@ -58,6 +58,10 @@ if (lanes !== undefined) {
   );
 }
 
+if (lanes === 8) {
+  tiles.push(['wide', all, { family: 'wide' }]);
+}
+
 /** Values for an operand. Mostly of one sign: a sum that cancels to nearly nothing says little about rounding. */
 function operand(random: () => number, length: number) {
   return reals(random, length, -0.25, 1);

@@ -74,6 +74,7 @@ const tiles: { readonly [F in GemmTile['family']]: GemmTile & { family: F } } = 
     turns: 2,
     lanes_along_rows: 0,
   },
+  wide: { family: 'wide' },
 };
 
 /** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input. */

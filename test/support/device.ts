@@ -157,9 +157,11 @@ export async function withLimits<T>(
   }
 }
 
-/** The families that this adapter can run: all, but for `subgroup` where it has no subgroups of one known size. */
+/** The families that this adapter can run: `subgroup` needs subgroups of one known size, `wide` of eight invocations. */
 export function familiesOf(gpu: Gpu): GemmTile['family'][] {
-  return gemmFamilies.filter((family) => family !== 'subgroup' || gpu.subgroupSize !== undefined);
+  const { subgroupSize } = gpu;
+  const lacking = [subgroupSize === undefined && 'subgroup', subgroupSize !== 8 && 'wide'];
+  return gemmFamilies.filter((family) => !lacking.includes(family));
 }
 
 /** The family for what is the same in all of them: the one that this adapter is quick to compile. */
@@ -188,6 +190,7 @@ export function useFamily(gpu: Gpu, family: GemmTile['family']): void {
       turns: 2,
       lanes_along_rows: 0,
     },
+    wide: { family: 'wide' },
   };
   gpu.tuner.tile = async () => tiles[family];
 }

@@ -30,14 +30,14 @@ export async function addGemm(
   const gemm = new Uint32Array([rowBlocks, columnBlocks, padded(shape.depth) / 4]);
   const [groupRows, groupColumns] = workgroupBlocks(tile);
   const groups = [Math.ceil(columnBlocks / groupColumns), Math.ceil(rowBlocks / groupRows)] as const;
-  // A subgroup's lanes lie along the workgroups' first dimension.
-  const turned = tile.family === 'subgroup' && tile.lanes_along_rows;
+  // The workgroups' first dimension: in `subgroup` that of the lanes, in `wide` rows; else columns.
+  const turned = tile.family === 'wide' || (tile.family === 'subgroup' && tile.lanes_along_rows);
   const workgroups = turned ? ([groups[1], groups[0]] as const) : groups;
   program.add(gemmSource(source, tile), { ...bindings, gemm }, workgroups);
 }
 
 function gemmSource({ files, constants }: GemmSource, { family, ...layout }: GemmTile): KernelSource {
-  const first = family === 'subgroup' ? ['gemm/enable_subgroups.wgsl'] : [];
+  const first = family === 'subgroup' || family === 'wide' ? ['gemm/enable_subgroups.wgsl'] : [];
   return {
     files: [...first, 'gemm/gemm.wgsl', ...files, `gemm/${family}.wgsl`],
     constants: { ...layout, ...constants },

@@ -46,14 +46,22 @@ export type GemmTile =
       readonly shared_blocks: number;
       readonly turns: number;
       readonly lanes_along_rows: 0 | 1;
+    }
+  | {
+      /** For large products on Mesa's software adapter. */
+      readonly family: 'wide';
     };
 
 export const gemmFamilies = [
   'shared',
   'split',
   'register',
+  'wide',
   'subgroup',
 ] as const satisfies GemmTile['family'][];
+
+/** Lanes of a workgroup of `gemm/wide.wgsl`, and the blocks that it computes along each side. */
+export const wideLanes = 8;
 
 /** Rows and columns of blocks that a workgroup computes. */
 export function workgroupBlocks(tile: GemmTile): readonly [rows: number, columns: number] {
@@ -65,6 +73,8 @@ export function workgroupBlocks(tile: GemmTile): readonly [rows: number, columns
       const other = tile.shared_blocks * tile.turns;
       return tile.lanes_along_rows ? [along, other] : [other, along];
     }
+    case 'wide':
+      return [wideLanes, wideLanes];
     default:
       return [tile.tile_rows * tile.threads_rows, tile.tile_columns * tile.threads_columns];
   }

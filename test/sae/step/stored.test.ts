@@ -72,7 +72,10 @@ async function training<T, S extends SparsityName = 'kl'>(
   }
 }
 
-describe.each(familiesOf(gpu))('%s tiles', (family) => {
+// Not wide ones, ten kernels that are slow to compile: parity.test.ts has their gradients.
+const families = familiesOf(gpu).filter((family) => family !== 'wide');
+
+describe.each(families)('%s tiles', (family) => {
   // To the loops of a family, what reads rows and what stores a block are functions of places: one class of the others will do.
   const all = family === mainFamily(gpu);
   test.each(all ? cases : [odd])('$rows rows of $in_dims, $h_dims, $activation', async (shape) => {
