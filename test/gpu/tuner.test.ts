@@ -7,7 +7,7 @@ import { type GemmShape, type GemmTile, workgroupBlocks } from '../../src/gpu/ge
 import { Tuner, type TuningOptions, type TuningStore } from '../../src/gpu/gemm/tuner.js';
 import { Stopwatch } from '../../src/gpu/timing.js';
 import { seededRandom } from '../reference/random.js';
-import { gpuOfFile, onBench, reals, sameBits } from '../support/device.js';
+import { familiesOf, gpuOfFile, onBench, reals, sameBits } from '../support/device.js';
 
 const gpu = await gpuOfFile();
 
@@ -85,18 +85,14 @@ describe('the tiles of a shape', () => {
     );
   });
 
-  test.each([
-    small,
-    { order: 'tn', rows: 784, columns: 24, depth: 64 },
-    { order: 'nn', rows: 600, columns: 520, depth: 33 },
-  ] as const)('give the same bits: $order $rows x $columns x $depth', async (shape) => {
-    callItGpu();
+  /** What the tiles of a shape make of the same operands. */
+  async function productsOf(shape: GemmShape): Promise<Float32Array[]> {
     const { order, rows: m, columns: n, depth: k } = shape;
+    const results: Float32Array[] = [];
     await onBench(gpu, async (bench) => {
       const random = seededRandom(7);
       const a = bench.tensor('a', order === 'tn' ? [k, m] : [m, k], reals(random, m * k, -1, 1));
       const b = bench.tensor('b', order === 'nt' ? [n, k] : [k, n], reals(random, k * n, -1, 1));
-      const results: Float32Array[] = [];
       for (const tile of gemmTiles(gpu, shape)) {
         const c = bench.unwritten('c', [m, n]);
         const program = bench.program();
@@ -105,11 +101,48 @@ describe('the tiles of a shape', () => {
         program.submit();
         results.push(await c.read());
       }
-      expect(results.length).toBeGreaterThan(1);
-      for (const result of results) {
-        expect(sameBits(result, results[0])).toBe(true);
-      }
     });
+    return results;
+  }
+
+  function expectSameBits(results: readonly Float32Array[]): void {
+    expect(results.length).toBeGreaterThan(1);
+    for (const result of results) {
+      expect(sameBits(result, results[0])).toBe(true);
+    }
+  }
+
+  test.each([
+    small,
+    { order: 'tn', rows: 784, columns: 24, depth: 64 },
+    { order: 'nn', rows: 600, columns: 520, depth: 33 },
+  ] as const)('give the same bits: $order $rows x $columns x $depth', async (shape) => {
+    callItGpu();
+    expectSameBits(await productsOf(shape));
+  });
+
+  const hasWide = gpu.software && familiesOf(gpu).includes('wide');
+  test.runIf(hasWide).each(['nt', 'nn', 'tn'] as const)(
+    'give the same bits where one is wide: %s',
+    async (order) => {
+      const shape = { order, rows: 513, columns: 522, depth: 515 };
+      expect(gemmTiles(gpu, shape)[0].family).toBe('wide');
+      expectSameBits(await productsOf(shape));
+    },
+  );
+
+  test.runIf(hasWide).each([
+    ['a large product', 1024, 1024, 1024, true],
+    ['a wide layer at a large batch', 256, 4096, 784, true],
+    ['a wide layer at a small batch', 64, 1024, 784, false],
+    ['a few rows, whatever the rest', 8, 100_000, 784, false],
+    ['a long sum for few workgroups', 64, 64, 100_000, false],
+  ])('wide is for %s: %i x %i x %i, %s', (_, rows, columns, depth, expected) => {
+    const families = gemmTiles(gpu, { order: 'nt', rows, columns, depth }).map(({ family }) => family);
+    expect(families[0] === 'wide').toBe(expected);
+    expect(families.slice(1)).not.toContain('wide');
+    // Compiled sooner, and in the race when tiles are timed.
+    expect(families).toContain('subgroup');
   });
 });
 

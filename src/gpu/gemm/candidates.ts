@@ -1,6 +1,6 @@
 import type { Device } from '../device.js';
 import { padded } from '../tensor.js';
-import type { GemmShape, GemmTile } from './tiles.js';
+import { type GemmShape, type GemmTile, wideLanes } from './tiles.js';
 
 /**
  * With fewer outputs than this, tiles of 64 x 64 do not keep all of a GPU's cores busy, and the sum is split as well.
@@ -27,7 +27,11 @@ export function gemmTiles(gpu: Device, shape: GemmShape): readonly GemmTile[] {
   }
   // Where subgroups are fast, tiles in registers were never faster, and each takes seconds to compile.
   const lanes = gpu.subgroupSize;
-  return lanes === undefined ? registerTiles(shape, fewBlocks) : subgroupTiles(lanes, shape);
+  if (lanes === undefined) {
+    return registerTiles(shape, fewBlocks);
+  }
+  const others = subgroupTiles(lanes, shape);
+  return lanes === wideLanes && suitsWide(shape) ? [{ family: 'wide' }, ...others] : others;
 }
 
 function splitTiles({ rows, columns, depth }: GemmShape): GemmTile[] {
@@ -88,6 +92,21 @@ function sharedTiles(gpu: Device, { rows, columns }: GemmShape): GemmTile[] {
 
 /** Starting an invocation costs about as much as a small tile: it makes several, while this many workgroups remain. */
 const enoughWorkgroups = 16;
+
+/** Multiply-adds from which a wide tile is taken: it compiles about three times as long as others, seconds rather than one. */
+const manyProducts = 512 ** 3;
+/** The least share of a wide tile's blocks that must lie in C: with less, what it saves would be spent past the edge. */
+const wideFill = 0.75;
+
+function suitsWide({ rows, columns, depth }: GemmShape): boolean {
+  const [rowBlocks, columnBlocks] = [padded(rows) / 4, padded(columns) / 4];
+  const groups = Math.ceil(rowBlocks / wideLanes) * Math.ceil(columnBlocks / wideLanes);
+  return (
+    rows * columns * depth >= manyProducts &&
+    groups >= enoughWorkgroups &&
+    fill(rowBlocks, wideLanes) * fill(columnBlocks, wideLanes) >= wideFill
+  );
+}
 
 function subgroupTiles(lanes: number, { rows, columns }: GemmShape): GemmTile[] {
   const shared_blocks = 2;
