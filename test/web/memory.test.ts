@@ -25,7 +25,6 @@ describe.skipIf(!chromiumPath)('the page in a long training', () => {
     await button(page, 'Train').click();
     const before = await reach(500);
     const after = await reach(5000);
-    console.log('MEM', before, after);
     expect(
       after.processes / before.processes,
       `${before.processes} KiB, then ${after.processes}`,

@@ -164,7 +164,7 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
       rows: fc.integer({ min: 1, max: 40 }),
       smooth: plain ? fc.constant('relu' as const) : fc.constantFrom('relu' as const, 'sigmoid' as const),
       sparsity: fc.constantFrom(...(plain ? (['kl'] as const) : sparsityNames)).chain(sparsityOptions),
-      pre_bias: fc.boolean(),
+      pre_bias: plain ? fc.constant(false) : fc.boolean(),
       lr: fc.constant(1e-3),
       seed: fc.integer(),
     })
@@ -215,30 +215,34 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
   return true;
 }
 
-test.each(familiesOf(gpu))('the whole gradient of random models, %s tiles', async (family) => {
-  useFamily(gpu, family);
-  const property = fc.asyncProperty(cases(family !== main), async (model) => {
-    fc.pre(wellConditioned(model));
-    const { config, parameters, x } = model;
-    const { grads } = gradients(config, parameters, x);
-    const params = Object.fromEntries(
-      Object.entries(parameters).map(([name, { shape, data }]) => [
-        name,
-        { shape: [...shape], data: [...data] },
-      ]),
-    );
-    // A small tensor may be what is left of sums that cancel: it is measured on the model's scale.
-    const floor = 0.01 * Math.max(...Object.values(grads).map(largestOf));
-    await train({ config, x: [...x], params }, 1, async (_step, trainer) => {
-      for (const [name, gradient] of Object.entries(grads)) {
-        const seen = await firstGradient(trainer, name);
-        const scale = largestOf(gradient) > 0 ? [floor] : [];
-        expect([...seen, ...scale], name).toBeCloseTensor([...gradient, ...scale], tolerance);
-      }
+// The wide ones, which are slow to compile, have the vectors.
+test.each(familiesOf(gpu).filter((family) => family !== 'wide'))(
+  'the whole gradient of random models, %s tiles',
+  async (family) => {
+    useFamily(gpu, family);
+    const property = fc.asyncProperty(cases(family !== main), async (model) => {
+      fc.pre(wellConditioned(model));
+      const { config, parameters, x } = model;
+      const { grads } = gradients(config, parameters, x);
+      const params = Object.fromEntries(
+        Object.entries(parameters).map(([name, { shape, data }]) => [
+          name,
+          { shape: [...shape], data: [...data] },
+        ]),
+      );
+      // A small tensor may be what is left of sums that cancel: it is measured on the model's scale.
+      const floor = 0.01 * Math.max(...Object.values(grads).map(largestOf));
+      await train({ config, x: [...x], params }, 1, async (_step, trainer) => {
+        for (const [name, gradient] of Object.entries(grads)) {
+          const seen = await firstGradient(trainer, name);
+          const scale = largestOf(gradient) > 0 ? [floor] : [];
+          expect([...seen, ...scale], name).toBeCloseTensor([...gradient, ...scale], tolerance);
+        }
+      });
     });
-  });
-  await fc.assert(property, { numRuns: 60 });
-});
+    await fc.assert(property, { numRuns: 60 });
+  },
+);
 
 function largestOf(values: ArrayLike<number>): number {
   return Array.prototype.reduce.call(
