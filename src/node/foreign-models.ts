@@ -5,7 +5,7 @@ import { type ImportedSae, importSae, type SaeFiles } from '../sae/model/formats
 import type { ByteSource } from '../sae/model/safetensors.js';
 import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
-import { readFrom } from './model-file.js';
+import { readFrom } from './read-from.js';
 import { writeWhole } from './write-file.js';
 
 /**

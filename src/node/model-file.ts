@@ -4,6 +4,7 @@ import { ModelFileError } from '../sae/errors.js';
 import { modelParts, type ReadOptions, readModel, type SavedModel } from '../sae/model/saved-model.js';
 import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
+import { readFrom } from './read-from.js';
 import { writeWhole } from './write-file.js';
 
 /**
@@ -33,26 +34,6 @@ export async function readModelFile(file: string, options?: ReadOptions): Promis
     );
   } finally {
     await handle?.close();
-  }
-}
-
-/** A system call reads at most about 2 GiB. */
-const bytesAtATime = 2 ** 30;
-
-/** Fills `into` with a file's bytes from `begin` on. @throws Error if it ends before. */
-export async function readFrom(
-  handle: FileHandle,
-  begin: number,
-  into: Uint8Array<ArrayBuffer>,
-): Promise<void> {
-  let done = 0;
-  while (done < into.length) {
-    const length = Math.min(bytesAtATime, into.length - done);
-    const { bytesRead } = await handle.read(into, done, length, begin + done);
-    if (bytesRead === 0) {
-      throw new Error(`it ends at byte ${begin + done}, and was longer a moment ago`);
-    }
-    done += bytesRead;
   }
 }
 
