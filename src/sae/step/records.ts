@@ -32,8 +32,8 @@ export function stepRecords(
   const batches = batchesOf(rows, batchRows);
   const records = new DataView(new ArrayBuffer((batches - from) * stepBytes));
   for (let i = from; i < batches; i++) {
-    const { lr, sparsity, optimizer, ...options } = configAt(updates + i);
-    const rates = optimizerOf(optimizer).rates(lr, updates + i + 1, options);
+    const config = configAt(updates + i);
+    const rates = optimizerOf(config.optimizer).rates(config.lr, updates + i + 1, config);
     const at = (i - from) * stepBytes;
     const first = i * batchRows;
     records.setUint32(at, first, true);
@@ -41,7 +41,7 @@ export function stepRecords(
     for (const [j, rate] of rates.entries()) {
       records.setFloat32(at + 8 + 4 * j, rate, true);
     }
-    for (const [j, coefficient] of sparsityOf(sparsity).coefficients(options).entries()) {
+    for (const [j, coefficient] of sparsityOf(config.sparsity).coefficients(config).entries()) {
       records.setFloat32(at + 16 + 4 * j, coefficient, true);
     }
   }

@@ -69,21 +69,31 @@ export function sparsityFactor(step: number, sparsity_warmup: number): number {
   return step < sparsity_warmup ? step / sparsity_warmup : 1;
 }
 
+function hasLrSchedule({ lr_warmup, lr_decay }: LrSchedule): boolean {
+  return lr_warmup > 0 || lr_decay !== 'none';
+}
+
 /** Those of the settings that have a schedule, as they are at a step of a run of so many. Empty if none has. */
 export function scheduledSettings(
   config: Scheduled,
   step: number,
   steps: number,
 ): Pick<Partial<Scheduled>, 'lr' | 'sparsity_lambda'> {
-  const { lr, lr_warmup, lr_decay, sparsity_lambda = 0, sparsity_warmup = 0 } = config;
+  const { lr, sparsity_lambda = 0, sparsity_warmup = 0 } = config;
   return {
-    ...((lr_warmup > 0 || lr_decay !== 'none') && { lr: lr * lrFactor(step, steps, config) }),
+    ...(hasLrSchedule(config) && { lr: lr * lrFactor(step, steps, config) }),
     ...(sparsity_warmup > 0 && { sparsity_lambda: sparsity_lambda * sparsityFactor(step, sparsity_warmup) }),
   };
 }
 
-/** The configuration with the settings of a step, from 0, of a run of so many. */
+/**
+ * The configuration with the settings of a step, from 0, of a run of so many. Without a schedule it is the same object:
+ * this is asked for each step.
+ */
 export function settingsAt<Config extends Scheduled>(config: Config, step: number, steps: number): Config {
+  if (!hasLrSchedule(config) && !config.sparsity_warmup) {
+    return config;
+  }
   return { ...config, ...scheduledSettings(config, step, steps) };
 }
 
