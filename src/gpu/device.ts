@@ -128,6 +128,14 @@ export abstract class Device {
     return Math.min(maxStorageBufferBindingSize, maxBufferSize);
   }
 
+  /**
+   * Workgroups along one dimension for a kernel that takes its work in strides: `wanted`, or as many as the adapter can
+   * dispatch.
+   */
+  groups(wanted: number): number {
+    return Math.min(wanted, this.device.limits.maxComputeWorkgroupsPerDimension);
+  }
+
   /** @throws LimitError if a buffer of that many bytes is larger than the adapter can bind. */
   checkSize(what: string, bytes: number, limit = this.largestBuffer): void {
     if (bytes > limit) {

@@ -2,19 +2,12 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { npy as npyFormat } from '../../src/sae/rows/formats/npy.js';
 import '../support/compare.js';
+import { decodeNpy } from '../support/npy.js';
 import { bytes, npy, objects, readSafetensors, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 const fixtures = fileURLToPath(new URL('../fixtures/formats/', import.meta.url));
-
-/** A .npy file of f32 values. */
-function decodeNpy(file: string): { shape: readonly number[]; values: Float32Array } {
-  const content = readFileSync(file);
-  const { headerBytes, shape } = npyFormat.parseHeader(content, file)!;
-  return { shape, values: new Float32Array(Uint8Array.from(content.subarray(headerBytes)).buffer) };
-}
 
 describe.concurrent('sae import', () => {
   it.each([
@@ -30,7 +23,7 @@ describe.concurrent('sae import', () => {
     expect(await succeeds(['import', from, '--out', 'sae.safetensors'], { cwd })).toMatch(said);
     const rows = join(from, 'x.npy');
     await succeeds(['encode', 'sae.safetensors', '--data', rows, '--out', 'codes.npy'], { cwd });
-    const { shape, values } = decodeNpy(join(cwd, 'codes.npy'));
+    const { shape, values } = decodeNpy(readFileSync(join(cwd, 'codes.npy')));
     expect(shape).toEqual(expected.encode.shape);
     expect(values).toBeCloseTensor(expected.encode.data, 2e-5);
 
@@ -121,7 +114,7 @@ describe.concurrent('sae export', () => {
         ),
       );
       await succeeds(['encode', 'sae.safetensors', '--data', raw, '--out', 'other.npy'], { cwd });
-      const [one, other] = ['one', 'other'].map((name) => decodeNpy(join(cwd, `${name}.npy`)));
+      const [one, other] = ['one', 'other'].map((name) => decodeNpy(readFileSync(join(cwd, `${name}.npy`))));
       expect(other.values).toBeCloseTensor(one.values, 1e-4);
       const { mean, std } = { mean: 0.3, std: 0.5 };
       const bias = (name: string) => readSafetensors(join(cwd, name)).tensors['decoder.0.bias'];

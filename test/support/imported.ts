@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { bytesInMemory, type ImportedSae, importSae } from '../../src/sae/model/formats/index.js';
-import { npy } from '../../src/sae/rows/formats/npy.js';
+import { decodeNpy } from './npy.js';
 import { bytesOf } from './zip-file.js';
 
 interface Figures {
@@ -26,10 +26,9 @@ export function formatFixture(name: string): FormatFixture {
   const all = readdirSync(folder).map((file) => [file, readFileSync(new URL(file, folder))] as const);
   const files = Object.fromEntries(all);
   const { 'x.npy': x, 'expected.json': expected, ...model } = files;
-  const { headerBytes } = npy.parseHeader(x, 'x.npy')!;
   return {
     files: model,
-    x: new Float32Array(x.buffer.slice(x.byteOffset + headerBytes, x.byteOffset + x.length)),
+    x: decodeNpy(x).values,
     expected: JSON.parse(expected.toString()),
   };
 }

@@ -1,8 +1,10 @@
 import { ModelFileError } from '../errors.js';
 import { noNormalization } from '../rows/dataset.js';
+import type { Selection } from '../sparsity/index.js';
 import type { ImportedActivation, ImportedSae } from './formats/index.js';
 import type { Parameters } from './parameter.js';
 import type { SavedModel } from './saved-model.js';
+import { transposed } from './transposed.js';
 
 /**
  * A model of this program that gives the same codes and reconstructions, of rows that are not normalised.
@@ -19,13 +21,13 @@ export function modelOf(sae: ImportedSae, source: string): SavedModel {
   ]);
   const config = { in_dims, h_dims: [latents], activation: 'relu' as const, ...(pre_bias && { pre_bias }) };
   return {
-    config: { ...config, ...selectionOf(sae.activation, source) },
+    config: { ...config, ...selecting(sae.activation, source) },
     parameters,
     normalization: noNormalization,
   };
 }
 
-function selectionOf(activation: ImportedActivation, source: string): { selection?: { topk: number } } {
+function selecting(activation: ImportedActivation, source: string): { readonly selection?: Selection } {
   switch (activation.kind) {
     case 'relu':
       return {};
@@ -91,16 +93,4 @@ function sumOf(values: Float32Array, first: number, count: number): number {
     sum += values[i];
   }
   return sum;
-}
-
-/** A matrix [rows, columns] as [columns, rows]. */
-function transposed(values: Float32Array, rows: number): Float32Array<ArrayBuffer> {
-  const columns = values.length / rows;
-  const result = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      result[column * rows + row] = values[row * columns + column];
-    }
-  }
-  return result;
 }

@@ -6,6 +6,5 @@ import type { Selection } from '../sparsity/index.js';
 export function addSelection(program: Program, { topk }: Selection, code: Tensor): void {
   const rows = padded(code.rows);
   const sizes = new Uint32Array([rows, padded(code.columns) / 4, topk]);
-  const groups = Math.min(rows, program.gpu.device.limits.maxComputeWorkgroupsPerDimension);
-  program.add({ files: ['sparsity/topk.wgsl'] }, { code, topk: sizes }, [groups, 1]);
+  program.add({ files: ['sparsity/topk.wgsl'] }, { code, topk: sizes }, [program.gpu.groups(rows), 1]);
 }

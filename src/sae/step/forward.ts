@@ -92,8 +92,7 @@ function addSelectedSums({ program, model, rows, bindings, code }: StepBuild): v
   const columnBlocks = padded(model.hidden) / 4;
   const rowBlocks = padded(rows) / 4;
   const gemm = new Uint32Array([rowBlocks, columnBlocks, 0]);
-  const most = model.gpu.device.limits.maxComputeWorkgroupsPerDimension;
-  const groups = [Math.ceil(columnBlocks / sumsThreads), Math.min(rowBlocks, most)] as const;
+  const groups = [Math.ceil(columnBlocks / sumsThreads), model.gpu.groups(rowBlocks)] as const;
   program.add({ files }, { ...bindings, gemm, code }, groups);
 }
 

@@ -134,7 +134,6 @@ export function addStoredUpdates(build: StepBuild): void {
   const clip = { files: ['metrics/step.wgsl', 'optimizer/clip.wgsl'], constants: { clip_norm } };
   program.add(clip, bindings, [1, 1]);
   for (const tensor of model.tensors) {
-    const { maxComputeWorkgroupsPerDimension: most } = model.gpu.device.limits;
     const moments = momentsAt(build, tensor);
     const update = {
       files: ['metrics/step.wgsl', ...rule.files, moments.file, 'optimizer/update.wgsl'],
@@ -142,7 +141,7 @@ export function addStoredUpdates(build: StepBuild): void {
     };
     const gradients = build.tensor(gradientOf(tensor.name));
     const own = { ...moments.bindings, gradients, parameters: tensor };
-    program.add(update, { ...bindings, ...own }, [Math.min(most, groupsOf(tensor)), 1]);
+    program.add(update, { ...bindings, ...own }, [model.gpu.groups(groupsOf(tensor)), 1]);
   }
   if (unit) {
     const normalize = { files: ['metrics/step.wgsl', 'optimizer/normalize.wgsl'] };
@@ -164,20 +163,17 @@ function addPreBiasGradient(build: StepBuild): void {
     encoder_bias_gradients: build.tensor(gradientOf(bias.name)),
     pre_bias_gradients: build.tensor(gradientOf(pre_bias.name)),
   };
-  program.add({ files: ['optimizer/pre_bias.wgsl'] }, bindings, atMost(build, columnBlocks));
+  program.add({ files: ['optimizer/pre_bias.wgsl'] }, bindings, [model.gpu.groups(columnBlocks), 1]);
 }
 
 /** What the kernels for decoder directions of norm 1 bind, and their workgroups. */
 function unitDecoder(build: StepBuild) {
-  const [{ weight, inputs, outputs }] = build.model.decoder;
+  const { gpu, decoder: layers } = build.model;
+  const [{ weight, inputs, outputs }] = layers;
   const latentBlocks = padded(inputs) / 4;
   const decoder = new Uint32Array([outputs, latentBlocks]);
-  const groups = atMost(build, Math.ceil(latentBlocks / threads));
+  const groups = [gpu.groups(Math.ceil(latentBlocks / threads)), 1] as const;
   return { bindings: { decoder, weights: weight }, groups };
-}
-
-function atMost({ model }: StepBuild, groups: number): readonly [number, number] {
-  return [Math.min(model.gpu.device.limits.maxComputeWorkgroupsPerDimension, groups), 1];
 }
 
 /**
@@ -188,7 +184,7 @@ export function addMomentsCheck(build: StepBuild, program: Program): void {
   const { tensors, gpu } = build.model;
   const overflows = build.buffer('overflows');
   for (const [i, tensor] of tensors.entries()) {
-    const groups = Math.min(gpu.device.limits.maxComputeWorkgroupsPerDimension, groupsOf(tensor));
+    const groups = gpu.groups(groupsOf(tensor));
     for (const name of momentsOf(build, tensor)) {
       const own = { place: new Uint32Array([i]), moments: build.buffer(name), overflows };
       program.add({ files: ['optimizer/overflow.wgsl'] }, own, [groups, 1]);

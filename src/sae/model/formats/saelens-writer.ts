@@ -1,5 +1,6 @@
 import type { Parameters } from '../parameter.js';
 import { safetensorsParts } from '../safetensors.js';
+import { transposed } from '../transposed.js';
 import type { ImportedSae, SaeFiles } from './imported.js';
 
 /** The version whose layout this is; SAELens takes files without one for its old layout. */
@@ -25,7 +26,7 @@ export function saelensFiles(sae: ImportedSae): SaeFiles {
   };
   const threshold = thresholdsOf(sae);
   const tensors: Parameters = new Map([
-    ['W_enc', { shape: [in_dims, latents], data: transpose(sae.W_enc, in_dims) }],
+    ['W_enc', { shape: [in_dims, latents], data: transposed(sae.W_enc, latents) }],
     ['W_dec', { shape: [latents, in_dims], data: sae.W_dec }],
     ['b_dec', { shape: [in_dims], data: sae.b_dec }],
     ['b_enc', { shape: [latents], data: sae.b_enc }],
@@ -51,16 +52,4 @@ function thresholdsOf({ activation, latents }: ImportedSae): Float32Array<ArrayB
     default:
       return undefined;
   }
-}
-
-/** A matrix whose rows have that width, with rows and columns exchanged. */
-function transpose(matrix: Float32Array, width: number): Float32Array<ArrayBuffer> {
-  const height = matrix.length / width;
-  const exchanged = new Float32Array(matrix.length);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      exchanged[column * height + row] = matrix[row * width + column];
-    }
-  }
-  return exchanged;
 }
