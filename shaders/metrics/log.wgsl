@@ -1,5 +1,5 @@
 // Ends a step's forward pass: writes its metrics to the log, halts the updates if the loss is not finite, and puts the next
-// step's record in place for the next forward pass. One workgroup. Expects metrics/step.wgsl.
+// step's record in place for the next forward pass. One workgroup. Expects metrics/step.wgsl, terms_of().
 // Provides the entry point.
 override workgroup_size: u32 = 64;
 
@@ -37,8 +37,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     }
     let mse = total.squared_error / (f32(step.rows) * f32(sizes.columns));
     // Terms that the kind of sparsity does not have are 0, so the coefficients in their places do not count.
-    let finite = is_finite(mse + dot(step.coefficients, total.terms));
-    log_of_steps[state.done] = StepLog(total.terms, mse, total.active_latents, select(1u, 0u, finite));
+    let terms = terms_of(total.terms, f32(total.active_latents) / f32(step.rows));
+    let finite = is_finite(mse + dot(step.coefficients, terms));
+    log_of_steps[state.done] = StepLog(terms, mse, total.active_latents, select(1u, 0u, finite));
     if (!finite) {
       state.halted = 1;
     }

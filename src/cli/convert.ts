@@ -40,13 +40,14 @@ export function importCommand(): Command {
     const reporter = new Reporter({ ...values, quiet: false });
     await checkFile(out, isOurModel);
     const sae = await readForeignModel(path);
-    const model = modelOf(sae, path);
+    const model = modelOf(sae);
     await writeModelFile(out, model);
     for (const note of sae.notes) {
       reporter.warn(note);
     }
     const from = [sae.tool, sae.tool_version].filter(Boolean).join(' ');
-    const kept = model.config.selection ? `topk ${model.config.selection.topk}` : model.config.activation;
+    const { activation } = sae;
+    const kept = activation.kind === 'topk' ? `topk ${activation.k}` : activation.kind;
     reporter.line(`${out}  ${sizesInWords(model.config)}, ${kept}, from ${from}`);
     reporter.json({ out, ...model.config, tool: sae.tool, notes: sae.notes, ignored: sae.ignored });
   });

@@ -25,9 +25,9 @@ import {
   preparePictures,
   type SavedModel,
   type SparsityName,
-  selectionOf,
   sizesInWords,
   type TrainConfig,
+  trainedConfig,
   whyNoImages,
 } from '../node/index.js';
 import { normalizeArguments, valuesOf } from './arguments.js';
@@ -154,7 +154,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   }
   if (values.train) {
     // As training does when it begins, after the data were read.
-    parseModelConfig({ ...(saved?.config ?? requested), selection: selectionOf(config) });
+    trainedConfig(saved?.config ?? requested, config);
   }
   const opening = await options.openOptions(values);
   await preparePlaces(values);

@@ -54,7 +54,15 @@ const modelShape = {
 } as const;
 
 /** What a model also has, but no option of its own sets: the kind of sparsity that it is trained with does. */
-const selection = z.strictObject({ topk: whole('selection topk', 1) }).optional();
+const selection = z
+  .union(
+    [
+      z.strictObject({ topk: whole('selection topk', 1) }),
+      z.strictObject({ threshold: z.enum(['shared', 'each']) }),
+    ],
+    expected('selection must be { topk: a whole number } or { threshold: "shared" or "each" }'),
+  )
+  .optional();
 
 /**
  * The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back. What
@@ -125,6 +133,10 @@ const fixed = {
       "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
     label: 'Decoder norms',
   }),
+  dead_after: option(whole('dead_after', 1).default(100_000), {
+    description: 'rows after which a latent that was active in none of them counts as dead',
+    label: 'Dead after rows',
+  }),
   clip_norm: option(positiveF32('clip_norm').optional(), {
     description: 'largest global norm of the gradients; larger ones are scaled down to it',
     label: 'Largest gradient norm',
@@ -172,7 +184,7 @@ export function parseModelConfig(config: ModelOptions): ModelConfig {
   checkObject(config, 'The options of a model are', '{ h_dims: [20] }');
   const parsed = parse(z.strictObject({ ...modelShape, selection }), config);
   const { h_dims, activation } = parsed;
-  const k = parsed.selection?.topk;
+  const k = parsed.selection && 'topk' in parsed.selection ? parsed.selection.topk : undefined;
   const width = h_dims[h_dims.length - 1];
   if (k !== undefined && k > width) {
     throw new ConfigError(`k must be at most ${width}, the number of latents, and is ${k}.`);
@@ -202,12 +214,19 @@ export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOpt
   }
   const parsed = parse(z.strictObject(shape), given) as TrainConfig<SparsityName>;
   checkSchedules(parsed, parsed.steps);
+  sparsityOf(sparsity).check?.(parsed, undefined);
   return parsed as TrainConfig<S>;
 }
 
-/** Which latents a model that is trained so selects; undefined if all stay. */
-export function selectionOf(config: TrainConfig<SparsityName>): Selection | undefined {
-  return sparsityOf(config.sparsity).selection?.(config);
+/** A model's configuration once it is trained so. @throws ConfigError if it cannot be. */
+export function trainedConfig(
+  { selection: _, ...sizes }: ModelConfig,
+  config: TrainConfig<SparsityName>,
+): ModelConfig {
+  const { selection, check } = sparsityOf(config.sparsity);
+  check?.(config, sizes.h_dims[sizes.h_dims.length - 1]);
+  const selects = selection?.(config);
+  return parseModelConfig(selects ? { ...sizes, selection: selects } : sizes);
 }
 
 /**

@@ -16,10 +16,10 @@ export {
   modelOptions,
   parseModelConfig,
   parseTrainConfig,
-  selectionOf,
   type TrainConfig,
   type TrainOption,
   type TrainOptions,
+  trainedConfig,
   trainOptions,
 } from './config.js';
 export * from './deprecated.js';

@@ -35,6 +35,7 @@ const common = {
   lr_decay: 'linear',
   lr_decay_steps: '3',
   shuffle: 'False',
+  dead_after: '5000',
   clip_norm: '100',
   optimizer: 'adam',
   adam_betas: '0.8,0.99',
@@ -94,11 +95,47 @@ const ofKinds = {
     { epochs: '2', activation: 'relu', k: '2', reconstruction: 'sum' },
     { epochs: 2, sparsity: 'topk', k: 2 },
   ],
+  batchtopk: [
+    { epochs: '2', activation: 'relu', k: '1.5', reconstruction: 'sum' },
+    { epochs: 2, sparsity: 'batchtopk', k: 1.5 },
+  ],
+  jumprelu: [
+    {
+      epochs: '2',
+      activation: 'relu',
+      sparsity_lambda: '0.05',
+      pre_act_lambda: '0.001',
+      sparsity_warmup: '4',
+      l0_loss: 'quadratic',
+      l0_target: '2',
+      bandwidth: '0.1',
+      threshold_init: '0.02',
+      reconstruction: 'sum',
+    },
+    {
+      epochs: 2,
+      sparsity: 'jumprelu',
+      sparsity_lambda: 0.05,
+      pre_act_lambda: 0.001,
+      sparsity_warmup: 4,
+      l0_loss: 'quadratic',
+      l0_target: 2,
+      bandwidth: 0.1,
+      threshold_init: 0.02,
+    },
+  ],
   none: [
     { epochs: '2', reconstruction: 'mean' },
     { epochs: 2, sparsity: 'none', reconstruction: 'mean' },
   ],
 } as const satisfies Record<SparsityName, unknown>;
+
+/** What a saved model says of its selection. */
+const selections: Readonly<Record<string, object>> = {
+  topk: { selection: { topk: 2 } },
+  batchtopk: { selection: { threshold: 'shared' } },
+  jumprelu: { selection: { threshold: 'each' } },
+};
 
 describe.concurrent('names', () => {
   let adapter: string;
@@ -150,7 +187,7 @@ describe.concurrent('names', () => {
             h_dims: [4, 3],
             activation: values.activation,
             pre_bias: true,
-            ...('k' in own && { selection: { topk: Number(own.k) } }),
+            ...selections[sparsity],
           });
           expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
           expect(JSON.parse(metadata.image_shape)).toEqual([2, 8]);
@@ -170,6 +207,7 @@ describe.concurrent('names', () => {
             lr_decay: 'linear',
             lr_decay_steps: 3,
             decoder_norm: 'unit',
+            dead_after: 5000,
             clip_norm: 100,
             adam_betas: [0.8, 0.99],
           });

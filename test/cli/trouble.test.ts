@@ -149,7 +149,42 @@ describe('wrong usage', () => {
     [['--sparsity', 'topk', '--k', '0'], /k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--k', '1.5'], /k must be a whole number of at least 1, and is 1\.5\./],
     [['--sparsity', 'topk', '--k', '21'], /k must be at most 20, the number of latents, and is 21\./],
-    [['--k', '3'], /k is an option of sparsity topk, and sparsity is kl\./],
+    [['--k', '3'], /k is an option of sparsity topk, batchtopk, and sparsity is kl\./],
+    [['--sparsity', 'batchtopk', '--k', '0'], /k must be a number above 0, and is 0\./],
+    [
+      ['--sparsity', 'batchtopk', '--k', '20.5'],
+      /k must be at most 20, the number of latents, and is 20\.5\./,
+    ],
+    [
+      ['--sparsity', 'batchtopk', '--k', '0.01'],
+      /k is 0\.01 and batch_size 64: no latent would stay\. k \* batch_size must be at least 1\./,
+    ],
+    [
+      ['--sparsity', 'jumprelu', '--threshold_init', '-0.1'],
+      /threshold_init must be a number of at least 0, and is -0\.1\./,
+    ],
+    [
+      ['--sparsity', 'jumprelu', '--bandwidth', '0'],
+      /bandwidth must be a number from 1\.18e-38 .*, and is 0\./,
+    ],
+    [
+      ['--sparsity', 'jumprelu', '--l0_loss', 'step'],
+      /l0_loss must be linear, quadratic or tanh, and is "step"\./,
+    ],
+    [['--sparsity', 'jumprelu', '--l0_loss', 'quadratic'], /l0_loss quadratic needs l0_target/],
+    [
+      ['--sparsity', 'jumprelu', '--l0_target', '5'],
+      /l0_target is an option of l0_loss quadratic, and l0_loss is linear\. Leave it out\./,
+    ],
+    [
+      ['--sparsity', 'jumprelu', '--l0_loss', 'quadratic', '--l0_target', '21'],
+      /l0_target must be at most 20, the number of latents, and is 21\./,
+    ],
+    [
+      ['--sparsity', 'jumprelu', '--pre_act_lambda', '-1'],
+      /pre_act_lambda must be a number of at least 0, and is -1\./,
+    ],
+    [['--dead_after', '0'], /dead_after must be a whole number of at least 1, and is 0\./],
     [
       ['--sparsity', 'topk', '--activation', 'sigmoid'],
       /Only the latents of a ReLU can be selected: .* Use activation relu\./,

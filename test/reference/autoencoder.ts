@@ -1,10 +1,11 @@
 import { type ActivationName, activationBackward, biasActivation, isActive } from './activation.js';
 import { columnSums } from './column-means.js';
 import { gemmNN, gemmNT, gemmTN } from './gemm.js';
+import { jumprelu, jumpreluBackward } from './jumprelu.js';
 import { mse, mseGradient } from './mse.js';
-import type { Penalty, SparsityConfig } from './penalty.js';
+import type { JumpReluCode, Penalty, SparsityConfig } from './penalty.js';
 import { penalties } from './sparsity.js';
-import { topk } from './topk.js';
+import { batchTopk, topk } from './topk.js';
 
 export interface ReferenceConfig extends SparsityConfig {
   readonly in_dims: number;
@@ -13,6 +14,8 @@ export interface ReferenceConfig extends SparsityConfig {
   readonly activation: 'relu' | 'sigmoid';
   /** Whether the output's bias is subtracted from the input. */
   readonly pre_bias?: boolean | undefined;
+  /** Whether the model selects as after training: where that differs, latents above the threshold. */
+  readonly trained?: boolean;
 }
 
 /** Weights are [out, in], biases [out]. */
@@ -97,17 +100,39 @@ export function forward(
   config: ReferenceConfig,
   parameters: ParameterSet,
   x: Float64Array,
-): { hidden: Float64Array; output: Float64Array; outputs: Float64Array[] } {
+): { hidden: Float64Array; output: Float64Array; outputs: Float64Array[]; pre: Float64Array } {
   const layers = layersOf(config);
-  const encoded = through(
-    layers.slice(0, config.h_dims.length),
-    parameters,
-    encoderInput(config, parameters, x),
-  );
-  const dense = encoded.pop()!;
-  const hidden = config.sparsity === 'topk' ? topk(dense, x.length / config.in_dims, config.k ?? 8) : dense;
+  const encoder = layers.slice(0, config.h_dims.length);
+  if (config.sparsity === 'jumprelu') {
+    encoder.push({ ...encoder.pop()!, activation: 'identity' });
+  }
+  const encoded = through(encoder, parameters, encoderInput(config, parameters, x));
+  const pre = encoded.pop()!;
+  const hidden = selected(config, parameters, pre, x.length / config.in_dims);
   const decoded = through(layers.slice(config.h_dims.length), parameters, hidden);
-  return { hidden, output: decoded[decoded.length - 1], outputs: [...encoded, hidden, ...decoded] };
+  return { hidden, output: decoded[decoded.length - 1], outputs: [...encoded, hidden, ...decoded], pre };
+}
+
+/** What stays of a code, or of the pre-activations of JumpReLU, [rows, latents]. */
+function selected(
+  config: ReferenceConfig,
+  parameters: ParameterSet,
+  code: Float64Array,
+  rows: number,
+): Float64Array {
+  const { sparsity, k = 8, trained } = config;
+  const thresholds = parameters[thresholdOf(config)]?.data;
+  if (sparsity === 'topk') return topk(code, rows, k);
+  if (sparsity === 'jumprelu') return jumprelu(code, thresholds);
+  if (sparsity !== 'batchtopk') return code;
+  return trained
+    ? code.map((value) => (value > Math.max(thresholds[0], 0) ? value : 0))
+    : batchTopk(code, Math.floor(k * rows));
+}
+
+/** The name of the threshold of a model that has one. */
+export function thresholdOf({ h_dims }: ReferenceConfig): string {
+  return `encoder.${2 * (h_dims.length - 1)}.threshold`;
 }
 
 /** What the decoder makes of codes [rows, last of h_dims]: [rows, in_dims]. */
@@ -148,9 +173,15 @@ function outputBias({ h_dims }: ReferenceConfig): string {
 }
 
 /** The losses of rows x [rows, in_dims]. */
-export function losses(config: ReferenceConfig, parameters: ParameterSet, x: Float64Array): Losses {
-  const { hidden, output } = forward(config, parameters, x);
-  return lossesOf(config, x, hidden, output, penaltyOn(config, parameters, hidden, x));
+export function losses(
+  config: ReferenceConfig,
+  parameters: ParameterSet,
+  x: Float64Array,
+  dead: readonly boolean[] = [],
+): Losses {
+  const { hidden, output, pre } = forward(config, parameters, x);
+  const made = { pre, thresholds: parameters[thresholdOf(config)]?.data, dead };
+  return lossesOf(config, x, hidden, output, penaltyOn(config, parameters, hidden, made));
 }
 
 /** One pass forward and back over rows x [rows, in_dims]: `grads` holds d loss / d parameter by name. */
@@ -158,18 +189,26 @@ export function gradients(
   config: ReferenceConfig,
   parameters: ParameterSet,
   x: Float64Array,
+  dead: readonly boolean[] = [],
 ): { losses: Losses; hidden: Float64Array; output: Float64Array; grads: Record<string, Float64Array> } {
   const rows = x.length / config.in_dims;
-  const { hidden, output, outputs } = forward(config, parameters, x);
+  const { hidden, output, outputs, pre } = forward(config, parameters, x);
+  const made = { pre, thresholds: parameters[thresholdOf(config)]?.data, dead };
   const layers = layersOf(config);
-  const penalty = penaltyOn(config, parameters, hidden, x);
+  const penalty = penaltyOn(config, parameters, hidden, made);
   const grads: Record<string, Float64Array> = {};
   const scale = perMse(config);
   let gradient: Float64Array = mseGradient(output, x).map((value) => value * scale);
   for (let i = layers.length - 1; i >= 0; i--) {
     const layer = layers[i];
     if (outputs[i] === hidden) gradient = sum(gradient, penalty.code);
-    gradient = activationBackward(gradient, outputs[i], layer.activation);
+    if (outputs[i] === hidden && config.sparsity === 'jumprelu') {
+      const back = jumpreluBackward(gradient, made, config.bandwidth!);
+      gradient = sum(back.pre, penalty.pre!);
+      grads[thresholdOf(config)] = sum(back.threshold, penalty.threshold!);
+    } else {
+      gradient = activationBackward(gradient, outputs[i], layer.activation);
+    }
     const input = i === 0 ? encoderInput(config, parameters, x) : outputs[i - 1];
     grads[`${layer.name}.weight`] = gemmTN(gradient, input, layer.outputs, layer.inputs, rows);
     grads[`${layer.name}.bias`] = columnSums(gradient, rows, layer.outputs);
@@ -191,10 +230,11 @@ function penaltyOn(
   config: ReferenceConfig,
   parameters: ParameterSet,
   hidden: Float64Array,
-  x: Float64Array,
+  made: JumpReluCode,
 ): Penalty {
-  const rows = x.length / config.in_dims;
-  return penalties[config.sparsity ?? 'kl'](config, hidden, rows, parameters['decoder.0.weight'].data);
+  const rows = hidden.length / config.h_dims[config.h_dims.length - 1];
+  const decoder = parameters['decoder.0.weight'].data;
+  return penalties[config.sparsity ?? 'kl'](config, hidden, rows, decoder, made);
 }
 
 /** What the loss has of the mean squared error: a row's sum is in_dims times its mean. */

@@ -6,6 +6,10 @@ export interface SparsityConfig {
   readonly sparsity_target?: number;
   readonly l1_weighted?: boolean;
   readonly k?: number;
+  readonly pre_act_lambda?: number;
+  readonly l0_loss?: 'linear' | 'quadratic' | 'tanh';
+  readonly l0_target?: number | undefined;
+  readonly bandwidth?: number;
   /** `mean` where it is not given. */
   readonly reconstruction?: 'mean' | 'sum';
 }
@@ -20,6 +24,20 @@ export interface Penalty {
   readonly code: Float64Array;
   /** d value / d the weight of the first decoder layer, [outputs, latents], where it is in the penalty by itself. */
   readonly decoder?: Float64Array;
+  /** d value / d pre-activations, [rows, latents], beside what comes through the code. */
+  readonly pre?: Float64Array;
+  /** d value / d thresholds, [latents], beside what comes through the code. */
+  readonly threshold?: Float64Array;
+}
+
+/** What a code was made of, if it is that of JumpReLU. */
+export interface JumpReluCode {
+  /** [rows, latents]. */
+  readonly pre: Float64Array;
+  /** [latents]. */
+  readonly thresholds: Float64Array;
+  /** Of each latent, whether it counts as dead. */
+  readonly dead: readonly boolean[];
 }
 
 /**
@@ -31,4 +49,5 @@ export type PenaltyOf = (
   code: Float64Array,
   rows: number,
   decoder: Float64Array,
+  made?: JumpReluCode,
 ) => Penalty;

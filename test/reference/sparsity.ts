@@ -1,4 +1,5 @@
 import { columnMeans } from './column-means.js';
+import { jumpreluPenalty } from './jumprelu.js';
 import { klSparsity } from './kl.js';
 import { l1 } from './l1.js';
 import type { PenaltyOf } from './penalty.js';
@@ -10,6 +11,11 @@ export const penalties: Readonly<Record<string, PenaltyOf>> = {
   none,
 
   topk: none,
+
+  // Its threshold, which is no penalty, is that of the training.
+  batchtopk: none,
+
+  jumprelu: jumpreluPenalty,
 
   l1,
 

@@ -1,3 +1,8 @@
+/** A code [rows, latents] in which the `count` largest of all stay; of equal ones the first. */
+export function batchTopk(code: Float64Array, count: number): Float64Array {
+  return topk(code, 1, count);
+}
+
 /**
  * A code [rows, latents] in which the k largest of each row stay, none of them negative, and the others are 0. Of equal
  * ones the first stay.

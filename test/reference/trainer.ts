@@ -8,6 +8,7 @@ import {
   type ParameterSet,
   type ReferenceConfig,
   type ReferenceTensor,
+  thresholdOf,
 } from './autoencoder.js';
 import { gatherRows } from './gather.js';
 
@@ -17,12 +18,17 @@ export interface ReferenceTraining extends ReferenceConfig {
   readonly adam_eps?: number;
   readonly clip_norm?: number | undefined;
   readonly decoder_norm?: 'none' | 'unit';
+  readonly dead_after?: number;
 }
 
 /** Trains a parameter set in place, in double precision. */
 export class ReferenceTrainer {
   readonly #moments: Record<string, Moments> = {};
   #t = 0;
+  /** Rows since each latent was active. */
+  readonly #silent: number[] = [];
+  /** The weight of the batches so far in the running threshold. */
+  #weight = 0;
 
   constructor(
     readonly config: ReferenceTraining,
@@ -33,7 +39,15 @@ export class ReferenceTrainer {
 
   /** One update on rows x [rows, in_dims]; what it returns is from before the update. */
   step(x: Float64Array): { losses: Losses; hidden: Float64Array } {
-    const { losses, hidden, grads } = gradients(this.config, this.parameters, x);
+    const { h_dims, in_dims, dead_after = 100_000 } = this.config;
+    const latents = h_dims[h_dims.length - 1];
+    const dead = Array.from({ length: latents }, (_, j) => (this.#silent[j] ?? 0) > dead_after);
+    const { losses, hidden, grads } = gradients(this.config, this.parameters, x, dead);
+    for (let j = 0; j < latents; j++) {
+      const fired = hidden.some((value, i) => i % latents === j && value > 0);
+      this.#silent[j] = fired ? 0 : (this.#silent[j] ?? 0) + x.length / in_dims;
+    }
+    const followed = this.#follow(hidden);
     this.#t++;
     const { lr, adam_betas: betas = [0.9, 0.999], adam_eps: eps = 1e-8, clip_norm = Infinity } = this.config;
     // PyTorch's clip_grad_norm_.
@@ -42,11 +56,25 @@ export class ReferenceTrainer {
     const norm = Math.hypot(...Object.values(grads).map((gradient) => Math.hypot(...gradient)));
     const scale = Math.min(1, clip_norm / (norm + 1e-6));
     for (const [name, { data }] of Object.entries(this.parameters)) {
+      if (!grads[name]) continue;
       const gradient = grads[name].map((value) => value * scale);
       adamStep(data, gradient, this.#moments[name], this.#t, lr, { betas, eps });
     }
     if (this.config.decoder_norm === 'unit') normalize(this.parameters['decoder.0.weight']);
-    return { losses, hidden };
+    return { losses: { ...losses, terms: { ...losses.terms, ...followed } }, hidden };
+  }
+
+  /** Batch top-k's threshold: a mean of the smallest latent that stays of each batch, the last with a share of 0.01, unbiased. */
+  #follow(hidden: Float64Array): { threshold?: number } {
+    if (this.config.sparsity !== 'batchtopk') return {};
+    const threshold = this.parameters[thresholdOf(this.config)].data;
+    const smallest = hidden.reduce((least, value) => (value > 0 ? Math.min(least, value) : least), Infinity);
+    if (smallest < Infinity && !this.config.trained) {
+      const before = this.#weight === 0 && threshold[0] > 0 ? 1 : this.#weight;
+      this.#weight = before + 0.01 * (1 - before);
+      threshold[0] += (0.01 / this.#weight) * (smallest - threshold[0]);
+    }
+    return { threshold: threshold[0] };
   }
 
   /**

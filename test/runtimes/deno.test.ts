@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { GemmTile } from '../../src/gpu/gemm/tiles.js';
 import { optionsOf } from '../../src/sae/options.js';
-import { sparsityNames, sparsityOf } from '../../src/sae/sparsity/index.js';
+import { type SparsityName, sparsityNames, sparsityOf } from '../../src/sae/sparsity/index.js';
 import { gatherRows } from '../reference/gather.js';
 import { ReferenceTrainer } from '../reference/trainer.js';
 import { parityVectors } from '../reference/vectors.js';
@@ -77,19 +77,30 @@ const tiles: { readonly [F in GemmTile['family']]: GemmTile & { family: F } } = 
   wide: { family: 'wide' },
 };
 
+/** Of a kind of sparsity, what changes its kernels. */
+function options(sparsity: SparsityName): object[] {
+  const l0Losses = [{ l0_loss: 'linear' }, { l0_loss: 'quadratic', l0_target: 2 }, { l0_loss: 'tanh' }];
+  const { fixed } = sparsityOf(sparsity);
+  const own = 'l0_loss' in fixed ? l0Losses : [{}];
+  return own.map((some) => ({ sparsity, ...('k' in fixed && { k: 2 }), ...some }));
+}
+
 /** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input. */
 function configurations(): object[] {
   const kinds = sparsityNames.flatMap((sparsity) => {
     const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ kind }) => kind === 'flag');
     return flags.reduce<object[]>(
       (all, { name }) => all.flatMap((one) => [true, false].map((value) => ({ ...one, [name]: value }))),
-      [{ sparsity, ...(sparsityOf(sparsity).selection && { k: 2 }) }],
+      options(sparsity),
     );
   });
   const sizes = { in_dims: 8, h_dims: [6, 4], batch_size: 8 };
   const centred = { sparsity: 'none', activation: 'relu', pre_bias: true, decoder_norm: 'unit' };
   const all = kinds.flatMap((kind) =>
-    ('k' in kind ? ['relu'] : ['relu', 'sigmoid']).flatMap((activation) =>
+    (sparsityOf((kind as { sparsity: SparsityName }).sparsity).selection
+      ? ['relu']
+      : ['relu', 'sigmoid']
+    ).flatMap((activation) =>
       [{}, { clip_norm: 1 }].map((clip) => ({ ...sizes, ...kind, activation, ...clip })),
     ),
   );

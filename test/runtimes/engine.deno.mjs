@@ -74,7 +74,8 @@ async function compile() {
       const rows = floats(new Float32Array(partBytes / 2), config.in_dims);
       // What is encoded after a training is read by a file of its own where the input is centred.
       const encode = (_, model) =>
-        config.pre_bias && model.encode(floats(new Float32Array(16), config.in_dims));
+        (config.pre_bias || model.config.selection) &&
+        model.encode(floats(new Float32Array(16), config.in_dims));
       const make = (data) => training(config, undefined, { ...rows, data }, encode);
       // Rows are read by files of their own, which know nothing of what else there is: each in its turn.
       const ways = [

@@ -36,8 +36,19 @@ export function modelConfig({
   sparsity,
   k,
 }: ReferenceConfig): ModelConfig {
-  const selection = sparsity === 'topk' && k !== undefined ? { selection: { topk: k } } : {};
-  return { in_dims, h_dims: [...h_dims], activation, ...(pre_bias && { pre_bias }), ...selection };
+  const selections: Readonly<Record<string, ModelConfig['selection']>> = {
+    ...(k !== undefined && { topk: { topk: k } }),
+    batchtopk: { threshold: 'shared' },
+    jumprelu: { threshold: 'each' },
+  };
+  const selection = selections[sparsity ?? 'kl'];
+  return {
+    in_dims,
+    h_dims: [...h_dims],
+    activation,
+    ...(pre_bias && { pre_bias }),
+    ...(selection && { selection }),
+  };
 }
 
 /** Parameters of the reference, or of a parity vector, as a model on the device takes them. */

@@ -63,7 +63,7 @@ export async function addLayers(
   for (const [i, layer] of layers.entries()) {
     await addLayer(program, layer, i === 0 ? input : outputs[i - 1], outputs[i]);
     if (layer.selection) {
-      addSelection(program, layer.selection, outputs[i]);
+      addSelection(program, layer, outputs[i]);
     }
   }
 }

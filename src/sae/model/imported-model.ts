@@ -8,10 +8,8 @@ import { transposed } from './transposed.js';
 
 /**
  * A model of this program that gives the same codes and reconstructions, of rows that are not normalised.
- * @param source its name in messages.
- * @throws ModelFileError if its latents are kept above thresholds, which models of this program do not have yet.
  */
-export function modelOf(sae: ImportedSae, source: string): SavedModel {
+export function modelOf(sae: ImportedSae): SavedModel {
   const { in_dims, latents, W_enc, b_enc, W_dec, b_dec, pre_bias } = sae;
   const parameters: Parameters = new Map([
     ['encoder.0.weight', { shape: [latents, in_dims], data: W_enc }],
@@ -19,30 +17,32 @@ export function modelOf(sae: ImportedSae, source: string): SavedModel {
     ['decoder.0.weight', { shape: [in_dims, latents], data: transposed(W_dec, latents) }],
     ['decoder.0.bias', { shape: [in_dims], data: b_dec }],
   ]);
+  const { selection, thresholds } = selecting(sae.activation);
+  if (thresholds) {
+    parameters.set('encoder.0.threshold', { shape: [thresholds.length], data: thresholds });
+  }
   const config = { in_dims, h_dims: [latents], activation: 'relu' as const, ...(pre_bias && { pre_bias }) };
   return {
-    config: { ...config, ...selecting(sae.activation, source) },
+    config: { ...config, ...(selection && { selection }) },
     parameters,
     normalization: noNormalization,
   };
 }
 
-function selecting(activation: ImportedActivation, source: string): { readonly selection?: Selection } {
+/** How latents are selected, and the thresholds for that, if there are any. */
+function selecting(activation: ImportedActivation): {
+  readonly selection?: Selection;
+  readonly thresholds?: Float32Array<ArrayBuffer>;
+} {
   switch (activation.kind) {
     case 'relu':
       return {};
     case 'topk':
       return { selection: { topk: activation.k } };
-    default: {
-      const { threshold } = activation;
-      // Above 0 is what ReLU keeps.
-      if ([threshold].flat().every((value) => value === 0)) {
-        return {};
-      }
-      throw new ModelFileError(
-        `${source} cannot be imported yet: it keeps latents above thresholds (${activation.kind}), and models of this program have none.`,
-      );
-    }
+    case 'batchtopk':
+      return { selection: { threshold: 'shared' }, thresholds: Float32Array.of(activation.threshold) };
+    case 'jumprelu':
+      return { selection: { threshold: 'each' }, thresholds: activation.threshold };
   }
 }
 
@@ -81,10 +81,26 @@ export function importedOf({ config, parameters, normalization }: SavedModel, so
     W_dec: transposed(W_dec, in_dims).map((value) => value * std),
     b_dec: b_dec.map((value) => value * std + mean),
     pre_bias,
-    activation: selection ? { kind: 'topk', k: selection.topk } : { kind: 'relu' },
+    activation: activationOf(selection, parameters.get('encoder.0.threshold')?.data),
     notes: [],
     ignored: [],
   };
+}
+
+function activationOf(
+  selection: Selection | undefined,
+  thresholds: Float32Array<ArrayBuffer> | undefined,
+): ImportedActivation {
+  if (selection === undefined) {
+    return { kind: 'relu' };
+  }
+  if ('topk' in selection) {
+    return { kind: 'topk', k: selection.topk };
+  }
+  const threshold = thresholds!.map((value) => Math.max(value, 0));
+  return selection.threshold === 'each'
+    ? { kind: 'jumprelu', threshold }
+    : { kind: 'batchtopk', threshold: threshold[0] };
 }
 
 function sumOf(values: Float32Array, first: number, count: number): number {

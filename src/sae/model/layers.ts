@@ -21,17 +21,26 @@ export interface ModelLayer extends Layer {
   readonly bias: Tensor;
   /** The bias [inputs] that is subtracted from its input first, if the model has `pre_bias` and it is the first layer. */
   readonly pre_bias?: Tensor;
+  /** Above which its outputs stay, [outputs] or [1], if it makes the code and they are selected so. */
+  readonly threshold?: Tensor | undefined;
 }
 
 /** The layers of a model with their parameters, weight and bias, as `layersOf` has them. */
 export function modelLayersOf(
   config: ModelConfig,
   parameters: readonly (readonly [weight: Tensor, bias: Tensor])[],
+  threshold: Tensor | undefined,
 ): ModelLayer[] {
   const [, pre_bias] = parameters[parameters.length - 1];
   return layersOf(config).map((layer, i) => {
     const [weight, bias] = parameters[i];
-    return { ...layer, weight, bias, ...(i === 0 && config.pre_bias && { pre_bias }) };
+    return {
+      ...layer,
+      weight,
+      bias,
+      ...(i === 0 && config.pre_bias && { pre_bias }),
+      ...(thresholdOf(layer) && { threshold }),
+    };
   });
 }
 
@@ -59,17 +68,28 @@ export function layersOf({ in_dims, h_dims, activation, selection }: ModelConfig
   return [...encoder, ...decoder];
 }
 
-/** A layer's weight [outputs, inputs] and bias [outputs], initialised as by PyTorch's `nn.Linear`. */
-export function parametersOf({
-  name,
-  inputs,
-  outputs,
-}: Layer): readonly [weight: Parameter, bias: Parameter] {
+/**
+ * A layer's weight [outputs, inputs] and bias [outputs], initialised as by PyTorch's `nn.Linear`, and its threshold, if it
+ * has one.
+ */
+export function parametersOf(
+  layer: Layer,
+): readonly [weight: Parameter, bias: Parameter, ...threshold: Parameter[]] {
+  const { name, inputs, outputs } = layer;
   const bound = inputs ** -0.5;
+  const threshold = thresholdOf(layer);
   return [
     { name: `${name}.weight`, shape: [outputs, inputs], bound },
     { name: `${name}.bias`, shape: [outputs], bound },
+    ...(threshold ? [threshold] : []),
   ];
+}
+
+/** The threshold above which a layer's outputs stay, if they are selected so: [outputs] or, one for all, [1]. */
+export function thresholdOf({ name, outputs, selection }: Layer): Parameter | undefined {
+  return selection && 'threshold' in selection
+    ? { name: `${name}.threshold`, shape: [selection.threshold === 'each' ? outputs : 1], bound: 0 }
+    : undefined;
 }
 
 /** Every layer's width from the input through the code to the output, such as 784-20-784. */

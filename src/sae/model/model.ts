@@ -2,14 +2,27 @@ import { ClosedError } from '../../gpu/errors.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { Scope } from '../../gpu/scope.js';
 import { Tensor, tensorBytes } from '../../gpu/tensor.js';
-import { type ModelConfig, type ModelOptions, parseModelConfig } from '../config.js';
+import {
+  type ModelConfig,
+  type ModelOptions,
+  parseModelConfig,
+  type TrainConfig,
+  trainedConfig,
+} from '../config.js';
 import { DataError } from '../errors.js';
 import { checkRows, checkValues } from '../rows/check.js';
 import { type Dataset, noNormalization, normalizedRows, sliceRows } from '../rows/dataset.js';
 import type { RowSource } from '../rows/source.js';
-import type { Selection } from '../sparsity/index.js';
+import { type Selection, type SparsityName, sparsityOf } from '../sparsity/index.js';
 import { ForwardPass, rowsAtATime } from './forward-pass.js';
-import { layersOf, type ModelLayer, modelLayersOf, parametersOf, sizesInWords } from './layers.js';
+import {
+  layersOf,
+  type ModelLayer,
+  modelLayersOf,
+  parametersOf,
+  sizesInWords,
+  thresholdOf,
+} from './layers.js';
 import {
   checkParameters,
   initialValues,
@@ -68,13 +81,15 @@ export class Model {
     }
     return Scope.building(async (scope) => {
       const model = await gpu.allocate(`a model of ${sizesInWords(config)}`, () => {
+        let threshold: Tensor | undefined;
         const tensors = layers.map((layer) => {
-          const [weight, bias] = parametersOf(layer).map(({ name, shape }) =>
+          const [weight, bias, third] = parametersOf(layer).map(({ name, shape }) =>
             scope.use(new Tensor(gpu, name, shape)),
           );
+          threshold ??= third;
           return [weight, bias] as const;
         });
-        return new Model(gpu, config, modelLayersOf(config, tensors), scope);
+        return new Model(gpu, config, modelLayersOf(config, tensors, threshold), scope);
       });
       // The host may lack memory even though the device has it.
       for (const [i, tensor] of model.tensors.entries()) {
@@ -94,16 +109,36 @@ export class Model {
   }
 
   /**
-   * Which latents of a row stay in its code from now on; undefined: all. Training says so when it begins. What was
-   * recorded of the model before, such as a probe, goes on as it was.
+   * Which latents of a row stay in its code from now on; undefined: all. What was recorded of the model before, such as a
+   * probe, goes on as it was. Thresholds that the model does not have yet are 0.
    * @throws ConfigError if there are not so many latents, or the activation is not ReLU.
    */
   select(selection: Selection | undefined): void {
     const { selection: _, ...sizes } = this.#config;
-    this.#config = parseModelConfig(selection ? { ...sizes, selection } : sizes);
+    this.#become(parseModelConfig(selection ? { ...sizes, selection } : sizes), 0);
+  }
+
+  /** Selects latents as a model that is trained so does: training calls this when it begins. @throws as `select`. */
+  selectFor(config: TrainConfig<SparsityName>): void {
+    const { threshold } = sparsityOf(config.sparsity);
+    this.#become(trainedConfig(this.#config, config), threshold?.(config) ?? 0);
+  }
+
+  /** @param initial the value of thresholds that the model does not have yet. */
+  #become(config: ModelConfig, initial: number): void {
+    const wanted = layersOf(config)
+      .map(thresholdOf)
+      .find((threshold) => threshold !== undefined);
+    let threshold = this.threshold;
+    if (wanted && threshold?.shape.join() !== wanted.shape.join()) {
+      threshold = this.scope.use(new Tensor(this.gpu, wanted.name, wanted.shape));
+      threshold.write(new Float32Array(wanted.shape[0]).fill(initial));
+    }
+    this.#config = config;
     this.#layers = modelLayersOf(
-      this.#config,
+      config,
       this.#layers.map(({ weight, bias }) => [weight, bias]),
+      threshold,
     );
   }
 
@@ -122,7 +157,7 @@ export class Model {
     return this.config.h_dims[this.config.h_dims.length - 1];
   }
 
-  /** Number of weights and biases. */
+  /** Number of weights, biases and thresholds. */
   get parameterCount(): number {
     return this.tensors.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
   }
@@ -199,9 +234,23 @@ export class Model {
     }
   }
 
-  /** The parameters on the device, by layers: weight, then bias. */
+  /** The parameters on the device, by layers: weight, bias and, if there is one, threshold. */
   get tensors(): Tensor[] {
-    return this.layers.flatMap(({ weight, bias }) => [weight, bias]);
+    return this.layers.flatMap(({ weight, bias, threshold }) =>
+      threshold ? [weight, bias, threshold] : [weight, bias],
+    );
+  }
+
+  /** Those that an update rule changes: a threshold that all latents share follows a running mean. */
+  get trained(): Tensor[] {
+    const { selection } = this.config;
+    const shared = selection && 'threshold' in selection && selection.threshold === 'shared';
+    return this.tensors.filter((tensor) => !shared || tensor !== this.threshold);
+  }
+
+  /** Above which latents stay: one for each, or one for all; undefined if they are not selected so. */
+  get threshold(): Tensor | undefined {
+    return this.encoder[this.encoder.length - 1].threshold;
   }
 
   /** Sends rows through some layers, block by block. `block` returns the normalised rows of a range. */

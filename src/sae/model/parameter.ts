@@ -6,7 +6,7 @@ import { fillUniform, type Random } from './random.js';
 export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
-  /** A new model's values are uniform between -bound and bound. */
+  /** A new model's values are uniform between -bound and bound; 0 if that is 0. */
   readonly bound: number;
 }
 
@@ -54,7 +54,9 @@ export function checkParameters(parameters: Parameters, expected: readonly Param
 /** The values of a new model's parameter, [shape]. */
 export function initialValues({ shape, bound }: Parameter, random: Random): Float32Array<ArrayBuffer> {
   const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
-  fillUniform(values, bound, random);
+  if (bound > 0) {
+    fillUniform(values, bound, random);
+  }
   return values;
 }
 

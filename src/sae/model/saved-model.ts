@@ -238,7 +238,7 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
       fail(`the tensor ${name} ${is}, and [${shape.join(', ')}] was expected.`);
     }
   }
-  const expected = 4 * config.h_dims.length;
+  const expected = layersOf(config).flatMap(parametersOf).length;
   if (parameters.size !== expected) {
     fail(`it has ${parameters.size} tensors, and an autoencoder of its sizes has ${expected}.`);
   }

@@ -1,10 +1,25 @@
 import type { Program } from '../../gpu/program.js';
 import { padded, type Tensor } from '../../gpu/tensor.js';
-import type { Selection } from '../sparsity/index.js';
+import type { ModelLayer } from './layers.js';
 
-/** Appends the selection of latents in a code [rows, latents], in place. */
-export function addSelection(program: Program, { topk }: Selection, code: Tensor): void {
+/** Invocations per workgroup in `sparsity/threshold.wgsl`. */
+const threads = 64;
+
+/** Appends the selection of latents in a layer's code [rows, latents], in place. */
+export function addSelection(
+  program: Program,
+  { selection, threshold }: Pick<ModelLayer, 'selection' | 'threshold'>,
+  code: Tensor,
+): void {
   const rows = padded(code.rows);
-  const sizes = new Uint32Array([rows, padded(code.columns) / 4, topk]);
-  program.add({ files: ['sparsity/topk.wgsl'] }, { code, topk: sizes }, [program.gpu.groups(rows), 1]);
+  const columnBlocks = padded(code.columns) / 4;
+  if (threshold) {
+    const sizes = new Uint32Array([columnBlocks, threshold.columns === code.columns ? 1 : 0]);
+    const groups = [program.gpu.groups(Math.ceil((rows * columnBlocks) / threads)), 1] as const;
+    const files = ['sparsity/threshold.wgsl'];
+    program.add({ files }, { code, thresholds: threshold, selection: sizes }, groups);
+  } else if (selection && 'topk' in selection) {
+    const sizes = new Uint32Array([rows, columnBlocks, selection.topk]);
+    program.add({ files: ['sparsity/topk.wgsl'] }, { code, topk: sizes }, [program.gpu.groups(rows), 1]);
+  }
 }

@@ -1,13 +1,17 @@
+import { batchtopk } from './batchtopk.js';
+import { jumprelu } from './jumprelu.js';
 import { kl } from './kl.js';
 import { l1 } from './l1.js';
 import { none } from './none.js';
-import type { Penalty, Selection, Sparsity } from './sparsity.js';
+import type { Coding, Penalty, Selection, Sparsity } from './sparsity.js';
 import { topk } from './topk.js';
 
-export type { Penalty, Selection, Sparsity };
+export type { Coding, Penalty, Selection, Sparsity };
 
 /** The kinds of sparsity by name, the default first. Those listed here are available everywhere. */
-export const sparsities = { kl, l1, topk, none } as const satisfies Readonly<Record<string, Sparsity>>;
+export const sparsities = { kl, l1, topk, batchtopk, jumprelu, none } as const satisfies Readonly<
+  Record<string, Sparsity>
+>;
 
 export type SparsityName = keyof typeof sparsities;
 export const sparsityNames = Object.keys(sparsities) as [SparsityName, ...SparsityName[]];

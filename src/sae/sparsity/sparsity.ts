@@ -8,21 +8,33 @@ import {
   whole,
 } from '../options.js';
 
-/** A term of the loss besides the reconstruction error: the loss contains weight * (term + offset). */
+/**
+ * A term of the loss besides the reconstruction error: the loss contains weight * (term + offset). Without a weight, a
+ * figure that metrics show beside the terms.
+ */
 export interface Term<Name extends string = string, Weight extends string = string, Options = never> {
   /** Its name in metrics, files and columns, for its value without weight and offset. */
   readonly name: Name;
   /** The live option that is its weight. */
-  readonly weight: Weight;
+  readonly weight?: Weight;
   /** A part that does not depend on the parameters; by default 0. */
   offset?(options: Options, latents: number): number;
 }
 
-/** Which of a row's latents stay in its code, in training and after it; the others become 0. */
-export interface Selection {
-  /** The number of largest ones that stay. Of equal ones the first stay. */
-  readonly topk: number;
-}
+/**
+ * Which of a row's latents stay in its code; the others become 0.
+ *
+ * - `topk`: that number of largest ones. Of equal ones the first stay.
+ * - `threshold`: those above a threshold, one for all latents (`shared`) or one for `each`, which is a parameter of the
+ *   model. A threshold below 0 acts as 0.
+ */
+export type Selection = { readonly topk: number } | { readonly threshold: 'shared' | 'each' };
+
+/**
+ * How a training step makes the code of the pre-activations, where that is not as the model itself makes it: by name, with
+ * the kernels in `src/sae/step/`.
+ */
+export type Coding = 'batchtopk' | 'jumprelu';
 
 /** The WGSL files that compute a penalty on the mean activations of a batch. */
 export interface Penalty {
@@ -37,6 +49,8 @@ export interface Penalty {
   readonly decoder?: string;
   /** Names of buffers that these files share, with one f32 per latent. */
   readonly perLatent: readonly string[];
+  /** Provides terms_of() the sums of the terms: for metrics/log.wgsl. By default they are the sums themselves. */
+  readonly terms?: string;
 }
 
 /**
@@ -56,11 +70,22 @@ export interface Sparsity<
   readonly fixed: Fixed;
   /** At most four. */
   readonly terms: readonly Term<Name, keyof Live & string, OptionValues<Live & Fixed>>[];
-  /** For a step's record, at most four: the weights of the terms, in their order, then what else the kernels read. */
-  coefficients(options: OptionValues<Live & Fixed>): readonly number[];
+  /**
+   * For a step's record, at most four: the weights of the terms, in their order, then what else the kernels read.
+   * @param rows of the step's batch.
+   */
+  coefficients(options: OptionValues<Live & Fixed>, rows: number): readonly number[];
   penalty(options: OptionValues<Live & Fixed>): Penalty;
-  /** For kinds that select latents. */
+  /** For kinds that select latents: what the model does, from its training on. */
   selection?(options: OptionValues<Live & Fixed>): Selection;
+  readonly coding?: Coding;
+  /** For kinds that select by thresholds that are parameters: the first value of each, at least 0. */
+  threshold?(options: OptionValues<Live & Fixed>): number;
+  /**
+   * @param latents of the model; undefined while that is not known, which has the rest checked.
+   * @throws ConfigError if options contradict each other, or the model.
+   */
+  check?(options: OptionValues<Live & Fixed>, latents: number | undefined): void;
 }
 
 /** The penalty of a kind that has none. */

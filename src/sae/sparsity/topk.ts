@@ -11,7 +11,7 @@ export const topk = sparsity({
   live: {},
   fixed: {
     k: option(whole('k', 1).default(8), {
-      description: 'latents of a row that stay in its code, at most',
+      description: 'latents of a row that stay in its code, at most; batchtopk: on average over a batch',
       label: 'Latents a row',
     }),
     reconstruction: reconstruction('sum'),

@@ -3,6 +3,7 @@ import { padded } from '../../gpu/tensor.js';
 import { firstInput } from '../model/forward.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
+import { codingOf } from './codings.js';
 import { addStoredUpdates, parameterEnding } from './update.js';
 
 /** Appends the backward pass and the update: two dispatches per layer, and one for the first. */
@@ -13,6 +14,9 @@ export async function addBackward(build: StepBuild, input: BatchInput): Promise<
     if (l > 0) {
       // The gradient of this layer's input comes first: it reads the weights that are about to be updated.
       await addInputGradient(build, l);
+      if (l === build.model.encoder.length) {
+        codingOf(build)?.addGradient?.(build);
+      }
     }
     await addParameterGradient(build, l, ownInput);
   }
@@ -29,7 +33,7 @@ async function addInputGradient(build: StepBuild, l: number): Promise<void> {
     'metrics/step.wgsl',
     'gemm/a.wgsl',
     'gemm/b.wgsl',
-    `layers/${config.activation}.wgsl`,
+    `layers/${l === encoder.length && codingOf(build)?.addGradient ? 'identity' : config.activation}.wgsl`,
     l === encoder.length ? penalty.gradient : 'sparsity/no_penalty_gradient.wgsl',
     'layers/gradient.wgsl',
   ];

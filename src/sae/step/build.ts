@@ -13,6 +13,7 @@ export class StepBuild {
   readonly rule: Optimizer;
   readonly #named: Record<string, Tensor | GPUBuffer> = {};
   readonly #ofPass: string[] = [];
+  readonly #kept: string[] = [];
   /** Whether sizes are only checked, and nothing is made. */
   #checking = false;
 
@@ -22,6 +23,8 @@ export class StepBuild {
     readonly config: TrainConfig<SparsityName>,
     /** Rows per batch. */
     readonly rows: number,
+    /** False for a step that only measures. */
+    readonly update: boolean,
   ) {
     this.program = scope.use(new Program(model.gpu));
     this.penalty = sparsityOf(config.sparsity).penalty(config);
@@ -70,6 +73,19 @@ export class StepBuild {
     if (!this.#checking) {
       this.#ofPass.push(name);
     }
+  }
+
+  /** Makes a buffer that is kept from step to step of a whole training: it is part of every snapshot. */
+  makeKeptBuffer(name: string, label: string, bytes: number): void {
+    this.makeBuffer(name, label, bytes);
+    if (!this.#checking) {
+      this.#kept.push(name);
+    }
+  }
+
+  /** The names of the buffers of `makeKeptBuffer`. */
+  get kept(): readonly string[] {
+    return this.#kept;
   }
 
   /** The names of the buffers of `makePassBuffer`. */

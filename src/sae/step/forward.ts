@@ -4,11 +4,11 @@ import { addLayer } from '../model/forward.js';
 import { addSelection } from '../model/selection.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
+import { addCodeSums } from './code-sums.js';
+import { codingOf } from './codings.js';
 
 /** Invocations per workgroup in `metrics/statistics.wgsl`. */
 const statisticsThreads = 64;
-/** Invocations per workgroup in `metrics/selected_code.wgsl`. */
-const sumsThreads = 64;
 /** Bytes of `struct Share` in `metrics/step.wgsl`. */
 export const shareBytes = 32;
 
@@ -37,11 +37,16 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
     const isCode = i === encoder.length - 1;
-    const sums = isCode && !layer.selection ? bindings : undefined;
-    await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
-    if (layer.selection) {
-      addSelection(program, layer.selection, build.code);
-      addSelectedSums(build);
+    const coding = isCode ? codingOf(build) : undefined;
+    if (coding) {
+      await coding.addCode(build, layer, below);
+    } else {
+      const sums = isCode && !layer.selection ? bindings : undefined;
+      await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
+      if (layer.selection) {
+        addSelection(program, layer, build.code);
+        addCodeSums(build);
+      }
     }
   }
 
@@ -71,29 +76,13 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
 
   const statistics = { files: ['metrics/step.wgsl', penalty.statistics, 'metrics/statistics.wgsl'] };
   const sizes = new Uint32Array([padded(rows) / 4, padded(hidden) / 4, hidden]);
-  program.add(statistics, { ...bindings, sizes, decoder_weights: decoder[0].weight }, [
-    statisticsGroups(build),
-    1,
-  ]);
+  const thresholds = model.threshold && { thresholds: model.threshold };
+  const own = { sizes, decoder_weights: decoder[0].weight, ...thresholds };
+  program.add(statistics, { ...bindings, ...own }, [statisticsGroups(build), 1]);
 
-  const log = { files: ['metrics/step.wgsl', 'metrics/log.wgsl'] };
+  const terms = penalty.terms ?? 'sparsity/sums.wgsl';
+  const log = { files: ['metrics/step.wgsl', terms, 'metrics/log.wgsl'] };
   program.add(log, { ...bindings, sizes: new Uint32Array([config.in_dims]) }, [1, 1]);
-}
-
-/** Appends the sums of a code of which some latents were selected. */
-function addSelectedSums({ program, model, rows, bindings, code }: StepBuild): void {
-  const files = [
-    'metrics/step.wgsl',
-    'gemm/gemm.wgsl',
-    `layers/${model.config.activation}.wgsl`,
-    'metrics/code_sums.wgsl',
-    'metrics/selected_code.wgsl',
-  ];
-  const columnBlocks = padded(model.hidden) / 4;
-  const rowBlocks = padded(rows) / 4;
-  const gemm = new Uint32Array([rowBlocks, columnBlocks, 0]);
-  const groups = [Math.ceil(columnBlocks / sumsThreads), model.gpu.groups(rowBlocks)] as const;
-  program.add({ files }, { ...bindings, gemm, code }, groups);
 }
 
 /** Enough for one invocation per vec4 of latents, and so that none adds up too many squared errors. */

@@ -36,12 +36,14 @@ export function stepRecords(
     const rates = optimizerOf(config.optimizer).rates(config.lr, updates + i + 1, config);
     const at = (i - from) * stepBytes;
     const first = i * batchRows;
+    const inBatch = Math.min(batchRows, rows - first);
     records.setUint32(at, first, true);
-    records.setUint32(at + 4, Math.min(batchRows, rows - first), true);
+    records.setUint32(at + 4, inBatch, true);
     for (const [j, rate] of rates.entries()) {
       records.setFloat32(at + 8 + 4 * j, rate, true);
     }
-    for (const [j, coefficient] of sparsityOf(config.sparsity).coefficients(config).entries()) {
+    const coefficients = sparsityOf(config.sparsity).coefficients(config, inBatch);
+    for (const [j, coefficient] of coefficients.entries()) {
       records.setFloat32(at + 16 + 4 * j, coefficient, true);
     }
   }

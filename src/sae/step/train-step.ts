@@ -2,7 +2,7 @@ import { type Submitted, submitsInFlight } from '../../gpu/pacer.js';
 import { Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import type { Tensor } from '../../gpu/tensor.js';
-import { selectionOf, type TrainConfig } from '../config.js';
+import type { TrainConfig } from '../config.js';
 import { DataError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { grouped } from '../rows/formats/array.js';
@@ -11,6 +11,7 @@ import { Windows } from '../rows/window.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { addBackward } from './backward.js';
 import { StepBuild } from './build.js';
+import { codingOf } from './codings.js';
 import { addForward, allocateForward } from './forward.js';
 import { batchesOf, stepBytes } from './records.js';
 import { type EndOfPass, logBytes, parseLog, type StepLog } from './step-log.js';
@@ -25,6 +26,8 @@ export interface StepState {
   readonly moments: ReadonlyMap<string, ArrayBuffer>;
   /** The buffers that accumulate over a pass, by name. */
   readonly pass: ReadonlyMap<string, ArrayBuffer>;
+  /** Those that are kept over the whole training, by name. */
+  readonly kept: ReadonlyMap<string, ArrayBuffer>;
   /** Whether something was not finite. */
   readonly halted: boolean;
 }
@@ -88,11 +91,11 @@ export class TrainStep {
     model.checkOpen();
     model.checkWidth(source);
     if (update) {
-      model.select(selectionOf(config));
+      model.selectFor(config);
     }
     return Scope.building(async (scope) => {
       const rows = Math.min(config.batch_size, source.rows);
-      const build = new StepBuild(scope, model, config, rows);
+      const build = new StepBuild(scope, model, config, rows, update);
       const size = Math.min(window_rows ?? source.rows, source.rows);
       // Reading rows may take long, so sizes are checked before.
       Windows.checkSizes(model.gpu, source, size);
@@ -201,7 +204,7 @@ export class TrainStep {
     this.#submitted += times;
     const ends = this.done === this.batches || times === toEnd;
     const readback = this.#readbacks[this.#submits++ % submitsInFlight];
-    const { gpu, hidden, tensors } = this.model;
+    const { gpu, hidden, trained } = this.model;
     const encoder = gpu.device.createCommandEncoder();
     this.program.encode(encoder, times);
     let size = 0;
@@ -221,7 +224,7 @@ export class TrainStep {
         this.check.encode(encoder, 1);
         copy('overflows');
       }
-      end = { latents: hidden, latentWords, parameters: checked ? tensors.map(({ name }) => name) : [] };
+      end = { latents: hidden, latentWords, parameters: checked ? trained.map(({ name }) => name) : [] };
     }
     gpu.device.queue.submit([encoder.finish()]);
     const rows = Array.from({ length: times }, (_, i) =>
@@ -235,12 +238,18 @@ export class TrainStep {
   async state(): Promise<StepState> {
     const { build, model } = this;
     const copy = async (name: string) => [name, await model.gpu.read(build.buffer(name))] as const;
-    const [moments, pass, counters] = await Promise.all([
-      Promise.all(model.tensors.flatMap((tensor) => momentsOf(build, tensor).map(copy))),
+    const [moments, pass, kept, counters] = await Promise.all([
+      Promise.all(model.trained.flatMap((tensor) => momentsOf(build, tensor).map(copy))),
       Promise.all(build.ofPass.map(copy)),
+      Promise.all(build.kept.map(copy)),
       model.gpu.read(build.buffer('state')),
     ]);
-    return { moments: new Map(moments), pass: new Map(pass), halted: new Uint32Array(counters)[1] !== 0 };
+    return {
+      moments: new Map(moments),
+      pass: new Map(pass),
+      kept: new Map(kept),
+      halted: new Uint32Array(counters)[1] !== 0,
+    };
   }
 
   /** Counts steps of an earlier training as submitted: `before` the current window, and in it. */
@@ -251,11 +260,12 @@ export class TrainStep {
   }
 
   /** Replaces the state on the device by another step's. @throws DataError if that has other sizes. */
-  restore({ moments, pass }: StepState): void {
+  restore({ moments, pass, kept }: StepState): void {
     const { build } = this;
     const named = [
       ...build.ofPass.map((name) => [name, pass.get(name)] as const),
-      ...this.model.tensors
+      ...build.kept.map((name) => [name, kept.get(name)] as const),
+      ...this.model.trained
         .flatMap((tensor) => momentsOf(build, tensor))
         .map((name) => [name, moments.get(name)] as const),
     ];
@@ -305,6 +315,7 @@ function allocate(build: StepBuild, windowRows: number, update: boolean): void {
   build.makeBuffer('update', "The step's record", stepBytes, uniform);
   build.makeBuffer('state', 'The counters', 8, uniform);
   allocateForward(build);
+  codingOf(build)?.allocate(build);
   if (update) {
     allocateUpdate(build);
   }

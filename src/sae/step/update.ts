@@ -13,9 +13,14 @@ const vectorsEach = 8;
 /** Most workgroups that add up the squares of a gradient. */
 const mostSquaresGroups = 64;
 
-/** Whether gradients are stored. */
+/** Whether gradients are stored. Those of thresholds always are. */
 export function storesGradients({ config, model }: Pick<StepBuild, 'config' | 'model'>): boolean {
-  return config.clip_norm !== undefined || config.decoder_norm === 'unit' || model.config.pre_bias === true;
+  return (
+    config.clip_norm !== undefined ||
+    config.decoder_norm === 'unit' ||
+    model.config.pre_bias === true ||
+    model.trained.some((tensor) => tensor === model.threshold)
+  );
 }
 
 /** A buffer of moments. */
@@ -66,21 +71,21 @@ function momentsAt(build: StepBuild, parameter: Tensor): { file: string; binding
 /** Makes the moments of all parameters, and the gradients if they are stored. */
 export function allocateUpdate(build: StepBuild): void {
   const { model } = build;
-  for (const tensor of model.tensors) {
+  for (const tensor of model.trained) {
     for (const { name, label, bytes } of momentBuffersOf(build, tensor)) {
       build.makeBuffer(name, label, bytes);
     }
   }
   if (storesGradients(build)) {
     let squares = 0;
-    for (const tensor of model.tensors) {
+    for (const tensor of model.trained) {
       build.makeTensor(gradientOf(tensor.name), tensor.shape);
       squares += squaresGroups(tensor) * threads;
     }
     build.makeBuffer('squares', "Shares of the gradients' squares", squares * 4);
     build.makeBuffer('gradient_scale', "The gradients' scale", 4);
   } else {
-    build.makeBuffer('overflows', "The moments' overflows", model.tensors.length * 4);
+    build.makeBuffer('overflows', "The moments' overflows", model.trained.length * 4);
   }
 }
 
@@ -125,7 +130,7 @@ export function addStoredUpdates(build: StepBuild): void {
     program.add({ files: ['optimizer/project.wgsl'] }, own, unit.groups);
   }
   let first = 0;
-  for (const tensor of model.tensors) {
+  for (const tensor of model.trained) {
     const groups = squaresGroups(tensor);
     const own = { place: new Uint32Array([first]), gradients: build.tensor(gradientOf(tensor.name)) };
     program.add({ files: ['optimizer/squares.wgsl'] }, { ...bindings, ...own }, [groups, 1]);
@@ -133,7 +138,7 @@ export function addStoredUpdates(build: StepBuild): void {
   }
   const clip = { files: ['metrics/step.wgsl', 'optimizer/clip.wgsl'], constants: { clip_norm } };
   program.add(clip, bindings, [1, 1]);
-  for (const tensor of model.tensors) {
+  for (const tensor of model.trained) {
     const moments = momentsAt(build, tensor);
     const update = {
       files: ['metrics/step.wgsl', ...rule.files, moments.file, 'optimizer/update.wgsl'],
@@ -181,7 +186,7 @@ function unitDecoder(build: StepBuild) {
  * gradient beyond f32 makes a moment infinite, and its weight no longer changes.
  */
 export function addMomentsCheck(build: StepBuild, program: Program): void {
-  const { tensors, gpu } = build.model;
+  const { trained: tensors, gpu } = build.model;
   const overflows = build.buffer('overflows');
   for (const [i, tensor] of tensors.entries()) {
     const groups = gpu.groups(groupsOf(tensor));

@@ -40,9 +40,14 @@ export function termFigures(sparsity: SparsityName, metrics: Values): TermFigure
  */
 export function weightedTerms(sparsity: SparsityName, values: Values): TermFigure[] {
   const figures = values as unknown as Readonly<Record<string, number>>;
-  return sparsityOf(sparsity).terms.map(({ name, weight }) => {
+  return weighted(sparsity).map(({ name, weight }) => {
     return { name: `${weight} * ${name}`, value: figures[weight] * figures[name] };
   });
+}
+
+/** The terms that are in the loss. */
+function weighted(sparsity: SparsityName): readonly { readonly name: string; readonly weight: string }[] {
+  return sparsityOf(sparsity).terms.flatMap(({ name, weight }) => (weight ? [{ name, weight }] : []));
 }
 
 /** The ratio of the largest to the smallest of loss and mse from which on the axis is logarithmic. */
@@ -64,12 +69,12 @@ export function lossCurves<T extends Values>(
   const low = judged.reduce((a, b) => Math.min(a, b), Infinity);
   const high = judged.reduce((a, b) => Math.max(a, b), 0);
   // A term that goes to zero is shown for two decades below the others, so that it does not squeeze their curves.
-  const lasts = sparsityOf(sparsity).terms.map((_, i) => {
+  const lasts = weighted(sparsity).map((_, i) => {
     const last = points.findLast((point) => weightedTerms(sparsity, point)[i].value > 0);
     return last ? weightedTerms(sparsity, last)[i].value : low;
   });
   const lowest = Math.min(low, Math.max(low / 100, Math.min(low, ...lasts)));
-  const terms = sparsityOf(sparsity).terms.map(({ name, weight }, i) =>
+  const terms = weighted(sparsity).map(({ name, weight }, i) =>
     curve(`${weight} * ${name}`, 'dotted', (point) => weightedTerms(sparsity, point)[i].value),
   );
   return {

@@ -58,16 +58,16 @@ export function namedTerms(sparsity: SparsityName, values: ArrayLike<number>): R
  * @param config with the settings of that step.
  */
 export function lossOf(
-  { mse, terms: values }: Pick<StepFigures, 'mse' | 'terms'>,
+  { rows, mse, terms: values }: Pick<StepFigures, 'rows' | 'mse' | 'terms'>,
   config: TrainConfig<SparsityName>,
   { hidden, config: { in_dims } }: Pick<Model, 'hidden' | 'config'>,
 ): number {
   const { terms, coefficients } = sparsityOf(config.sparsity);
-  const weights = coefficients(config);
+  const weights = coefficients(config, rows);
   const { reconstruction } = config;
   return terms.reduce(
-    (sum, { offset }, i) => {
-      return sum + weights[i] * (values[i] + (offset?.(config as never, hidden) ?? 0));
+    (sum, { weight, offset }, i) => {
+      return weight ? sum + weights[i] * (values[i] + (offset?.(config as never, hidden) ?? 0)) : sum;
     },
     reconstruction === 'sum' ? mse * in_dims : mse,
   );

@@ -46,7 +46,7 @@ const shape = z.object({
     active: z.number(),
   }),
   seconds: z.number().min(0),
-  step: z.object({ moments: z.instanceof(Map), pass: z.instanceof(Map) }),
+  step: z.object({ moments: z.instanceof(Map), pass: z.instanceof(Map), kept: z.instanceof(Map) }),
 });
 
 /** @throws DataError if it is not what a trainer gave. */

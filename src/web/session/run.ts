@@ -12,7 +12,6 @@ import {
   Scope,
   type Snapshot,
   type SparsityName,
-  selectionOf,
   type TrainConfig,
   Trainer,
   type TrainOptions,
@@ -118,7 +117,7 @@ export function buildRun(
     );
     model.checkWidth(dataset);
     // The probe is recorded before training begins, which would select too late for it.
-    model.select(selectionOf(options as TrainConfig<SparsityName>));
+    model.selectFor(options as TrainConfig<SparsityName>);
     const samples = scope.use(await Probe.create(model, sampleCount));
     await prepared(samples, dataset);
     const training = Trainer.create(model, dataset, options as TrainOptions<SparsityName>);

@@ -5,10 +5,10 @@ import {
   parseModelConfig,
   parseTrainConfig,
   type SparsityName,
-  selectionOf,
   type TrainConfig,
   type TrainOption,
   type TrainOptions,
+  trainedConfig,
   trainOptions,
 } from '../../sae/index.js';
 
@@ -85,7 +85,7 @@ export function withSetting(settings: Settings, name: string, text: string): Set
 /** Settings with the engine's defaults for those that are left out. @throws ConfigError. */
 function complete(model: object, training: object): Settings {
   const config = parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>);
-  const all = { ...parseModelConfig({ ...model, selection: selectionOf(config) }), ...config };
+  const all = { ...trainedConfig(parseModelConfig(model), config), ...config };
   const offered = settingOptions.map(({ name }) => name).filter((name) => name in all);
   return Object.fromEntries(offered.map((name) => [name, all[name as 'lr']])) as unknown as Settings;
 }

@@ -25,7 +25,7 @@ async function check(
 ): Promise<void> {
   const code = bench.tensor('code', [rows, values.length / rows], values);
   const program = bench.program();
-  addSelection(program, { topk: k }, code);
+  addSelection(program, { selection: { topk: k } }, code);
   await program.ready();
   program.submit();
   expect([...(await code.read())]).toEqual([...topk(Float64Array.from(values), rows, k)]);
@@ -69,7 +69,7 @@ describe('the k largest latents of each row', () => {
     await onBench(gpu, async (bench) => {
       const code = bench.tensor('code', [2, 5], Float32Array.of(1, Number.NaN, 3, 2, 0, 4, 1, 2, 3, 5));
       const program = bench.program();
-      addSelection(program, { topk: 2 }, code);
+      addSelection(program, { selection: { topk: 2 } }, code);
       await program.ready();
       program.submit();
       expect([...(await code.read())]).toEqual([0, Number.NaN, 3, 0, 0, 4, 0, 0, 0, 5]);

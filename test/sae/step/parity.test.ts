@@ -9,16 +9,17 @@ import type { EpochMetrics } from '../../../src/sae/training/metrics.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
 import { biasActivation } from '../../reference/activation.js';
 import {
+  forward,
   gradients,
   layersOf,
   type ParameterSet,
   type ReferenceConfig,
   randomParameters,
+  thresholdOf,
 } from '../../reference/autoencoder.js';
 import { columnMeans } from '../../reference/column-means.js';
 import { gemmNT } from '../../reference/gemm.js';
 import { seededRandom, uniform } from '../../reference/random.js';
-import { topk } from '../../reference/topk.js';
 import { type ParityVector, parityVectors } from '../../reference/vectors.js';
 import { relativeError } from '../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, useFamily } from '../../support/device.js';
@@ -142,15 +143,20 @@ interface Case {
 function sparsityOptions(sparsity: SparsityName): fc.Arbitrary<object> {
   const { live, fixed } = sparsityOf(sparsity);
   const flags = optionsOf(fixed).filter(({ kind }) => kind === 'flag');
-  return fc.record({
+  const options = fc.record({
     sparsity: fc.constant(sparsity),
     ...Object.fromEntries(flags.map(({ name }) => [name, fc.boolean()])),
     ...('sparsity_lambda' in live && { sparsity_lambda: fc.constantFrom(0, 0.2, 3) }),
     ...('sparsity_target' in live && { sparsity_target: fc.constantFrom(0.01, 0.3, 0.9) }),
     ...('k' in fixed && { k: fc.integer({ min: 1, max: 4 }) }),
+    ...('bandwidth' in fixed && { bandwidth: fc.constantFrom(0.05, 1) }),
+    ...('l0_loss' in fixed && { l0: fc.constantFrom(...l0Losses) }),
     reconstruction: fc.constantFrom('mean', 'sum'),
   });
+  return options.map(({ l0, ...others }: { readonly l0?: object }) => ({ ...others, ...l0 }));
 }
+
+const l0Losses = [{ l0_loss: 'linear' }, { l0_loss: 'quadratic', l0_target: 3 }, { l0_loss: 'tanh' }];
 
 /**
  * Models of one to three layers on a few rows, or of one layer with ReLU. Of fewer than four hidden units all gradients may cancel at
@@ -170,9 +176,19 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
     })
     .map(({ seed, sparsity, smooth, ...sizes }) => {
       // Only the latents of a ReLU can be selected.
-      const config = { ...sizes, ...sparsity, activation: 'k' in sparsity ? ('relu' as const) : smooth };
+      const selects = sparsityOf((sparsity as { sparsity: SparsityName }).sparsity).selection !== undefined;
+      const config = { ...sizes, ...sparsity, activation: selects ? ('relu' as const) : smooth };
       const random = seededRandom(seed);
       const parameters = randomParameters(config, random);
+      const { selection } = modelConfig(config);
+      if (selection && 'threshold' in selection) {
+        const shape = [selection.threshold === 'each' ? sizes.h_dims[sizes.h_dims.length - 1] : 1];
+        // Some below 0, which act as 0.
+        parameters[thresholdOf(config)] = {
+          shape,
+          data: uniform(random, shape[0], -0.1, 0.4).map(Math.fround),
+        };
+      }
       const x = uniform(random, config.rows * config.in_dims, -0.4, 2.8).map(Math.fround);
       return { config, parameters, x };
     });
@@ -193,17 +209,25 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
       return false;
     }
     input = biasActivation(sums, new Float64Array(outputs), rows, outputs, activation);
-    if (i === h_dims.length - 1 && config.sparsity === 'topk') {
-      const hidden = topk(input, rows, config.k!);
-      for (let row = 0; row < rows; row++) {
-        const own = [...input.subarray(row * outputs, (row + 1) * outputs)]
-          .filter(Boolean)
-          .sort((a, b) => b - a);
-        if (own[config.k! - 1] - own[config.k!] < 1e-5) {
-          return false;
-        }
+    if (i === h_dims.length - 1) {
+      const { sparsity, k = 0, bandwidth = 0 } = config;
+      if (sparsity === 'topk' && !isClear(input, rows, k)) {
+        return false;
       }
-      input = hidden;
+      if (sparsity === 'batchtopk' && !isClear(input, 1, Math.floor(k * rows))) {
+        return false;
+      }
+      const thresholds = parameters[thresholdOf(config)]?.data;
+      const edges = [0, bandwidth / 2, -bandwidth / 2];
+      if (
+        sparsity === 'jumprelu' &&
+        sums.some((sum, j) =>
+          edges.some((edge) => Math.abs(sum - Math.max(thresholds[j % outputs], 0) - edge) < 1e-5),
+        )
+      ) {
+        return false;
+      }
+      input = forward(config, parameters, x).hidden;
     }
     if (i === h_dims.length - 1 && config.sparsity === 'kl') {
       const means = columnMeans(input, rows, outputs);
@@ -243,6 +267,15 @@ test.each(familiesOf(gpu).filter((family) => family !== 'wide'))(
     await fc.assert(property, { numRuns: 60 });
   },
 );
+
+/** Whether the k-th largest of each of so many parts of a code is clearly above the next. */
+function isClear(code: Float64Array, parts: number, k: number): boolean {
+  const length = code.length / parts;
+  return Array.from({ length: parts }, (_, part) => {
+    const own = code.filter((value, i) => value > 0 && Math.floor(i / length) === part).sort();
+    return !(own[own.length - k] - own[own.length - k - 1] < 1e-5);
+  }).every(Boolean);
+}
 
 function largestOf(values: ArrayLike<number>): number {
   return Array.prototype.reduce.call(

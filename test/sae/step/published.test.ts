@@ -29,6 +29,10 @@ interface Published {
   readonly sparsity_scale?: number[];
   /** By how much its loss is larger than ours. */
   readonly scale?: number;
+  /** Rows since each latent was active, before the first batch. */
+  readonly silent_rows?: number[];
+  /** Where codes after training are not those of training: `hidden` and `output` of the first batch with the threshold. */
+  readonly thresholded?: { readonly hidden: number[]; readonly output: number[] };
 }
 
 function published(name: string): Published {
@@ -44,13 +48,16 @@ function trainOptions(config: Published['config'], own: object): TrainOptions<Sp
 
 /** Lends a training of the five batches. */
 async function training(
-  { config, params, batches }: Published,
+  { config, params, batches, silent_rows }: Published,
   own: object,
   use: (trainer: Trainer<SparsityName>) => Promise<void>,
 ): Promise<void> {
   const model = await Model.from(gpu, modelConfig(config), toParameters(params));
   const rows = floatRows(batches.flat(), config.in_dims);
   const trainer = await Trainer.create<SparsityName>(model, rows, trainOptions(config, own));
+  if (silent_rows) {
+    gpu.write(trainer.step.build.buffer('silent_rows'), Uint32Array.from(silent_rows));
+  }
   try {
     await use(trainer);
   } finally {
@@ -66,7 +73,14 @@ function compare(what: string, actual: Float32Array, expected: number[], gradien
   expect([...actual].filter(counted), what).toBeCloseTensor(expected.filter(counted), most);
 }
 
-test.each(['saelens_standard', 'dl_standard', 'dl_standard_april', 'dl_topk', 'openai_topk'])(
+const jumprelu = [
+  'saelens_jumprelu_step',
+  'saelens_jumprelu_tanh_preact',
+  'saelens_jumprelu_negative_threshold',
+];
+const whole = ['saelens_standard', 'dl_standard', 'dl_standard_april', ...jumprelu];
+
+test.each([...whole, 'dl_topk', 'dl_batchtopk', 'openai_topk'])(
   '%s: codes, reconstructions and gradients are those of the library',
   async (name) => {
     const given = published(name);
@@ -75,17 +89,19 @@ test.each(['saelens_standard', 'dl_standard', 'dl_standard_april', 'dl_topk', 'o
       clip_norm: undefined,
       decoder_norm: 'none',
       lr_warmup: 0,
-      ...(config.sparsity === 'l1' && { sparsity_warmup: 0 }),
+      ...('sparsity_lambda' in config && { sparsity_warmup: 0 }),
     };
     await training(given, bare, async (trainer) => {
       const rows = floatRows(batches[0], config.in_dims);
-      expect(await trainer.model.encode(rows)).toBeCloseTensor(given.hidden, 2e-5);
-      expect(await trainer.model.reconstruct(rows)).toBeCloseTensor(given.output, 2e-5);
+      const { hidden, output } = given.thresholded ?? given;
+      expect(await trainer.model.encode(rows)).toBeCloseTensor(hidden, 2e-5);
+      expect(await trainer.model.reconstruct(rows)).toBeCloseTensor(output, 2e-5);
       for await (const { steps } of trainer.steps({ count: 1 })) {
-        if (config.sparsity === 'topk' && given.losses) {
+        if (config.k !== undefined && given.losses) {
           expect(steps[0].loss).toBeCloseTo(given.losses[0], 4);
         }
       }
+      expect(await trainer.step.build.code.read()).toBeCloseTensor(given.hidden, 2e-5);
       for (const [parameter, expected] of Object.entries(grads)) {
         const gradient = (await firstGradient(trainer, parameter)).map((value) => value * scale);
         expect(gradient, parameter).toBeCloseTensor(expected, 1e-4);
@@ -94,7 +110,7 @@ test.each(['saelens_standard', 'dl_standard', 'dl_standard_april', 'dl_topk', 'o
   },
 );
 
-test.each(['saelens_standard', 'dl_standard', 'dl_standard_april'])(
+test.each(whole)(
   '%s: losses, and parameters after one step and after five, are those of the library',
   async (name) => {
     const given = published(name);

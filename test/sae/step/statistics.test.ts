@@ -81,7 +81,7 @@ async function measure(bench: Bench, inputs: Inputs) {
   const records = new Uint32Array(stepRecords(() => config, { rows: 18, batchRows: 3, updates: 4 }));
   const update = bench.buffer(new Uint32Array(words));
   await bench.run(
-    ['metrics/step.wgsl', 'metrics/log.wgsl'],
+    ['metrics/step.wgsl', 'sparsity/sums.wgsl', 'metrics/log.wgsl'],
     {
       sizes: new Uint32Array([in_dims]),
       shares,

@@ -1,0 +1,8 @@
+// Where the selection of the largest latents of a batch cuts, found digit by digit. Latents are not negative, so that their bits
+// are in the order of their values. Expects nothing. Provides BatchCut.
+struct BatchCut {
+  bits: u32,     // the digits found so far: in the end the bits of the smallest latent that stays
+  staying: u32,  // how many of the latents with just these digits stay; 0 if none stays at all
+  equal: u32,    // how many there are
+  last: u32,     // the index in the batch of the last of those that stay
+}
