@@ -65,7 +65,7 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const sizes = { h_dims: [...preset.h_dims], ...engine.model, in_dims };
-    const model = await Model.create(gpu, sizes, seed);
+    const model = await Model.create<SparsityName>(gpu, sizes, config);
     reporter.line(`parameters  ${count(model.parameterCount)} (${sizesInWords(model.config)})`);
     reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
     reporter.line(`data        ${name}: ${count(preset.data.features)} features in ${in_dims} dimensions`);

@@ -182,7 +182,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     }
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
-      : await Model.create(gpu, { ...requested, in_dims: dataset.in_dims }, config.seed);
+      : await Model.create<SparsityName>(gpu, { ...requested, in_dims: dataset.in_dims }, config);
     describe(reporter, model, dataset, config, values.train);
     if (values.save_model) {
       await checkRoom(values.files_dir, modelBytes(model), 'the model');
@@ -295,13 +295,18 @@ function describe(
   }
 }
 
-/** @throws ConfigError if an option was given that differs from the saved model's sizes. */
+/** @throws ConfigError if an option was given that differs from the saved model's sizes, or is for new ones only. */
 function refuseDifferences(
   file: string,
   { config }: SavedModel,
   requested: ModelConfig,
   given: ReadonlySet<string>,
 ): void {
+  if (given.has('encoder_init')) {
+    throw new ConfigError(
+      `encoder_init says how a new model starts, and ${file} is a saved one. Leave the option out.`,
+    );
+  }
   for (const name of ['in_dims', 'h_dims', 'pre_bias'] as const) {
     const has = config[name] ?? false;
     if (given.has(name) && JSON.stringify(requested[name] ?? false) !== JSON.stringify(has)) {

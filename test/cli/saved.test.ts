@@ -94,6 +94,16 @@ describe.concurrent('a saved model', () => {
     expect(filesIn(empty)).toEqual([]);
   });
 
+  it('refuses --encoder_init, which is for new models', async () => {
+    const empty = folder.make();
+    const { status, stdout, stderr } = await sae([...init, '--encoder_init', 'random'], { cwd: empty });
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(
+      /^sae: encoder_init says how a new model starts, and .* is a saved one\. Leave the /,
+    );
+    expect(filesIn(empty)).toEqual([]);
+  });
+
   it('--train False draws its pictures only, with held-out figures as they were', async () => {
     const empty = folder.make();
     const args = ['--train', 'False', '--init', file, '--data', rows, '--validation', heldOut, '--json'];

@@ -146,6 +146,10 @@ describe('wrong usage', () => {
     [['--sparsity', 'l1', '--l1_weighted=2'], /l1_weighted must be True or False, and is "2"\./],
     [['--l1_weighted', 'False'], /l1_weighted is an option of sparsity l1, and sparsity is kl\./],
     [['--reconstruction', 'median'], /reconstruction must be mean or sum, and is "median"\./],
+    [
+      ['--encoder_init', 'transpose'],
+      /encoder_init must be random or decoder_transpose, and is "transpose"\./,
+    ],
     [['--sparsity', 'topk', '--k', '0'], /k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--k', '1.5'], /k must be a whole number of at least 1, and is 1\.5\./],
     [['--sparsity', 'topk', '--k', '21'], /k must be at most 20, the number of latents, and is 21\./],

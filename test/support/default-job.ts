@@ -1,8 +1,8 @@
 import { readMnist10k } from '../../src/node/data/mnist.js';
 import { type ModelConfig, parseModelConfig, parseTrainConfig } from '../../src/sae/config.js';
+import { initialValues } from '../../src/sae/model/initial.js';
 import { layersOf, parametersOf } from '../../src/sae/model/layers.js';
-import { initialValues, type Parameters } from '../../src/sae/model/parameter.js';
-import { randomPair } from '../../src/sae/model/random.js';
+import type { Parameters } from '../../src/sae/model/parameter.js';
 import type { Dataset } from '../../src/sae/rows/dataset.js';
 import { ReferenceTrainer } from '../reference/trainer.js';
 import { rowOrders, toReference } from './models.js';
@@ -33,13 +33,12 @@ export function* referenceEpochs(dataset: Dataset, seed: number): Generator<Figu
 
 /** What `Model.create` puts on the device. */
 export function initialParameters(model: ModelConfig, seed: number): Parameters {
-  const { forWeights } = randomPair(seed);
-  const parameters: Parameters = new Map();
-  for (const parameter of layersOf(model).flatMap(parametersOf)) {
-    const { name, shape } = parameter;
-    parameters.set(name, { shape, data: initialValues(parameter, forWeights) });
-  }
-  return parameters;
+  const values = initialValues(model, parseTrainConfig({ seed }));
+  return new Map(
+    layersOf(model)
+      .flatMap(parametersOf)
+      .map((parameter) => [parameter.name, { shape: parameter.shape, data: values(parameter) }]),
+  );
 }
 
 /** The 10,000 real digits. */

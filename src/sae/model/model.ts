@@ -6,7 +6,9 @@ import {
   type ModelConfig,
   type ModelOptions,
   parseModelConfig,
+  parseTrainConfig,
   type TrainConfig,
+  type TrainOptions,
   trainedConfig,
 } from '../config.js';
 import { DataError } from '../errors.js';
@@ -15,6 +17,7 @@ import { type Dataset, noNormalization, normalizedRows, sliceRows } from '../row
 import type { RowSource } from '../rows/source.js';
 import { type Selection, type SparsityName, sparsityOf } from '../sparsity/index.js';
 import { ForwardPass, rowsAtATime } from './forward-pass.js';
+import { type InitialValues, initialValues, type Start } from './initial.js';
 import {
   layersOf,
   type ModelLayer,
@@ -23,14 +26,7 @@ import {
   sizesInWords,
   thresholdOf,
 } from './layers.js';
-import {
-  checkParameters,
-  initialValues,
-  type Parameter,
-  type Parameters,
-  readParameters,
-} from './parameter.js';
-import { randomPair } from './random.js';
+import { checkParameters, type Parameters, readParameters } from './parameter.js';
 
 /** An autoencoder: its sizes, and its parameters on a device. */
 export class Model {
@@ -49,13 +45,22 @@ export class Model {
   }
 
   /**
-   * A new model, with weights and biases uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them.
+   * A new model.
+   * @param training how it will be trained: `seed`, `encoder_init` and `decoder_norm` say how it begins. A number is a
+   *   seed; all weights and biases are then uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them.
    * @throws ConfigError, LimitError (before anything is allocated), OutOfMemoryError.
    */
-  static async create(gpu: Gpu, options: ModelOptions, seed = 42): Promise<Model> {
+  static async create<S extends SparsityName = 'kl'>(
+    gpu: Gpu,
+    options: ModelOptions,
+    training: number | TrainOptions<S> = 42,
+  ): Promise<Model> {
     const config = parseModelConfig(options);
-    const { forWeights } = randomPair(seed);
-    return Model.#make(gpu, config, (parameter) => initialValues(parameter, forWeights));
+    const start: Start =
+      typeof training === 'number'
+        ? { seed: training, encoder_init: 'random', decoder_norm: 'none' }
+        : parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>);
+    return Model.#make(gpu, config, initialValues(config, start));
   }
 
   /**
@@ -69,11 +74,7 @@ export class Model {
     return Model.#make(gpu, config, ({ name }) => parameters.get(name)!.data);
   }
 
-  static #make(
-    gpu: Gpu,
-    config: ModelConfig,
-    values: (parameter: Parameter) => Float32Array<ArrayBuffer>,
-  ): Promise<Model> {
+  static #make(gpu: Gpu, config: ModelConfig, values: InitialValues): Promise<Model> {
     const layers = layersOf(config);
     const parameters = layers.flatMap(parametersOf);
     for (const { name, shape } of parameters) {

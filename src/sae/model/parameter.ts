@@ -1,12 +1,11 @@
 import type { Tensor } from '../../gpu/tensor.js';
 import { DataError } from '../errors.js';
-import { fillUniform, type Random } from './random.js';
 
 /** A tensor that is trained, with its name and shape in a saved model. */
 export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
-  /** A new model's values are uniform between -bound and bound; 0 if that is 0. */
+  /** Values that are drawn for a new model are uniform between -bound and bound; without one they are 0. */
   readonly bound: number;
 }
 
@@ -49,15 +48,6 @@ export function checkParameters(parameters: Parameters, expected: readonly Param
         `${expected.map(({ name }) => name).join(', ')}.`,
     );
   }
-}
-
-/** The values of a new model's parameter, [shape]. */
-export function initialValues({ shape, bound }: Parameter, random: Random): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
-  if (bound > 0) {
-    fillUniform(values, bound, random);
-  }
-  return values;
 }
 
 /** Reads tensors as of one moment: all copies are submitted before the first is awaited. */

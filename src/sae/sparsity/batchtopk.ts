@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js';
 import { number, option } from '../options.js';
-import { reconstruction, sparsity } from './sparsity.js';
+import { encoderInit, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * In training the k * rows largest latents of a batch stay, whichever rows they are in, and the others are 0 (Bussmann et
@@ -17,6 +17,7 @@ export const batchtopk = sparsity({
       label: 'Latents a row',
     }),
     reconstruction: reconstruction('sum'),
+    encoder_init: encoderInit('decoder_transpose'),
   },
   terms: [{ name: 'threshold' }],
   // 0 is the weight of the threshold, which is in no loss.

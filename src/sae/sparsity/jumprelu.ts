@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js';
 import { choice, number, option, positiveF32 } from '../options.js';
-import { reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
+import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
 
 /** How L0 is penalised. */
 const l0Losses = ['linear', 'quadratic', 'tanh'] as const;
@@ -49,6 +49,7 @@ export const jumprelu = sparsity({
       label: 'Initial threshold',
     }),
     reconstruction: reconstruction('sum'),
+    encoder_init: encoderInit('decoder_transpose'),
   },
   terms: [
     { name: 'l0_loss', weight: 'sparsity_lambda' },

@@ -1,5 +1,5 @@
 import { number, option } from '../options.js';
-import { reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
+import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
 
 /**
  * The KL divergence of each latent's mean activation over the batch from a target, summed over the latents: the penalty
@@ -19,7 +19,11 @@ export const kl = sparsity({
       },
     ),
   },
-  fixed: { sparsity_warmup: sparsityWarmup, reconstruction: reconstruction('mean') },
+  fixed: {
+    sparsity_warmup: sparsityWarmup,
+    reconstruction: reconstruction('mean'),
+    encoder_init: encoderInit('random'),
+  },
   terms: [
     {
       name: 'kl',

@@ -1,5 +1,5 @@
 import { flag, option } from '../options.js';
-import { reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
+import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
 
 /**
  * The mean over rows of the sum of a row's latents, each weighted by the norm of its decoder direction or not. Weighted
@@ -19,6 +19,7 @@ export const l1 = sparsity({
       label: 'Weighted by decoder norm',
     }),
     reconstruction: reconstruction('sum'),
+    encoder_init: encoderInit('random'),
   },
   terms: [{ name: 'l1', weight: 'sparsity_lambda' }],
   coefficients: ({ sparsity_lambda }) => [sparsity_lambda],

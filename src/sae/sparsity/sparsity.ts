@@ -121,6 +121,18 @@ export function reconstruction(standard: 'mean' | 'sum') {
   });
 }
 
+/**
+ * How the encoder of a new model starts: each layer `random`, as PyTorch's `nn.Linear` is; or as the transpose of the
+ * decoder layer that mirrors it, with biases of 0, as in SAELens, dictionary_learning and OpenAI's and EleutherAI's
+ * trainers (which copy one to the other in either direction).
+ */
+export function encoderInit(standard: 'random' | 'decoder_transpose') {
+  return option(choice('encoder_init', ['random', 'decoder_transpose']).default(standard), {
+    description: "how a new model's encoder starts: random, or as the decoder's transpose, with biases of 0",
+    label: 'Encoder at the start',
+  });
+}
+
 /** For every kind with a `sparsity_lambda`. */
 export const sparsityWarmup = option(whole('sparsity_warmup', 0).default(0), {
   description: 'steps over which the weight of the penalty rises linearly from 0 to sparsity_lambda',

@@ -1,5 +1,5 @@
 import { option, whole } from '../options.js';
-import { noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
@@ -15,6 +15,7 @@ export const topk = sparsity({
       label: 'Latents a row',
     }),
     reconstruction: reconstruction('sum'),
+    encoder_init: encoderInit('decoder_transpose'),
   },
   terms: [],
   coefficients: () => [],

@@ -113,7 +113,11 @@ export function buildRun(
     const model = scope.use(
       saved
         ? await Model.from(gpu, saved.config, saved.parameters)
-        : await Model.create(gpu, { in_dims: dataset.in_dims, h_dims, activation }, options.seed),
+        : await Model.create(
+            gpu,
+            { in_dims: dataset.in_dims, h_dims, activation },
+            options as TrainOptions<SparsityName>,
+          ),
     );
     model.checkWidth(dataset);
     // The probe is recorded before training begins, which would select too late for it.

@@ -1,0 +1,66 @@
+import type { ModelConfig, TrainConfig } from '../config.js';
+import type { SparsityName } from '../sparsity/index.js';
+import { layersOf, parametersOf } from './layers.js';
+import type { Parameter } from './parameter.js';
+import { fillUniform, randomPair } from './random.js';
+import { transposed } from './transposed.js';
+
+/** What says how a new model begins. */
+export type Start = Pick<TrainConfig<SparsityName>, 'seed' | 'encoder_init' | 'decoder_norm'>;
+
+/** A new model's parameters, each asked for once, in the order of its layers. */
+export type InitialValues = (parameter: Parameter) => Float32Array<ArrayBuffer>;
+
+/**
+ * The values with which a model begins. Weights that are drawn, and biases with `encoder_init` random, are uniform in
+ * ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them. With `decoder_transpose` each encoder layer is the
+ * transpose of the decoder layer that mirrors it, and all biases are 0. With `decoder_norm` unit, the weights of each
+ * latent in the first decoder layer have norm 1 before that.
+ */
+export function initialValues(
+  config: ModelConfig,
+  { seed, encoder_init, decoder_norm }: Start,
+): InitialValues {
+  const { forWeights } = randomPair(seed);
+  const draw: InitialValues = ({ name, shape, bound }) => {
+    const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    if (bound > 0) {
+      fillUniform(values, bound, forWeights);
+    }
+    if (decoder_norm === 'unit' && name === 'decoder.0.weight') {
+      normalizeColumns(values, shape[1]);
+    }
+    return values;
+  };
+  if (encoder_init === 'random') {
+    return draw;
+  }
+  const layers = layersOf(config);
+  const weights = layers.map((layer) => parametersOf(layer)[0]);
+  const mirrors = new Map(
+    weights.slice(0, layers.length / 2).map(({ name }, i) => [name, weights[layers.length - 1 - i]]),
+  );
+  const drawn = new Map<string, Float32Array<ArrayBuffer>>();
+  return ({ name, shape }) => {
+    const mirror = mirrors.get(name);
+    if (mirror) {
+      const weight = draw(mirror);
+      drawn.set(mirror.name, weight);
+      return transposed(weight, mirror.shape[0]);
+    }
+    return drawn.get(name) ?? new Float32Array(shape[0]);
+  };
+}
+
+/** Scales each column of a matrix [rows, columns] to norm 1. */
+function normalizeColumns(matrix: Float32Array, columns: number): void {
+  const squares = new Float64Array(columns);
+  for (let i = 0; i < matrix.length; i++) {
+    squares[i % columns] += matrix[i] ** 2;
+  }
+  // A column of zeros stays.
+  const norms = squares.map((sum) => Math.sqrt(sum) || 1);
+  for (let i = 0; i < matrix.length; i++) {
+    matrix[i] /= norms[i % columns];
+  }
+}
