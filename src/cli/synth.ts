@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 import {
+  checkStart,
   Model,
   measureRecovery,
   openGpu,
+  parseModelConfig,
   parseTrainConfig,
   type SparsityName,
   SynthData,
@@ -21,6 +23,8 @@ import { count, Reporter, type ReporterOptions } from './reporter.js';
 
 /** Batches in each of the two windows of rows on the device. */
 const windowBatches = 16;
+/** The first rows of the stream, of which the output's bias at the start is the mean or the median. */
+const startRows = 8192;
 
 interface SynthValues extends ReporterOptions {
   readonly preset: SynthPresetName;
@@ -58,19 +62,21 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   // The rows of a stream are all new, in its own order.
   const stream = { seed, steps, shuffle: false };
   const config = parseTrainConfig<SparsityName>({ ...defaultsOf(preset, engine.training), ...stream });
+  const sizes = { h_dims: [...preset.h_dims], ...engine.model, in_dims };
+  checkStart(parseModelConfig(sizes), config);
   const { batch_size } = config;
   const rows = steps * batch_size;
   const reporter = new Reporter(values);
   const signal = interruptible(reporter);
   const gpu = await openGpu(await options.openOptions(values));
   try {
-    const sizes = { h_dims: [...preset.h_dims], ...engine.model, in_dims };
-    const model = await Model.create<SparsityName>(gpu, sizes, config);
-    reporter.line(`parameters  ${count(model.parameterCount)} (${sizesInWords(model.config)})`);
     reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
     reporter.line(`data        ${name}: ${count(preset.data.features)} features in ${in_dims} dimensions`);
     reporter.line(`training    ${count(steps)} steps of ${batch_size} rows`);
     const data = await makeData(preset, seed, reporter, signal);
+    const some = data.source(Math.min(rows, startRows));
+    const model = await Model.create<SparsityName>(gpu, sizes, config, some);
+    reporter.line(`parameters  ${count(model.parameterCount)} (${sizesInWords(model.config)})`);
     const placement = { window_rows: windowBatches * batch_size };
     const trainer = await Trainer.create<SparsityName>(model, data.source(rows), config, placement);
     const done = await train(trainer, steps, reporter, signal);

@@ -4,6 +4,7 @@ import {
   ConfigError,
   checkFile,
   checkRoom,
+  checkStart,
   type Dataset,
   drawLoss,
   drawModel,
@@ -125,6 +126,9 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   const requested = parseModelConfig(engine.model);
   let config = parseTrainConfig<SparsityName>(engine.training);
   options.checkPictures(values);
+  if (values.init === undefined) {
+    checkStart(requested, config);
+  }
   if (!values.train && values.init === undefined) {
     throw new ConfigError(
       'train False skips training, so it needs a saved model: name one with --init FILE.',
@@ -182,7 +186,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     }
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
-      : await Model.create<SparsityName>(gpu, { ...requested, in_dims: dataset.in_dims }, config);
+      : await Model.create<SparsityName>(gpu, { ...requested, in_dims: dataset.in_dims }, config, dataset);
     describe(reporter, model, dataset, config, values.train);
     if (values.save_model) {
       await checkRoom(values.files_dir, modelBytes(model), 'the model');
@@ -302,10 +306,12 @@ function refuseDifferences(
   requested: ModelConfig,
   given: ReadonlySet<string>,
 ): void {
-  if (given.has('encoder_init')) {
-    throw new ConfigError(
-      `encoder_init says how a new model starts, and ${file} is a saved one. Leave the option out.`,
-    );
+  for (const name of ['encoder_init', 'pre_bias_init']) {
+    if (given.has(name)) {
+      throw new ConfigError(
+        `${name} says how a new model starts, and ${file} is a saved one. Leave the option out.`,
+      );
+    }
   }
   for (const name of ['in_dims', 'h_dims', 'pre_bias'] as const) {
     const has = config[name] ?? false;

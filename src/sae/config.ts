@@ -34,6 +34,10 @@ const list = expected('h_dims must be a list of whole numbers of at least 1, suc
 /** The activations of every layer but the last. */
 export const activations = ['relu', 'sigmoid'] as const;
 
+/** What the output's bias of a new model is, where it is subtracted from the input. */
+export const preBiasInits = ['zero', 'mean', 'median'] as const;
+export type PreBiasInit = (typeof preBiasInits)[number];
+
 const modelShape = {
   in_dims: option(whole('in_dims', 1).default(784), {
     description: 'values per row; taken from your own data if you pass some',
@@ -137,6 +141,11 @@ const fixed = {
     description: 'rows after which a latent that was active in none of them counts as dead',
     label: 'Dead after rows',
   }),
+  pre_bias_init: option(choice('pre_bias_init', preBiasInits).optional(), {
+    description:
+      "with pre_bias, a new model's output bias: zero, the mean of the rows or their geometric median (default: mean)",
+    label: 'Output bias at the start',
+  }),
   clip_norm: option(positiveF32('clip_norm').optional(), {
     description: 'largest global norm of the gradients; larger ones are scaled down to it',
     label: 'Largest gradient norm',
@@ -227,6 +236,15 @@ export function trainedConfig(
   check?.(config, sizes.h_dims[sizes.h_dims.length - 1]);
   const selects = selection?.(config);
   return parseModelConfig(selects ? { ...sizes, selection: selects } : sizes);
+}
+
+/** @throws ConfigError if no new model can begin so. */
+export function checkStart({ pre_bias }: ModelConfig, { pre_bias_init }: TrainConfig<SparsityName>): void {
+  if (pre_bias_init !== undefined && !pre_bias) {
+    throw new ConfigError(
+      `pre_bias_init is ${pre_bias_init}, and the model has no pre_bias. Set pre_bias, or leave it out.`,
+    );
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ export type { Spread } from '../gpu/timing.js';
 export {
   type Activation,
   activations,
+  checkStart,
   type LiveSettings,
   liveSettings,
   type ModelConfig,

@@ -92,8 +92,15 @@ const ofKinds = {
     },
   ],
   topk: [
-    { epochs: '2', activation: 'relu', k: '2', reconstruction: 'sum', encoder_init: 'random' },
-    { epochs: 2, sparsity: 'topk', k: 2, encoder_init: 'random' },
+    {
+      epochs: '2',
+      activation: 'relu',
+      k: '2',
+      reconstruction: 'sum',
+      encoder_init: 'random',
+      pre_bias_init: 'median',
+    },
+    { epochs: 2, sparsity: 'topk', k: 2, encoder_init: 'random', pre_bias_init: 'median' },
   ],
   batchtopk: [
     { epochs: '2', activation: 'relu', k: '1.5', reconstruction: 'sum' },

@@ -94,13 +94,15 @@ describe.concurrent('a saved model', () => {
     expect(filesIn(empty)).toEqual([]);
   });
 
-  it('refuses --encoder_init, which is for new models', async () => {
+  it.each([
+    ['--encoder_init', 'random'],
+    ['--pre_bias_init', 'zero'],
+  ])('refuses %s, which is for new models', async (option, value) => {
     const empty = folder.make();
-    const { status, stdout, stderr } = await sae([...init, '--encoder_init', 'random'], { cwd: empty });
+    const { status, stdout, stderr } = await sae([...init, option, value], { cwd: empty });
     expect([status, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(
-      /^sae: encoder_init says how a new model starts, and .* is a saved one\. Leave the /,
-    );
+    const sentence = ' says how a new model starts, and .* is a saved one\\. Leave the option out\\.\n$';
+    expect(stderr).toMatch(new RegExp(`^sae: ${option.slice(2)}${sentence}`));
     expect(filesIn(empty)).toEqual([]);
   });
 

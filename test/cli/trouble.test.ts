@@ -150,6 +150,14 @@ describe('wrong usage', () => {
       ['--encoder_init', 'transpose'],
       /encoder_init must be random or decoder_transpose, and is "transpose"\./,
     ],
+    [
+      ['--pre_bias', '--pre_bias_init', 'mode'],
+      /pre_bias_init must be zero, mean or median, and is "mode"\./,
+    ],
+    [
+      ['--pre_bias_init', 'median'],
+      /pre_bias_init is median, and the model has no pre_bias\. Set pre_bias, or leave it out\./,
+    ],
     [['--sparsity', 'topk', '--k', '0'], /k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--k', '1.5'], /k must be a whole number of at least 1, and is 1\.5\./],
     [['--sparsity', 'topk', '--k', '21'], /k must be at most 20, the number of latents, and is 21\./],

@@ -6,7 +6,10 @@ import { fillUniform, randomPair } from './random.js';
 import { transposed } from './transposed.js';
 
 /** What says how a new model begins. */
-export type Start = Pick<TrainConfig<SparsityName>, 'seed' | 'encoder_init' | 'decoder_norm'>;
+export type Start = Pick<TrainConfig<SparsityName>, 'seed' | 'encoder_init' | 'decoder_norm'> & {
+  /** The output's bias, [in_dims], if it is not as the others. */
+  readonly output_bias?: Float32Array<ArrayBuffer> | undefined;
+};
 
 /** A new model's parameters, each asked for once, in the order of its layers. */
 export type InitialValues = (parameter: Parameter) => Float32Array<ArrayBuffer>;
@@ -19,7 +22,7 @@ export type InitialValues = (parameter: Parameter) => Float32Array<ArrayBuffer>;
  */
 export function initialValues(
   config: ModelConfig,
-  { seed, encoder_init, decoder_norm }: Start,
+  { seed, encoder_init, decoder_norm, output_bias }: Start,
 ): InitialValues {
   const { forWeights } = randomPair(seed);
   const draw: InitialValues = ({ name, shape, bound }) => {
@@ -32,23 +35,26 @@ export function initialValues(
     }
     return values;
   };
-  if (encoder_init === 'random') {
-    return draw;
-  }
   const layers = layersOf(config);
+  const [, { name: outputBias }] = parametersOf(layers[layers.length - 1]);
+  const given = ({ name }: Parameter) => (name === outputBias ? output_bias : undefined);
+  if (encoder_init === 'random') {
+    return (parameter) => given(parameter) ?? draw(parameter);
+  }
   const weights = layers.map((layer) => parametersOf(layer)[0]);
   const mirrors = new Map(
     weights.slice(0, layers.length / 2).map(({ name }, i) => [name, weights[layers.length - 1 - i]]),
   );
   const drawn = new Map<string, Float32Array<ArrayBuffer>>();
-  return ({ name, shape }) => {
+  return (parameter) => {
+    const { name, shape } = parameter;
     const mirror = mirrors.get(name);
     if (mirror) {
       const weight = draw(mirror);
       drawn.set(mirror.name, weight);
       return transposed(weight, mirror.shape[0]);
     }
-    return drawn.get(name) ?? new Float32Array(shape[0]);
+    return given(parameter) ?? drawn.get(name) ?? new Float32Array(shape[0]);
   };
 }
 

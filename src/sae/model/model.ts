@@ -3,6 +3,7 @@ import type { Gpu } from '../../gpu/gpu.js';
 import { Scope } from '../../gpu/scope.js';
 import { Tensor, tensorBytes } from '../../gpu/tensor.js';
 import {
+  checkStart,
   type ModelConfig,
   type ModelOptions,
   parseModelConfig,
@@ -11,10 +12,10 @@ import {
   type TrainOptions,
   trainedConfig,
 } from '../config.js';
-import { DataError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 import { checkRows, checkValues } from '../rows/check.js';
 import { type Dataset, noNormalization, normalizedRows, sliceRows } from '../rows/dataset.js';
-import type { RowSource } from '../rows/source.js';
+import { type RowSource, rowSource } from '../rows/source.js';
 import { type Selection, type SparsityName, sparsityOf } from '../sparsity/index.js';
 import { ForwardPass, rowsAtATime } from './forward-pass.js';
 import { type InitialValues, initialValues, type Start } from './initial.js';
@@ -27,6 +28,7 @@ import {
   thresholdOf,
 } from './layers.js';
 import { checkParameters, type Parameters, readParameters } from './parameter.js';
+import { initialPreBias } from './pre-bias.js';
 
 /** An autoencoder: its sizes, and its parameters on a device. */
 export class Model {
@@ -46,20 +48,24 @@ export class Model {
 
   /**
    * A new model.
-   * @param training how it will be trained: `seed`, `encoder_init` and `decoder_norm` say how it begins. A number is a
-   *   seed; all weights and biases are then uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them.
-   * @throws ConfigError, LimitError (before anything is allocated), OutOfMemoryError.
+   * @param training how it will be trained: `seed`, `encoder_init`, `pre_bias_init` and `decoder_norm` say how it begins.
+   *   A number is a seed; all weights and biases are then uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises
+   *   them.
+   * @param rows those that it will be trained on, for a `pre_bias_init` of mean, which is the default if they are given,
+   *   or median.
+   * @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError.
    */
   static async create<S extends SparsityName = 'kl'>(
     gpu: Gpu,
     options: ModelOptions,
     training: number | TrainOptions<S> = 42,
+    rows?: Dataset | RowSource,
   ): Promise<Model> {
     const config = parseModelConfig(options);
     const start: Start =
       typeof training === 'number'
         ? { seed: training, encoder_init: 'random', decoder_norm: 'none' }
-        : parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>);
+        : await startOf(config, parseTrainConfig(training as TrainOptions<SparsityName>), rows);
     return Model.#make(gpu, config, initialValues(config, start));
   }
 
@@ -213,11 +219,7 @@ export class Model {
     if ('data' in dataset || 'read' in dataset) {
       checkRows(dataset);
     }
-    if (dataset.in_dims !== this.config.in_dims) {
-      throw new DataError(
-        `The rows of ${dataset.name} have ${dataset.in_dims} values, and the model takes ${this.config.in_dims}.`,
-      );
-    }
+    checkSameWidth(dataset, this.config);
   }
 
   /** Frees the parameters on the device. Work that uses them ends with a ClosedError. */
@@ -277,6 +279,37 @@ export class Model {
       return result;
     });
   }
+}
+
+/** @throws DataError if rows are not as wide as a model's input. */
+function checkSameWidth({ name, in_dims }: Pick<Dataset, 'name' | 'in_dims'>, config: ModelConfig): void {
+  if (in_dims !== config.in_dims) {
+    throw new DataError(`The rows of ${name} have ${in_dims} values, and the model takes ${config.in_dims}.`);
+  }
+}
+
+/** @throws ConfigError if the model cannot begin so; DataError for rows that are invalid or of another width. */
+async function startOf(
+  config: ModelConfig,
+  training: TrainConfig<SparsityName>,
+  rows: Dataset | RowSource | undefined,
+): Promise<Start> {
+  checkStart(config, training);
+  const { seed, pre_bias_init = rows ? 'mean' : 'zero' } = training;
+  if (!config.pre_bias) {
+    return training;
+  }
+  if (pre_bias_init === 'zero') {
+    return { ...training, output_bias: new Float32Array(config.in_dims) };
+  }
+  if (!rows) {
+    throw new ConfigError(
+      `pre_bias_init is ${pre_bias_init}, which is computed from rows, and there are none. Pass them to Model.create, or use zero.`,
+    );
+  }
+  const source = rowSource(rows);
+  checkSameWidth(source, config);
+  return { ...training, output_bias: await initialPreBias(source, pre_bias_init, seed) };
 }
 
 function inputsOf(dataset: Dataset) {

@@ -6,10 +6,13 @@ export type { RowSource, StoredRows };
 /** Bytes per value. */
 export const valueBytes = { u8: 1, f32: 4 } as const;
 
-/** A data set as a source of rows. @throws DataError if it is invalid. */
-export function rowSource(dataset: Dataset): RowSource {
-  checkRows(dataset);
-  const { name, rows, in_dims, data, normalization } = dataset;
+/** A data set as a source of rows; a source as it is. @throws DataError if it is invalid. */
+export function rowSource(given: Dataset | RowSource): RowSource {
+  checkRows(given);
+  if ('read' in given) {
+    return given;
+  }
+  const { name, rows, in_dims, data, normalization } = given;
   return {
     name,
     rows,

@@ -77,7 +77,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
     placement: Placement = {},
   ): Promise<Trainer<S>> {
     const config = parseTrainConfig(options);
-    const source = sourceOf(rows);
+    const source = rowSource(rows);
     checkSchedules(config, runLength(config, batchesOf(source.rows, config.batch_size)));
     const window_rows = windowOf(placement);
     const batches = Math.max(1, Math.floor((window_rows ?? source.rows) / config.batch_size));
@@ -98,7 +98,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
     rows: Dataset | RowSource,
     snapshot: Snapshot<S>,
   ): Promise<Trainer<S>> {
-    const source = sourceOf(rows);
+    const source = rowSource(rows);
     checkSnapshot(snapshot);
     const { window_rows } = snapshot;
     const training = parseTrainConfig<S>(snapshot.training as TrainOptions<S>);
@@ -347,8 +347,4 @@ function closed(): ClosedError {
     'The trainer was closed, and its model keeps the weights of the steps that were done. End training with a signal before ' +
       'closing it, or create another trainer.',
   );
-}
-
-function sourceOf(rows: Dataset | RowSource): RowSource {
-  return typeof rows === 'object' && rows !== null && 'read' in rows ? rows : rowSource(rows);
 }

@@ -117,6 +117,7 @@ export function buildRun(
             gpu,
             { in_dims: dataset.in_dims, h_dims, activation },
             options as TrainOptions<SparsityName>,
+            dataset,
           ),
     );
     model.checkWidth(dataset);

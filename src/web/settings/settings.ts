@@ -23,6 +23,7 @@ const omitted: readonly string[] = [
   'sparsity_warmup',
   'shuffle',
   'decoder_norm',
+  'pre_bias_init',
   'clip_norm',
   'optimizer',
 ];

@@ -1,0 +1,129 @@
+import type { PreBiasInit } from '../config.js';
+import { checkRead } from '../rows/check.js';
+import { normalizedRows } from '../rows/dataset.js';
+import { RowMoments } from '../rows/moments.js';
+import { type RowSource, valueBytes } from '../rows/source.js';
+import { sampleRows } from './random.js';
+
+/** Bytes read at a time. */
+const readBytes = 16 * 2 ** 20;
+/** Rows of which the median is computed, at most. */
+const medianRows = 8192;
+
+/** The most iterations, and the length of a step below which they end: those of dictionary_learning. */
+const mostIterations = 100;
+const tolerance = 1e-5;
+
+/**
+ * A bias to begin with, [in_dims], in the model's normalised units: the mean of all rows, or the geometric median of at
+ * most 8,192 rows, drawn by the seed.
+ * @throws DataError if a row is not finite, and whatever the source throws.
+ */
+export async function initialPreBias(
+  source: RowSource,
+  init: Exclude<PreBiasInit, 'zero'>,
+  seed: number,
+): Promise<Float32Array<ArrayBuffer>> {
+  const { rows, in_dims, type, normalization } = source;
+  switch (init) {
+    case 'mean': {
+      const moments = new RowMoments(in_dims);
+      for await (const { values } of blocks(source, everyRow(source))) {
+        moments.add(values);
+      }
+      const scale = type === 'u8' ? 1 / 255 : 1;
+      const { mean, std } = normalization;
+      return Float32Array.from(moments.mean, (value) => (value * scale - mean) / std);
+    }
+    case 'median': {
+      const places = rows > medianRows ? sampleRows(rows, medianRows, seed).sort((a, b) => a - b) : undefined;
+      const points = new Float32Array((places?.length ?? rows) * in_dims);
+      let at = 0;
+      for await (const { values, first } of blocks(source, places ? runsOf(places) : everyRow(source))) {
+        const block = { ...source, data: values, rows: values.length / in_dims };
+        points.set(normalizedRows(block, first), at);
+        at += values.length;
+      }
+      return Float32Array.from(geometricMedian(points, in_dims));
+    }
+  }
+}
+
+/**
+ * The point with the smallest sum of distances from given ones, [points, columns], by Weiszfeld's iterations from their
+ * mean, in double. Where an iteration meets one of the points, whose distance of 0 it cannot divide by, that point is
+ * weighed as Vardi and Zhang (2000) do.
+ */
+export function geometricMedian(points: Float32Array, columns: number): Float64Array {
+  const count = points.length / columns;
+  const moments = new RowMoments(columns);
+  moments.add(points);
+  let at = moments.mean;
+  for (let iteration = 0; iteration < mostIterations; iteration++) {
+    const next = new Float64Array(columns);
+    let weights = 0;
+    let here = 0;
+    for (let i = 0; i < count; i++) {
+      const point = points.subarray(i * columns, (i + 1) * columns);
+      let squares = 0;
+      for (let j = 0; j < columns; j++) {
+        squares += (point[j] - at[j]) ** 2;
+      }
+      if (squares === 0) {
+        here += 1;
+        continue;
+      }
+      const weight = 1 / Math.sqrt(squares);
+      weights += weight;
+      for (let j = 0; j < columns; j++) {
+        next[j] += weight * point[j];
+      }
+    }
+    if (weights === 0) {
+      return at;
+    }
+    // How strongly the other points pull: with more points here than that, this is the median.
+    const pull = norm(next.map((value, j) => value - weights * at[j]));
+    const staying = pull > 0 ? Math.min(1, here / pull) : 1;
+    const last = at;
+    at = next.map((value, j) => staying * last[j] + ((1 - staying) * value) / weights);
+    if (norm(at.map((value, j) => value - last[j])) < tolerance) {
+      return at;
+    }
+  }
+  return at;
+}
+
+function norm(vector: Float64Array): number {
+  return Math.sqrt(vector.reduce((sum, value) => sum + value ** 2, 0));
+}
+
+/** Runs of rows that follow each other: from the first up to, not including, the last. */
+type Runs = Iterable<readonly [first: number, end: number]>;
+
+/** All rows, some at a time. */
+function* everyRow({ rows, in_dims, type }: RowSource): Generator<readonly [number, number]> {
+  const each = Math.max(1, Math.floor(readBytes / (in_dims * valueBytes[type])));
+  for (let first = 0; first < rows; first += each) {
+    yield [first, Math.min(rows, first + each)];
+  }
+}
+
+/** @param places of rows, in ascending order. */
+function* runsOf(places: readonly number[]): Generator<readonly [number, number]> {
+  let first = 0;
+  for (let i = 1; i <= places.length; i++) {
+    if (places[i] !== places[i - 1] + 1) {
+      yield [places[first], places[i - 1] + 1];
+      first = i;
+    }
+  }
+}
+
+async function* blocks(source: RowSource, runs: Runs) {
+  for (const [first, end] of runs) {
+    const values = await source.read(first, end);
+    checkRead(values, source, first, end);
+    yield { values, first };
+  }
+}

@@ -1,0 +1,62 @@
+import type { StoredRows } from './rows.js';
+
+/**
+ * The mean of each column of rows, and the sum of their squared distances from it, in double. Blocks of rows are merged
+ * one after another (Chan, Golub and LeVeque, 1979), so that nothing is read twice.
+ */
+export class RowMoments {
+  #rows = 0;
+  #squares = 0;
+  readonly #mean: Float64Array;
+
+  /** @param columns values a row. */
+  constructor(readonly columns: number) {
+    this.#mean = new Float64Array(columns);
+  }
+
+  /** Rows so far. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** The mean of each column, [columns]; zeros before the first row. */
+  get mean(): Float64Array {
+    return this.#mean;
+  }
+
+  /** The sum over rows and columns of (x - mean)². */
+  get squares(): number {
+    return this.#squares;
+  }
+
+  /** Adds rows, [rows, columns], in the units in which they are stored. */
+  add(values: StoredRows): void {
+    const { columns } = this;
+    const rows = values.length / columns;
+    // Distances from the first row, which are small where values vary little around a large mean.
+    const first = Float64Array.from(values.subarray(0, columns));
+    const sums = new Float64Array(columns);
+    let squares = 0;
+    for (let i = 0; i < values.length; i += columns) {
+      for (let j = 0; j < columns; j++) {
+        const distance = values[i + j] - first[j];
+        sums[j] += distance;
+        squares += distance * distance;
+      }
+    }
+    const mean = sums.map((sum, j) => first[j] + sum / rows);
+    const around = squares - sums.reduce((total, sum) => total + sum ** 2, 0) / rows;
+    this.#merge(rows, mean, Math.max(0, around));
+  }
+
+  #merge(rows: number, mean: Float64Array, squares: number): void {
+    const all = this.#rows + rows;
+    this.#squares += squares;
+    for (const [j, value] of mean.entries()) {
+      const apart = value - this.#mean[j];
+      this.#squares += ((apart ** 2 * this.#rows) / all) * rows;
+      this.#mean[j] += (apart * rows) / all;
+    }
+    this.#rows = all;
+  }
+}
