@@ -1,6 +1,7 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import {
   type Activation,
+  ConfigError,
   drawModel,
   evaluate,
   type LoadOptions,
@@ -11,6 +12,7 @@ import {
   preparePictures,
   type SavedModel,
   type SparsityName,
+  storedUnits,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
@@ -18,6 +20,7 @@ import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import { modelNormalization, readSaved } from './saved.js';
+import { type WriteRowsValues, type WrittenRows, writeRows } from './write-rows.js';
 
 interface ReconstructValues extends ReporterOptions, options.PictureValues, LoadOptions {
   readonly activation?: Activation;
@@ -25,13 +28,29 @@ interface ReconstructValues extends ReporterOptions, options.PictureValues, Load
   readonly adapter?: string;
   readonly tune: string;
   readonly normalize?: string;
+  readonly out?: string;
 }
+
+const reconstructions: WrittenRows = {
+  what: 'values',
+  field: 'in_dims',
+  width: (model) => model.config.in_dims,
+  of: async (model, block) => storedUnits(await model.reconstruct(block), block),
+};
 
 /** `sae reconstruct`. */
 export function reconstructCommand(): Command {
   const command = new Command('reconstruct')
-    .description('measure a saved model on rows, and draw some of them above their reconstructions')
-    .argument('<model>', 'a file that `sae train --save-model` wrote');
+    .description(
+      'measure a saved model on rows, and draw some of them above their reconstructions; or write all reconstructions',
+    )
+    .argument('<model>', 'a file that `sae train --save-model` wrote')
+    .addOption(
+      new Option(
+        '--out <file>',
+        'write the reconstructions of --data as a .npy file of f32, [rows, values], in the units of its rows; measures and draws nothing',
+      ),
+    );
   for (const option of [
     options.activationOption,
     ...options.dataGroup,
@@ -42,7 +61,16 @@ export function reconstructCommand(): Command {
     command.addOption(option);
   }
   return command.action(async (file: string) => {
-    const { values } = valuesOf<ReconstructValues>(command);
+    const { values, given } = valuesOf<ReconstructValues>(command);
+    const { data, out } = values;
+    if (out !== undefined) {
+      refusePictureOptions(given);
+      if (data === undefined) {
+        throw new ConfigError('out writes reconstructions of your own rows: name them with --data FILE.');
+      }
+      await writeRows(file, { ...values, data, out } satisfies WriteRowsValues, reconstructions);
+      return;
+    }
     options.checkPictures(values);
     const reporter = new Reporter(values);
     const saved = await readSaved(file, reporter, values.activation);
@@ -50,6 +78,19 @@ export function reconstructCommand(): Command {
     await preparePictures(values.images_dir);
     await reconstruct(file, saved, values, reporter);
   });
+}
+
+/** The options that mean something where reconstructions are written. */
+const ofWriting = new Set(['out', 'activation', 'data', 'normalize', 'adapter', 'tune', 'quiet', 'json']);
+
+/** @throws ConfigError if one was given that would have no effect. */
+function refusePictureOptions(given: ReadonlySet<string>): void {
+  const other = [...given].find((name) => !ofWriting.has(name));
+  if (other !== undefined) {
+    throw new ConfigError(
+      `${other} has no effect with out, which writes the reconstructions of data and draws nothing. Leave it out.`,
+    );
+  }
 }
 
 async function reconstruct(

@@ -34,7 +34,7 @@ const commands = [...readme.matchAll(/^```sh\n(.*?)^```/gms)]
 /** One epoch of a few digits. */
 function shortened(words: readonly string[]): string[] {
   const trains = words[0].startsWith('-');
-  const reads = trains || words[0] === 'reconstruct';
+  const reads = trains || (words[0] === 'reconstruct' && !words.includes('--data'));
   return [...words, ...(reads ? ['--data', 'digits.npy'] : []), ...(trains ? ['--epochs', '1'] : [])];
 }
 
@@ -48,6 +48,7 @@ const printed: Record<string, (string | RegExp)[]> = {
   '--epochs 3': ['784-20-784', /^epoch 1\/1 /m, pictures('plot', 'features', 'loss')],
   '--h_dims': [sizes, `model     ${join('files', 'sae.safetensors')}`],
   '--init': [sizes, new RegExp(`^epoch 1/1 {2}${figures}`, 'm')],
+  'reconstruct files/sae.safetensors --data': ['reconstructions.npy  3 rows of 784 values'],
   reconstruct: [new RegExp(`^digits\\.npy {3}${figures}$`, 'm'), pictures('plot', 'features')],
   encode: ['codes.npy  3 rows of 64 latents'],
   import: ['sae.safetensors  12-40-12, topk 4, from SAELens 6.39.0'],

@@ -1,4 +1,4 @@
-import { DataError } from '../errors.js';
+import { DataError, NonFiniteError } from '../errors.js';
 import { checkValues } from './check.js';
 import type { Dataset, Normalization } from './rows.js';
 
@@ -35,6 +35,29 @@ export function normalizedRows(dataset: Dataset, first = 0): Float32Array<ArrayB
   const out = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) {
     out[i] = (data[i] * scale - mean) / std;
+  }
+  return out;
+}
+
+/**
+ * What `normalizedRows` does, undone: reconstructions [rows, in_dims] in the units in which a data set stores its rows,
+ * where 8-bit values reach from 0 to 255.
+ * @throws NonFiniteError if a value is beyond the range of f32 there.
+ */
+export function storedUnits(
+  values: Float32Array<ArrayBuffer>,
+  { name, data, normalization }: Pick<Dataset, 'name' | 'data' | 'normalization'>,
+): Float32Array<ArrayBuffer> {
+  const scale = data instanceof Uint8Array ? 255 : 1;
+  const { mean, std } = normalization;
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    out[i] = (values[i] * std + mean) * scale;
+    if (!Number.isFinite(out[i])) {
+      throw new NonFiniteError(
+        `A reconstruction of ${name} is too large for f32 in the units of its rows. Scale the rows down.`,
+      );
+    }
   }
   return out;
 }

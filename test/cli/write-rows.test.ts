@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { encodeModel } from '../../src/node/index.js';
+import { forward, type ReferenceConfig, randomParameters, toParameterSet } from '../reference/autoencoder.js';
+import { seededRandom } from '../reference/random.js';
+import '../support/compare.js';
+import { decodeNpy } from '../support/npy.js';
+import { bytes, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const [mean, std] = [0.3, 0.7];
+
+/** A model file with random weights, and what float64 makes of rows. */
+function made(name: string, config: ReferenceConfig) {
+  const parameters = randomParameters(config, seededRandom(5));
+  const { in_dims, h_dims, activation, pre_bias } = config;
+  const file = folder.write(
+    name,
+    encodeModel({
+      config: {
+        in_dims,
+        h_dims: [...h_dims],
+        activation,
+        ...(pre_bias && { pre_bias }),
+        ...(config.k !== undefined && { selection: { topk: config.k } }),
+      },
+      parameters: new Map(
+        Object.entries(parameters).map(([key, { shape, data }]) => [
+          key,
+          { shape, data: Float32Array.from(data) },
+        ]),
+      ),
+      normalization: { mean, std },
+    }),
+  );
+  const reconstructed = (x: ArrayLike<number>) => {
+    const input = Float64Array.from(x, (value) => (value - mean) / std);
+    const { output } = forward(config, toParameterSet(parameters), input);
+    return output.map((value) => value * std + mean);
+  };
+  return { file, reconstructed };
+}
+
+describe.concurrent('sae reconstruct --out', () => {
+  const [rows, in_dims] = [8200, 6];
+  const stored = bytes(rows * in_dims);
+  const floats = Float32Array.from(stored, (byte) => byte / 32 - 3);
+
+  it.each([
+    ['with one layer and a centred input', { h_dims: [9], activation: 'relu', pre_bias: true }],
+    ['with several layers', { h_dims: [7, 5], activation: 'sigmoid' }],
+    ['with a selection', { h_dims: [12], activation: 'relu', sparsity: 'topk', k: 2 }],
+  ] as const)('%s: what float64 makes of floats, in their own units', async (name, config) => {
+    const cwd = folder.make();
+    const { file, reconstructed } = made(name, { in_dims, ...config });
+    const data = folder.write(`${name}.npy`, npy([rows, in_dims], floats));
+    const args = ['reconstruct', file, '--data', data, '--out', 'out.npy'];
+    expect(await succeeds(args, { cwd })).toBe('out.npy  8,200 rows of 6 values\n');
+    expect(filesIn(cwd)).toEqual(['out.npy']);
+    const { shape, values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+    expect(shape).toEqual([rows, in_dims]);
+    expect(values).toBeCloseTensor(reconstructed(floats), 1e-5);
+  });
+
+  it('of bytes: from 0 to 255, as they are stored', async () => {
+    const cwd = folder.make();
+    const { file, reconstructed } = made('bytes', { in_dims, h_dims: [9], activation: 'relu' });
+    const data = folder.write('bytes.npy', npy([rows, in_dims], stored));
+    const args = ['reconstruct', file, '--data', data, '--out', 'out.npy', '--json'];
+    expect(objects(await succeeds(args, { cwd }))).toEqual([{ out: 'out.npy', rows, in_dims }]);
+    const expected = reconstructed(Float64Array.from(stored, (byte) => byte / 255)).map((v) => v * 255);
+    expect(decodeNpy(readFileSync(join(cwd, 'out.npy'))).values).toBeCloseTensor(expected, 1e-5);
+  });
+
+  it('refuses what has no effect, no rows, and a file that it reads', async () => {
+    const cwd = folder.make();
+    const { file } = made('refused', { in_dims, h_dims: [9], activation: 'relu' });
+    const data = folder.write('refused.npy', npy([rows, in_dims], floats));
+    const before = readFileSync(data);
+    const refused = async (args: string[], sentence: RegExp) => {
+      const { status, stdout, stderr } = await sae(['reconstruct', file, ...args], { cwd });
+      expect([status, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(sentence);
+    };
+    await refused(['--out', 'out.npy'], /^sae: out writes reconstructions of your own rows: name them with/);
+    for (const option of [
+      ['--num_samples', '3'],
+      ['--dataset', 'mnist'],
+      ['--seed', '1'],
+    ]) {
+      await refused(
+        ['--data', data, '--out', 'out.npy', ...option],
+        new RegExp(`^sae: ${option[0].slice(2)} has no effect with out, .* Leave it out\\.\\n$`),
+      );
+    }
+    await refused(['--data', data, '--out', data], /is also read and would be overwritten/);
+    expect(readFileSync(data).equals(before)).toBe(true);
+    expect(filesIn(cwd)).toEqual([]);
+  });
+
+  it('ends where a value is beyond f32 in the units of the rows, and leaves no file', async () => {
+    const cwd = folder.make();
+    const large = folder.write(
+      'large',
+      encodeModel({
+        config: { in_dims: 1, h_dims: [1], activation: 'relu' },
+        parameters: new Map([
+          ['encoder.0.weight', { shape: [1, 1], data: Float32Array.of(10) }],
+          ['encoder.0.bias', { shape: [1], data: Float32Array.of(0) }],
+          ['decoder.0.weight', { shape: [1, 1], data: Float32Array.of(10) }],
+          ['decoder.0.bias', { shape: [1], data: Float32Array.of(0) }],
+        ]),
+        normalization: { mean: 0, std: 1e30 },
+      }),
+    );
+    const data = folder.write('large.npy', npy([1, 1], Float32Array.of(1e38)));
+    const args = ['reconstruct', large, '--data', data, '--out', 'out.npy'];
+    const { status, stderr } = await sae(args, { cwd });
+    expect([status, stderr]).toEqual([
+      1,
+      'sae: A reconstruction of large.npy is too large for f32 in the units of its rows. Scale the rows down.\n',
+    ]);
+    expect(filesIn(cwd)).toEqual([]);
+  });
+});
