@@ -57,7 +57,7 @@ export function importCommand(): Command {
 export function exportCommand(): Command {
   const command = new Command('export')
     .description('write a saved model for another program')
-    .argument('<model>', 'a file that `sae train --save-model` wrote')
+    .argument('<model>', options.savedModel)
     .addOption(
       new Option('--to <program>', 'the program').choices(Object.keys(writers)).makeOptionMandatory(),
     )

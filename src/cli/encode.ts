@@ -15,7 +15,7 @@ const codes: WrittenRows = {
 export function encodeCommand(): Command {
   const command = new Command('encode')
     .description('write the codes of rows, their latents, as a .npy file of f32, [rows, latents]')
-    .argument('<model>', 'a file that `sae train --save-model` wrote')
+    .argument('<model>', options.savedModel)
     .addOption(
       new Option(
         '--data <file>',

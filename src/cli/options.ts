@@ -120,6 +120,9 @@ export const synthGroup = [
   text('--seed <n>', 'seed of the features, the rows and the weights').default(42).argParser(parseNumber),
 ];
 
+/** What a command that reads a model takes. */
+export const savedModel = 'a file that `sae train --save-model` wrote, or what `sae import` takes';
+
 /** For a saved model whose file does not name its activation. */
 export const activationOption = new Option(
   '--activation <name>',
@@ -129,7 +132,7 @@ export const activationOption = new Option(
 export const trainingGroup = [
   ...engineTraining,
   boolean('--train [bool]', 'False: do not train; needs --init', true),
-  text('--init <file>', 'start from a saved model; its sizes apply'),
+  text('--init <path>', 'start from a saved model, or one that `sae import` takes; its sizes apply'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures', true),
   text('--files-dir <folder>', 'folder for the model, metrics.jsonl and run.json', 'files'),

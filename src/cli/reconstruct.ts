@@ -44,7 +44,7 @@ export function reconstructCommand(): Command {
     .description(
       'measure a saved model on rows, and draw some of them above their reconstructions; or write all reconstructions',
     )
-    .argument('<model>', 'a file that `sae train --save-model` wrote')
+    .argument('<model>', options.savedModel)
     .addOption(
       new Option(
         '--out <file>',

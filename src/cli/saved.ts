@@ -14,14 +14,17 @@ import {
   parseNormalize,
   readModelFile,
   type SavedModel,
+  type SparsityName,
   savedModel,
+  type TrainConfig,
   writeModelFile,
 } from '../node/index.js';
 import type { Reporter } from './reporter.js';
 import type { Trained } from './training-run.js';
 
 /**
- * Reads a saved model, and reports metadata that is not understood.
+ * Reads a saved model, whatever program saved it, and reports what its user should know: metadata that is not understood,
+ * and the notes of one of another program.
  * @param activation the option's value, used if the file does not name the activation.
  * @throws ModelFileError; ConfigError if the file and the option differ.
  */
@@ -34,7 +37,10 @@ export async function readSaved(
   if (activation !== undefined && saved.config.activation !== activation) {
     throw differs(file, 'activation', saved.config.activation);
   }
-  const { passed_over = [] } = saved;
+  const { passed_over = [], notes = [] } = saved;
+  for (const note of notes) {
+    reporter.warn(note);
+  }
   if (passed_over.length > 0) {
     reporter.warn(
       `The model ${file} comes from another program or a later version: its metadata (${passed_over.join(', ')}) is not understood and was ignored.`,
@@ -123,6 +129,45 @@ export function modelNormalization(
     throw differs(file, 'normalize', `${normalization.mean},${normalization.std}`);
   }
   return normalization;
+}
+
+/**
+ * What training a saved model further would change although no option that was given says so, in a sentence: the kind of
+ * its sparsity, or how many latents of a row stay. Undefined if there is nothing.
+ */
+export function unaskedChange(
+  { config: { selection }, training }: SavedModel,
+  now: TrainConfig<SparsityName>,
+  given: ReadonlySet<string>,
+): string | undefined {
+  const before = training?.sparsity ?? kindOf(selection);
+  const k = selection && 'topk' in selection ? selection.topk : kOf(training);
+  const nowK = kOf(now);
+  if (given.has('sparsity')) {
+    return k === undefined || nowK === undefined || nowK === k || given.has('k')
+      ? undefined
+      : `The model was trained to keep ${k} latents a row, and is now trained to keep ${nowK}; use --k ${k} to go on as before.`;
+  }
+  if (before === undefined) {
+    return `How the model was trained is not known, and it is now trained with sparsity ${now.sparsity}; --sparsity names another kind.`;
+  }
+  if (before === now.sparsity) {
+    return undefined;
+  }
+  const [was, options] = k === undefined ? [before, before] : [`${before}, k ${k},`, `${before} --k ${k}`];
+  return `The model was trained with sparsity ${was} and is now trained with ${now.sparsity}; use --sparsity ${options} to go on as before.`;
+}
+
+/** The kind of sparsity that a model must have been trained with; undefined if all its latents stay. */
+function kindOf(selection: SavedModel['config']['selection']): SparsityName | undefined {
+  if (selection === undefined) {
+    return undefined;
+  }
+  return 'topk' in selection ? 'topk' : selection.threshold === 'each' ? 'jumprelu' : 'batchtopk';
+}
+
+function kOf(training: object | undefined): number | undefined {
+  return (training as { readonly k?: number } | undefined)?.k;
 }
 
 /** Bytes of a saved model, with an estimate for the header. */

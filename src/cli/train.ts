@@ -36,7 +36,15 @@ import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
-import { differs, modelBytes, modelNormalization, readSaved, rescueModel, saveModel } from './saved.js';
+import {
+  differs,
+  modelBytes,
+  modelNormalization,
+  readSaved,
+  rescueModel,
+  saveModel,
+  unaskedChange,
+} from './saved.js';
 import { isOurRecord, runEpochs, type Trained } from './training-run.js';
 
 interface TrainValues
@@ -131,7 +139,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   }
   if (!values.train && values.init === undefined) {
     throw new ConfigError(
-      'train False skips training, so it needs a saved model: name one with --init FILE.',
+      'train False skips training, so it needs a saved model: name one with --init PATH.',
     );
   }
   const { init } = values;
@@ -145,16 +153,13 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     refuseDifferences(init, saved, requested, given);
     normalize = modelNormalization(init, saved, values.normalize);
   }
-  if (saved?.training && !given.has('sparsity')) {
-    if (!values.train) {
-      // It is measured with the options it was trained with.
-      config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training });
-    } else if (saved.training.sparsity !== undefined && saved.training.sparsity !== config.sparsity) {
-      const { sparsity } = saved.training;
-      reporter.warn(
-        `The model was trained with sparsity ${sparsity} and is now trained with ${config.sparsity}; use --sparsity ${sparsity} to go on as before.`,
-      );
-    }
+  if (saved?.training && !values.train && !given.has('sparsity')) {
+    // It is measured with the options it was trained with.
+    config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training });
+  }
+  const changed = saved && values.train ? unaskedChange(saved, config, given) : undefined;
+  if (changed !== undefined) {
+    reporter.warn(changed);
   }
   if (values.train) {
     // As training does when it begins, after the data were read.

@@ -1,5 +1,5 @@
-import { fstatSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { fstatSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import {
   type Activation,
   ConfigError,
@@ -51,7 +51,7 @@ export interface WrittenRows {
 export async function writeRows(file: string, values: WriteRowsValues, written: WrittenRows): Promise<void> {
   const { data, out } = values;
   const target = identityOf(out);
-  if (target !== undefined && [data, file].some((input) => identityOf(input) === target)) {
+  if (target !== undefined && [data, ...filesOf(file)].some((input) => identityOf(input) === target)) {
     throw new ConfigError(`out is ${out}, which is also read and would be overwritten. Choose another file.`);
   }
   // With `--out /dev/stdout`, lines would get into the values.
@@ -80,6 +80,15 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
     reporter.json({ out, rows, [written.field]: width });
   } finally {
     gpu.close();
+  }
+}
+
+/** The files of a model: another program may have saved it as a folder. */
+function filesOf(path: string): string[] {
+  try {
+    return [path, ...readdirSync(path).map((name) => join(path, name))];
+  } catch {
+    return [path];
   }
 }
 

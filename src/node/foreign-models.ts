@@ -1,7 +1,7 @@
 import { access, open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ModelFileError } from '../sae/errors.js';
-import { type ImportedSae, importSae, type SaeFiles } from '../sae/model/formats/index.js';
+import { type ImportedSae, importSae, isForeign, type SaeFiles } from '../sae/model/formats/index.js';
 import type { ByteSource } from '../sae/model/safetensors.js';
 import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
@@ -13,19 +13,40 @@ import { writeWhole } from './write-file.js';
  * @param path its folder, or its file.
  * @throws ModelFileError with what was wrong and what was expected.
  */
-export async function readForeignModel(path: string): Promise<ImportedSae> {
-  try {
-    const folder = (await stat(path)).isDirectory();
-    const names = folder ? await readdir(path) : [basename(path)];
-    const files = new Map<string, ByteSource>();
-    for (const name of names) {
-      const file = folder ? join(path, name) : path;
-      const status = await stat(file);
-      if (status.isFile()) {
-        files.set(name, sourceOf(file, status.size));
-      }
+export function readForeignModel(path: string): Promise<ImportedSae> {
+  return reading(path, async () => importSae(await filesOf(path), path));
+}
+
+/**
+ * Whether it is a folder, or a file that is for `readForeignModel` to read.
+ * @throws ModelFileError if there is none, or it is damaged.
+ */
+export function isForeignModel(path: string): Promise<boolean> {
+  return reading(path, async () => {
+    const status = await stat(path);
+    return status.isDirectory() || isForeign(basename(path), sourceOf(path, status.size), path);
+  });
+}
+
+/** A folder's files, or one alone, by their names. */
+async function filesOf(path: string): Promise<Map<string, ByteSource>> {
+  const folder = (await stat(path)).isDirectory();
+  const names = folder ? await readdir(path) : [basename(path)];
+  const files = new Map<string, ByteSource>();
+  for (const name of names) {
+    const file = folder ? join(path, name) : path;
+    const status = await stat(file);
+    if (status.isFile()) {
+      files.set(name, sourceOf(file, status.size));
     }
-    return await importSae(files, path);
+  }
+  return files;
+}
+
+/** Makes failures of the operating system a ModelFileError. */
+export async function reading<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof ModelFileError) {
       throw error;

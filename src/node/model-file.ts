@@ -1,40 +1,35 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ModelFileError } from '../sae/errors.js';
+import { modelOf } from '../sae/model/imported-model.js';
 import { modelParts, type ReadOptions, readModel, type SavedModel } from '../sae/model/saved-model.js';
-import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
+import { isForeignModel, readForeignModel, reading } from './foreign-models.js';
 import { readFrom } from './read-from.js';
 import { writeWhole } from './write-file.js';
 
 /**
- * Reads a saved model, without a second copy in memory.
+ * Reads a saved model, without a second copy in memory: a file of this program, or a folder or file of another one that
+ * `readForeignModel` reads.
  * @throws ModelFileError with what was wrong and what was expected.
  */
-export async function readModelFile(file: string, options?: ReadOptions): Promise<SavedModel> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(file);
-    const { size } = await handle.stat();
-    return await readModel(
-      { length: size, read: (begin, into) => readFrom(handle!, begin, into) },
-      file,
-      options,
-    );
-  } catch (error) {
-    if (error instanceof ModelFileError) {
-      throw error;
-    }
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ModelFileError(
-      missing
-        ? `There is no model ${file}.`
-        : `The model ${file} cannot be read: ${describeFileError(error)}.`,
-      { cause: error },
-    );
-  } finally {
-    await handle?.close();
+export async function readModelFile(path: string, options?: ReadOptions): Promise<SavedModel> {
+  if (await isForeignModel(path)) {
+    return modelOf(await readForeignModel(path));
   }
+  return reading(path, async () => {
+    const handle = await open(path);
+    try {
+      const { size } = await handle.stat();
+      return await readModel(
+        { length: size, read: (begin, into) => readFrom(handle, begin, into) },
+        path,
+        options,
+      );
+    } finally {
+      await handle.close();
+    }
+  });
 }
 
 /**

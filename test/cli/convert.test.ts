@@ -2,6 +2,16 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { unaskedChange } from '../../src/cli/saved.js';
+import {
+  decodeModel,
+  encodeModel,
+  parseTrainConfig,
+  readModelFile,
+  type SavedModel,
+  type SparsityName,
+  type TrainOptions,
+} from '../../src/node/index.js';
 import '../support/compare.js';
 import { decodeNpy } from '../support/npy.js';
 import { bytes, npy, objects, readSafetensors, sae, succeeds, temporaryFolder } from './sae.js';
@@ -81,6 +91,83 @@ describe.concurrent('sae import', () => {
       /was not made by this program/,
     );
     expect(readdirSync(cwd)).toEqual(['mine.safetensors']);
+  });
+});
+
+describe.concurrent('a model of another program, where one of this program is taken', () => {
+  const folded = 'The norms of the decoder directions, by which latents are multiplied, are folded in.\n';
+  it.each([
+    ['saelens_topk_inference', '', folded],
+    ['openai_relu_tied', 'autoencoder.pt', ''],
+  ])('%s is encoded, reconstructed and exported, with its notes', async (name, file, notes) => {
+    const cwd = folder.make();
+    const from = join(fixtures, name);
+    const model = join(from, file);
+    const expected = JSON.parse(readFileSync(join(from, 'expected.json'), 'utf8'));
+    const rows = join(from, 'x.npy');
+    for (const [command, what] of [
+      ['encode', '40 latents'],
+      ['reconstruct', '12 values'],
+    ]) {
+      const said = await succeeds([command, model, '--data', rows, '--out', 'out.npy'], { cwd });
+      expect(said).toBe(`${notes}out.npy  16 rows of ${what}\n`);
+      const { encode, decode } = expected;
+      const { values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+      expect(values).toBeCloseTensor((command === 'encode' ? encode : decode).data, 2e-5);
+    }
+    await succeeds(['export', model, '--to', 'saelens', '--out', 'exported'], { cwd });
+    const again = ['encode', 'exported', '--data', rows, '--out', 'out.npy'];
+    await succeeds(again, { cwd });
+    const { values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+    expect(values).toBeCloseTensor(expected.encode.data, 2e-5);
+    const over = await sae([...again.slice(0, -1), 'exported/cfg.json'], { cwd });
+    expect([over.status, over.stderr]).toEqual([2, expect.stringMatching(/would be overwritten/)]);
+  });
+
+  it('is trained on and measured as what it is', async () => {
+    const cwd = folder.make();
+    const model = join(fixtures, 'dl_topk');
+    const data = ['--data', join(fixtures, 'dl_topk', 'x.npy'), '--no-save-plots'];
+    const said = await succeeds(['--init', model, ...data, '--epochs', '1'], { cwd });
+    expect(said.slice(0, said.indexOf('parameters'))).toBe(
+      'The model was trained with sparsity topk, k 4, and is now trained with kl; use --sparsity topk --k 4 to go on as before.\n',
+    );
+    const measured = ['--init', model, ...data, '--no-train', '--validation', data[1], '--json'];
+    const { validation } = objects(await succeeds(measured, { cwd }))[0] as { validation: object };
+    expect(validation).toMatchObject({ active: expect.closeTo(4, 1) });
+    expect(validation).not.toHaveProperty('kl');
+  });
+});
+
+describe('what training further would change although it was not asked to', () => {
+  const said = (saved: SavedModel, options: TrainOptions<SparsityName>) =>
+    unaskedChange(saved, parseTrainConfig<SparsityName>(options), new Set(Object.keys(options)));
+  const asTopk =
+    'The model was trained with sparsity topk, k 4, and is now trained with kl; use --sparsity topk --k 4 to go on as before.';
+
+  it('the selection of a TopK model, read as another program saved it, and as this one did', async () => {
+    const model = await readModelFile(join(fixtures, 'dl_topk'));
+    const again = decodeModel(encodeModel(model), 'a file of this program');
+    const { training: _, ...unrecorded } = again;
+    for (const saved of [model, again, unrecorded]) {
+      expect(said(saved, {})).toBe(asTopk);
+      expect(said(saved, { sparsity: 'topk' })).toBe(
+        'The model keeps the 4 largest latents of each row, and is now trained to keep 8; use --k 4 to go on as before.',
+      );
+      expect(said(saved, { sparsity: 'topk', k: 4 })).toBeUndefined();
+      expect(said(saved, { sparsity: 'topk', k: 5 })).toBeUndefined();
+      expect(said(saved, { sparsity: 'l1' })).toBeUndefined();
+    }
+  });
+
+  it('the penalty, where none is known', async () => {
+    const model = await readModelFile(join(fixtures, 'dl_standard_april'));
+    expect(said(model, {})).toBe(
+      'How the model was trained is not known, and it is now trained with sparsity kl; --sparsity names another kind.',
+    );
+    expect(said(model, { sparsity: 'l1' })).toBeUndefined();
+    expect(said(model, { sparsity: 'topk' })).toBeUndefined();
+    expect(said({ ...model, training: { sparsity: 'kl' } }, {})).toBeUndefined();
   });
 });
 

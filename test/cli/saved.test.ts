@@ -117,7 +117,7 @@ describe.concurrent('a saved model', () => {
 
   it('--train False needs --init', async () => {
     const { status, stderr } = await sae(['--train', 'False', '--data', rows], { cwd: folder.make() });
-    expect([status, stderr]).toEqual([2, expect.stringMatching(/^sae: train False .* --init FILE\.\n$/)]);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/^sae: train False .* --init PATH\.\n$/)]);
   });
 
   it('reconstruct measures it as train did, and draws', async () => {

@@ -332,7 +332,7 @@ describe.concurrent('models', () => {
     ['header-beyond-numbers', claims(0xffffffffffffffffn), /claims a header of 18446744073709551615 bytes/],
     ['tensor-of-terabytes', edited('[2,16]', '[9e12]'), /encoder\.0\.weight \[9000000000000\] needs/],
     ['mis-shaped', edited('[16,2]', '[2,16]'), /decoder\.0\.weight is \[2, 16\], and \[16, 2\] was expected/],
-    ['of-doubles', edited('"F32"', '"F64"'), /of type "F64", and F32 was expected/],
+    ['of-integers', edited('"F32"', '"I32"'), /of type "I32", and F32 was expected/],
     ['not-finite', withNaN, /decoder\.0\.bias has NaN at index 15/],
     ['without-json', edited('{"__meta', '["__meta'), /its header, from byte 8 on, is not JSON/],
     ['rows.npy', readFileSync(rows), /not a model/],

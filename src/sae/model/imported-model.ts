@@ -26,7 +26,23 @@ export function modelOf(sae: ImportedSae): SavedModel {
     config: { ...config, ...(selection && { selection }) },
     parameters,
     normalization: noNormalization,
+    ...trainedWith(sae.activation),
+    ...(sae.notes.length > 0 && { notes: sae.notes }),
   };
+}
+
+/** Its files do not say how it was trained, except where the kind of its codes does. */
+function trainedWith(activation: ImportedActivation): Pick<SavedModel, 'training'> {
+  switch (activation.kind) {
+    case 'topk':
+      return { training: { sparsity: 'topk', k: activation.k } };
+    case 'batchtopk':
+      return { training: { sparsity: 'batchtopk', ...(activation.k !== undefined && { k: activation.k }) } };
+    case 'jumprelu':
+      return { training: { sparsity: 'jumprelu' } };
+    default:
+      return {};
+  }
 }
 
 /** How latents are selected, and the thresholds for that, if there are any. */

@@ -36,6 +36,8 @@ export interface SavedModel {
   readonly training?: Partial<TrainConfig<SparsityName>>;
   /** Metadata fields of ours that could not be used: another program or a later version wrote them. */
   readonly passed_over?: readonly string[];
+  /** Sentences about what its user should know, if another program saved it: they are in no file of this one. */
+  readonly notes?: readonly string[];
 }
 
 /** How a saved model is read. */
@@ -80,7 +82,7 @@ function checkSaved({ config, parameters, normalization, image_shape }: SavedMod
  * The parts of a safetensors file: weights by their `state_dict` names, the rest as metadata in JSON.
  * @throws ConfigError, DataError if it could not be read again.
  */
-export function modelParts({ parameters, training, passed_over: _, ...description }: SavedModel) {
+export function modelParts({ parameters, training, passed_over: _, notes: __, ...description }: SavedModel) {
   checkSaved({ parameters, ...description });
   const metadata = new Map([['format', 'pt']]);
   for (const [key, value] of Object.entries(description)) {

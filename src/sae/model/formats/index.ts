@@ -28,6 +28,23 @@ export const saeFormats: readonly SaeFormat[] = [
 ];
 
 /**
+ * Whether it is for `importSae` to read a file, or to say why it cannot be read: not where its tensors are in the
+ * safetensors format under names that no other program is known for, as those of this one are.
+ * @throws ModelFileError if it is damaged.
+ */
+export async function isForeign(name: string, file: ByteSource, source: string): Promise<boolean> {
+  const folder = new ModelFolder(new Map([[name, file]]), source);
+  return (await formatOf(folder)) !== undefined || (await folder.weights(name)).container !== 'safetensors';
+}
+
+async function formatOf(folder: ModelFolder): Promise<SaeFormat | undefined> {
+  for (const format of saeFormats) {
+    if (await format.recognizes(folder)) return format;
+  }
+  return undefined;
+}
+
+/**
  * Reads a sparse autoencoder that another program saved, recognised by names and contents of its files. Nothing in
  * them is executed, and tensors are read one at a time.
  * @param files a folder's files, or one alone, by their names.
@@ -39,9 +56,8 @@ export async function importSae(
   source: string,
 ): Promise<ImportedSae> {
   const folder = new ModelFolder(files, source);
-  for (const format of saeFormats) {
-    if (await format.recognizes(folder)) return format.read(folder);
-  }
+  const format = await formatOf(folder);
+  if (format) return format.read(folder);
   const weights = await folder.onlyWeights();
   const found = weights ? `its tensors are ${weights.names()}` : 'it has no file of weights';
   const known = saeFormats.map(({ tool, files: expected }) => `${tool} (${expected})`).join(', ');

@@ -22,7 +22,9 @@ const schema = z.object({
 export const sparsify: SaeFormat = {
   tool: 'sparsify',
   files: `${configFile} with ${weightsFile}`,
-  recognizes: async (folder) => folder.has(weightsFile),
+  // The name alone would not do: models of this program are saved under it.
+  recognizes: async (folder) =>
+    folder.has(weightsFile) && (await folder.weights(weightsFile)).has('encoder.weight', 'W_dec'),
   async read(folder) {
     const source = folder.place(configFile);
     const fields = await folder.json(configFile);
