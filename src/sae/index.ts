@@ -63,6 +63,7 @@ export { imagesDataset, type NamedImage } from './rows/images.js';
 export { type NormalizeOption, parseNormalize } from './rows/normalize.js';
 export { type RowSource, rowSource, type StoredRows } from './rows/source.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
+export { prepareModel } from './step/sparse/choice.js';
 export * from './synth/index.js';
 export {
   type BenchmarkCase,

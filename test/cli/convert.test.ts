@@ -152,7 +152,7 @@ describe('what training further would change although it was not asked to', () =
     for (const saved of [model, again, unrecorded]) {
       expect(said(saved, {})).toBe(asTopk);
       expect(said(saved, { sparsity: 'topk' })).toBe(
-        'The model keeps the 4 largest latents of each row, and is now trained to keep 8; use --k 4 to go on as before.',
+        'The model was trained to keep 4 latents a row, and is now trained to keep 8; use --k 4 to go on as before.',
       );
       expect(said(saved, { sparsity: 'topk', k: 4 })).toBeUndefined();
       expect(said(saved, { sparsity: 'topk', k: 5 })).toBeUndefined();

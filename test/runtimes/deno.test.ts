@@ -85,7 +85,7 @@ function options(sparsity: SparsityName): object[] {
   return own.map((some) => ({ sparsity, ...('k' in fixed && { k: 2 }), ...some }));
 }
 
-/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input. */
+/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input, lists. */
 function configurations(): object[] {
   const kinds = sparsityNames.flatMap((sparsity) => {
     const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ kind }) => kind === 'flag');
@@ -104,7 +104,9 @@ function configurations(): object[] {
       [{}, { clip_norm: 1 }].map((clip) => ({ ...sizes, ...kind, activation, ...clip })),
     ),
   );
-  return [...all, { ...sizes, ...centred }];
+  // Few of many latents are lists.
+  const lists = { ...sizes, h_dims: [64], sparsity: 'topk', k: 4, activation: 'relu' };
+  return [...all, { ...sizes, ...centred }, lists, { ...centred, ...lists }];
 }
 
 const steps = 100;

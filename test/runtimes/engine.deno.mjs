@@ -19,8 +19,13 @@ const used = new Set();
 const withoutSubgroups = 'fn subgroupShuffle(value: f32, lane: u32) -> f32 { return value + f32(lane); }\n';
 const gpu = await Gpu.open(navigator.gpu, (file) => {
   used.add(file);
-  const missing = file === 'gemm/enable_subgroups.wgsl' && !gpu.device.features.has('subgroups');
-  return missing ? withoutSubgroups : readFileSync(new URL(file, folder), 'utf8');
+  const text = readFileSync(new URL(file, folder), 'utf8');
+  if (gpu.device.features.has('subgroups')) {
+    return text;
+  }
+  return file === 'gemm/enable_subgroups.wgsl'
+    ? withoutSubgroups
+    : text.replace(/subgroup(Exclusive)?Add\(value\)/g, 'value');
 });
 const chosen = gpu.tuner.tile.bind(gpu.tuner);
 
@@ -70,6 +75,8 @@ async function inParts(use) {
 async function compile() {
   for (const tile of [...Object.values(tiles), undefined]) {
     useTile(tile);
+    // Kernels that are no products use subgroups where these are.
+    Object.defineProperty(gpu, 'subgroupSize', { value: tile?.lanes, configurable: true });
     for (const [i, config] of configs.entries()) {
       const rows = floats(new Float32Array(partBytes / 2), config.in_dims);
       // What is encoded after a training is read by a file of its own where the input is centred.
@@ -92,6 +99,7 @@ async function compile() {
       await program.ready();
     }
   }
+  Reflect.deleteProperty(gpu, 'subgroupSize');
   // For a rule with another number of moments than two, which have a file of their own.
   const rule = optimizerOf('adam');
   const files = ['metrics/step.wgsl', ...rule.files, 'optimizer/moments.wgsl', 'optimizer/update.wgsl'];

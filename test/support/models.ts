@@ -3,6 +3,7 @@ import type { ModelConfig, ModelOptions, TrainOptions } from '../../src/sae/conf
 import { Model } from '../../src/sae/model/model.js';
 import type { Parameters } from '../../src/sae/model/parameter.js';
 import { randomPair, shuffle } from '../../src/sae/model/random.js';
+import { transposed } from '../../src/sae/model/transposed.js';
 import type { Dataset } from '../../src/sae/rows/dataset.js';
 import type { SparsityName } from '../../src/sae/sparsity/index.js';
 import { momentsOf } from '../../src/sae/step/update.js';
@@ -115,5 +116,7 @@ export async function firstGradient<S extends SparsityName>(
   const tensor = step.model.tensors.find((candidate) => candidate.name === name)!;
   const buffers = momentsOf(step.build, tensor);
   const moments = new Float32Array(await step.model.gpu.read(step.build.buffer(buffers[0])));
-  return deinterleaved(tensor.shape, moments, buffers.length === 1 ? 2 : 1)[0].map((m) => m * 10);
+  const gradient = deinterleaved(tensor.shape, moments, buffers.length === 1 ? 2 : 1)[0].map((m) => m * 10);
+  const turned = step.model.layers.some(({ weight, byLatents }) => weight === tensor && byLatents);
+  return turned ? transposed(gradient, tensor.rows) : gradient;
 }

@@ -10,6 +10,11 @@ export function firstInput({ pre_bias }: ModelLayer): string {
   return pre_bias ? 'rows/centred.wgsl' : 'rows/as_is.wgsl';
 }
 
+/** How a product reads a layer's weight as its second operand: the order, and the WGSL file. */
+export function weightOperand({ byLatents }: ModelLayer): { order: 'nt' | 'nn'; file: string } {
+  return byLatents ? { order: 'nn', file: 'gemm/b.wgsl' } : { order: 'nt', file: 'gemm/b_transposed.wgsl' };
+}
+
 /**
  * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias), where the input is less
  * pre_bias if the layer has one.
@@ -24,17 +29,18 @@ export async function addLayer(
 ): Promise<void> {
   const { weight, bias, pre_bias, activation, inputs, outputs } = layer;
   const plain = input instanceof Tensor;
+  const { order, file } = weightOperand(layer);
   const files = [
     'metrics/step.wgsl',
     ...(plain
       ? [pre_bias ? 'layers/centred_a.wgsl' : 'gemm/a.wgsl']
       : [...input.files, firstInput(layer), 'rows/a.wgsl']),
-    'gemm/b_transposed.wgsl',
+    file,
     `layers/${activation}.wgsl`,
     'layers/activation.wgsl',
     sums ? 'metrics/code_sums.wgsl' : 'metrics/no_code_sums.wgsl',
   ];
-  const shape = { order: 'nt', rows: output.rows, columns: outputs, depth: inputs } as const;
+  const shape = { order, rows: output.rows, columns: outputs, depth: inputs };
   const columns = new Uint32Array([outputs]);
   const read = plain ? { a: input } : input.bindings;
   await addGemm(

@@ -15,8 +15,10 @@ export interface Layer {
   readonly selection?: Selection | undefined;
 }
 
-/** A layer with its parameters on the device: weight [outputs, inputs], bias [outputs]. */
+/** A layer with its parameters on the device: weight [outputs, inputs] unless `byLatents`, bias [outputs]. */
 export interface ModelLayer extends Layer {
+  /** Whether its weight lies on the device as [inputs, outputs]: the decoder's after a code of lists, of which few rows are read. */
+  readonly byLatents?: boolean;
   readonly weight: Tensor;
   readonly bias: Tensor;
   /** The bias [inputs] that is subtracted from its input first, if the model has `pre_bias` and it is the first layer. */
@@ -25,22 +27,27 @@ export interface ModelLayer extends Layer {
   readonly threshold?: Tensor | undefined;
 }
 
-/** The layers of a model with their parameters, weight and bias, as `layersOf` has them. */
+/**
+ * The layers of a model with their parameters, weight and bias, as `layersOf` has them.
+ * @param byLatents of the first decoder layer.
+ */
 export function modelLayersOf(
   config: ModelConfig,
   parameters: readonly (readonly [weight: Tensor, bias: Tensor])[],
   threshold: Tensor | undefined,
+  byLatents = false,
 ): ModelLayer[] {
   const [, pre_bias] = parameters[parameters.length - 1];
   return layersOf(config).map((layer, i) => {
     const [weight, bias] = parameters[i];
-    return {
+    const own = {
       ...layer,
       weight,
       bias,
       ...(i === 0 && config.pre_bias && { pre_bias }),
       ...(thresholdOf(layer) && { threshold }),
     };
+    return byLatents && i === config.h_dims.length ? { ...own, byLatents } : own;
   });
 }
 

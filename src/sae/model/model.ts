@@ -29,12 +29,14 @@ import {
 } from './layers.js';
 import { checkParameters, type Parameters, readParameters } from './parameter.js';
 import { initialPreBias } from './pre-bias.js';
+import { transposed } from './transposed.js';
 
 /** An autoencoder: its sizes, and its parameters on a device. */
 export class Model {
   #closed = false;
   #config: ModelConfig;
   #layers: readonly ModelLayer[];
+  #byLatents = false;
 
   private constructor(
     readonly gpu: Gpu,
@@ -146,6 +148,37 @@ export class Model {
       config,
       this.#layers.map(({ weight, bias }) => [weight, bias]),
       threshold,
+      this.#byLatents,
+    );
+  }
+
+  /**
+   * How the weights of the first decoder layer lie on the device: as in PyTorch, [outputs, latents], as a new model has
+   * them, or [latents, outputs], so that a latent's own lie side by side. Training says so when it begins. What was recorded of the
+   * model with them in the other order ends with a ClosedError. Files and `parameters` have PyTorch's order.
+   * @throws OutOfMemoryError, ClosedError.
+   */
+  async storeDecoder(order: 'by outputs' | 'by latents'): Promise<void> {
+    const byLatents = order === 'by latents';
+    if (byLatents === this.#byLatents) {
+      return;
+    }
+    const { gpu, scope } = this;
+    const { weight: before } = this.decoder[0];
+    const values = transposed(await before.read(), before.rows);
+    this.checkOpen();
+    const { name, rows, columns } = before;
+    const after = await gpu.allocate(`the model's ${name}`, () =>
+      scope.use(new Tensor(gpu, name, [columns, rows])),
+    );
+    after.write(values);
+    before.destroy();
+    this.#byLatents = byLatents;
+    this.#layers = modelLayersOf(
+      this.#config,
+      this.#layers.map(({ weight, bias }) => [weight === before ? after : weight, bias]),
+      this.threshold,
+      byLatents,
     );
   }
 
@@ -172,7 +205,14 @@ export class Model {
   /** Reads all parameters to the host, as they are between two submits. @throws ClosedError, DeviceLostError. */
   async parameters(): Promise<Parameters> {
     this.checkOpen();
-    return readParameters(this.tensors);
+    const parameters = await readParameters(this.tensors);
+    if (this.#byLatents) {
+      const [{ name, outputs, inputs }] = this.decoder;
+      const weight = parameters.get(`${name}.weight`)!;
+      const data = transposed(weight.data, inputs);
+      parameters.set(`${name}.weight`, { shape: [outputs, inputs], data });
+    }
+    return parameters;
   }
 
   /**
@@ -237,7 +277,10 @@ export class Model {
     }
   }
 
-  /** The parameters on the device, by layers: weight, bias and, if there is one, threshold. */
+  /**
+   * The parameters on the device, by layers: weight, bias and, if there is one, threshold. Of a weight `byLatents` the shape is
+   * [inputs, outputs].
+   */
   get tensors(): Tensor[] {
     return this.layers.flatMap(({ weight, bias, threshold }) =>
       threshold ? [weight, bias, threshold] : [weight, bias],

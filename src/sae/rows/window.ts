@@ -151,16 +151,19 @@ export class Windows {
   /**
    * Appends the dispatches that copy a batch's rows to `gathered`: in the order's sequence, from the step's first row
    * on.
+   * @param pre_bias what is subtracted from each row, if anything.
    */
-  addGather(program: Program, step: GPUBuffer, gathered: Tensor): void {
+  addGather(program: Program, step: GPUBuffer, gathered: Tensor, pre_bias?: Tensor): void {
     const rows = padded(gathered.rows);
     const columnBlocks = padded(gathered.columns) / 4;
     const batch = new Uint32Array([rows, columnBlocks]);
     const workgroups = [Math.ceil(columnBlocks / gatherColumns), Math.ceil(rows / gatherRows)] as const;
     for (const part of this.parts) {
       const { files, bindings } = this.#read(part, step);
-      const source = { files: ['metrics/step.wgsl', ...files, 'rows/gather.wgsl'] };
-      program.add(source, { ...bindings, batch, gathered }, workgroups);
+      const taken = pre_bias ? 'rows/centred.wgsl' : 'rows/as_is.wgsl';
+      const source = { files: ['metrics/step.wgsl', ...files, taken, 'rows/gather.wgsl'] };
+      const own = { ...bindings, ...(pre_bias && { pre_bias }), batch, gathered };
+      program.add(source, own, workgroups);
     }
   }
 

@@ -18,7 +18,7 @@ export const topk = sparsity({
     encoder_init: encoderInit('decoder_transpose'),
   },
   terms: [],
-  coefficients: () => [],
+  coefficients: ({ k }) => [k],
   penalty: () => noPenalty,
   selection: ({ k }) => ({ topk: k }),
 });

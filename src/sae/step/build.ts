@@ -25,6 +25,8 @@ export class StepBuild {
     readonly rows: number,
     /** False for a step that only measures. */
     readonly update: boolean,
+    /** Whether the code is lists; see `sparse/sparse-step.ts`. */
+    readonly sparse: boolean,
   ) {
     this.program = scope.use(new Program(model.gpu));
     this.penalty = sparsityOf(config.sparsity).penalty(config);

@@ -1,6 +1,6 @@
 import { addGemm } from '../../gpu/gemm/gemm.js';
 import { padded } from '../../gpu/tensor.js';
-import { addLayer } from '../model/forward.js';
+import { addLayer, weightOperand } from '../model/forward.js';
 import { addSelection } from '../model/selection.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
@@ -32,7 +32,7 @@ export function allocateForward(build: StepBuild): void {
 /** Appends the forward pass, the losses and the log: one dispatch per layer, and two small ones at the end. */
 export async function addForward(build: StepBuild, input: BatchInput): Promise<void> {
   const { program, model, rows, penalty, bindings } = build;
-  const { layers, encoder, decoder, hidden, config } = model;
+  const { layers, encoder, decoder, hidden } = model;
   const last = layers.length - 1;
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
@@ -51,14 +51,9 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
   }
 
   const { name, weight, bias, inputs, outputs } = layers[last];
-  const files = [
-    'metrics/step.wgsl',
-    ...input.files,
-    'gemm/a.wgsl',
-    'gemm/b_transposed.wgsl',
-    'layers/loss.wgsl',
-  ];
-  const shape = { order: 'nt', rows, columns: outputs, depth: inputs } as const;
+  const { order, file } = weightOperand(layers[last]);
+  const files = ['metrics/step.wgsl', ...input.files, 'gemm/a.wgsl', file, 'layers/loss.wgsl'];
+  const shape = { order, rows, columns: outputs, depth: inputs };
   await addGemm(
     program,
     shape,
@@ -80,9 +75,14 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
   const own = { sizes, decoder_weights: decoder[0].weight, ...thresholds };
   program.add(statistics, { ...bindings, ...own }, [statisticsGroups(build), 1]);
 
+  addLog(build);
+}
+
+/** Appends the log of the step, from the shares of its sums. */
+export function addLog({ program, model, penalty, bindings }: StepBuild): void {
   const terms = penalty.terms ?? 'sparsity/sums.wgsl';
   const log = { files: ['metrics/step.wgsl', terms, 'metrics/log.wgsl'] };
-  program.add(log, { ...bindings, sizes: new Uint32Array([config.in_dims]) }, [1, 1]);
+  program.add(log, { ...bindings, sizes: new Uint32Array([model.config.in_dims]) }, [1, 1]);
 }
 
 /** Enough for one invocation per vec4 of latents, and so that none adds up too many squared errors. */

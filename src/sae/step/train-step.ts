@@ -14,6 +14,8 @@ import { StepBuild } from './build.js';
 import { codingOf } from './codings.js';
 import { addForward, allocateForward } from './forward.js';
 import { batchesOf, stepBytes } from './records.js';
+import { prepareModel, takesLists } from './sparse/choice.js';
+import { addSparseStep, allocateSparse } from './sparse/sparse-step.js';
 import { type EndOfPass, logBytes, parseLog, type StepLog } from './step-log.js';
 import { addMomentsCheck, allocateUpdate, momentsOf, storesGradients } from './update.js';
 
@@ -82,7 +84,7 @@ export class TrainStep {
   }
 
   /** @throws DataError for rows of another width, LimitError before anything is allocated, OutOfMemoryError. */
-  static create(
+  static async create(
     model: Model,
     source: RowSource,
     config: TrainConfig<SparsityName>,
@@ -91,11 +93,18 @@ export class TrainStep {
     model.checkOpen();
     model.checkWidth(source);
     if (update) {
-      model.selectFor(config);
+      await prepareModel(model, config);
     }
     return Scope.building(async (scope) => {
       const rows = Math.min(config.batch_size, source.rows);
-      const build = new StepBuild(scope, model, config, rows, update);
+      const build = new StepBuild(
+        scope,
+        model,
+        config,
+        rows,
+        update,
+        update && takesLists(model.config, config),
+      );
       const size = Math.min(window_rows ?? source.rows, source.rows);
       // Reading rows may take long, so sizes are checked before.
       Windows.checkSizes(model.gpu, source, size);
@@ -107,15 +116,10 @@ export class TrainStep {
         const check = update && !storesGradients(build) ? scope.use(new Program(model.gpu)) : undefined;
         return new TrainStep(build, windows, scope, check);
       });
-      const input = await windows.input(build.program, build.buffer('step'), () =>
-        model.gpu.allocate('a batch', () => {
-          build.makeTensor('batch', [rows, source.in_dims]);
-          return build.tensor('batch');
-        }),
-      );
-      await addForward(build, input);
-      if (update) {
-        await addBackward(build, input);
+      if (build.sparse) {
+        await addSparseStep(build, windows);
+      } else {
+        await addMatrixStep(build, windows, update);
       }
       if (step.check) {
         addMomentsCheck(build, step.check);
@@ -294,13 +298,29 @@ function passBatches(windows: Windows, batchRows: number): number {
   return batches;
 }
 
+/** Appends a step whose code is a matrix. @param update whether it does more than measure. */
+async function addMatrixStep(build: StepBuild, windows: Windows, update: boolean): Promise<void> {
+  const { gpu } = build.model;
+  const input = await windows.input(build.program, build.buffer('step'), () =>
+    gpu.allocate('a batch', () => {
+      build.makeTensor('batch', [build.rows, windows.source.in_dims]);
+      return build.tensor('batch');
+    }),
+  );
+  await addForward(build, input);
+  if (update) {
+    await addBackward(build, input);
+  }
+}
+
 /** @param windowRows rows that are on the device at a time. */
 function allocate(build: StepBuild, windowRows: number, update: boolean): void {
   const { rows } = build;
   const { layers } = build.model;
   const makeLayer = (name: string, width: number) =>
     build.makeTensor(name, [rows, width], `A batch's layer [${rows}, ${width}]`);
-  for (const layer of layers) {
+  // Of a sparse code, only the entries have gradients.
+  for (const layer of build.sparse ? layers.slice(1) : layers) {
     makeLayer(`${layer.name}.gradient`, layer.outputs);
   }
   for (const layer of layers.slice(0, -1)) {
@@ -314,8 +334,12 @@ function allocate(build: StepBuild, windowRows: number, update: boolean): void {
   build.makeBuffer('step', "The next step's record", stepBytes, uniform);
   build.makeBuffer('update', "The step's record", stepBytes, uniform);
   build.makeBuffer('state', 'The counters', 8, uniform);
-  allocateForward(build);
-  codingOf(build)?.allocate(build);
+  if (build.sparse) {
+    allocateSparse(build);
+  } else {
+    allocateForward(build);
+    codingOf(build)?.allocate(build);
+  }
   if (update) {
     allocateUpdate(build);
   }

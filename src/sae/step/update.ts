@@ -14,13 +14,11 @@ const vectorsEach = 8;
 const mostSquaresGroups = 64;
 
 /** Whether gradients are stored. Those of thresholds always are. */
-export function storesGradients({ config, model }: Pick<StepBuild, 'config' | 'model'>): boolean {
-  return (
-    config.clip_norm !== undefined ||
-    config.decoder_norm === 'unit' ||
-    model.config.pre_bias === true ||
-    model.trained.some((tensor) => tensor === model.threshold)
-  );
+export function storesGradients({ config, model, sparse }: StepBuild): boolean {
+  const { clip_norm, decoder_norm } = config;
+  const trainsThreshold = model.trained.some((tensor) => tensor === model.threshold);
+  const known = clip_norm !== undefined || decoder_norm === 'unit' || trainsThreshold;
+  return !sparse && (known || model.config.pre_bias === true);
 }
 
 /** A buffer of moments. */
@@ -59,7 +57,7 @@ export function momentsOf(build: StepBuild, parameter: Tensor): string[] {
 }
 
 /** The WGSL file that reads and stores a parameter's moments, with what it binds. */
-function momentsAt(build: StepBuild, parameter: Tensor): { file: string; bindings: Bindings } {
+export function momentsAt(build: StepBuild, parameter: Tensor): { file: string; bindings: Bindings } {
   const buffers = momentsOf(build, parameter).map((name) => build.buffer(name));
   if (buffers.length === 2) {
     const bindings = { first_moments: buffers[0], second_moments: buffers[1] };
@@ -121,7 +119,7 @@ export function addStoredUpdates(build: StepBuild): void {
   if (!storesGradients(build)) {
     return;
   }
-  const { program, model, rule, config, bindings } = build;
+  const { program, model, config, bindings } = build;
   const { clip_norm = noClip } = config;
   addPreBiasGradient(build);
   const unit = config.decoder_norm === 'unit' ? unitDecoder(build) : undefined;
@@ -139,14 +137,7 @@ export function addStoredUpdates(build: StepBuild): void {
   const clip = { files: ['metrics/step.wgsl', 'optimizer/clip.wgsl'], constants: { clip_norm } };
   program.add(clip, bindings, [1, 1]);
   for (const tensor of model.trained) {
-    const moments = momentsAt(build, tensor);
-    const update = {
-      files: ['metrics/step.wgsl', ...rule.files, moments.file, 'optimizer/update.wgsl'],
-      constants: rule.constants(config),
-    };
-    const gradients = build.tensor(gradientOf(tensor.name));
-    const own = { ...moments.bindings, gradients, parameters: tensor };
-    program.add(update, { ...bindings, ...own }, [model.gpu.groups(groupsOf(tensor)), 1]);
+    addUpdate(build, tensor);
   }
   if (unit) {
     const normalize = { files: ['metrics/step.wgsl', 'optimizer/normalize.wgsl'] };
@@ -154,8 +145,21 @@ export function addStoredUpdates(build: StepBuild): void {
   }
 }
 
+/** Appends a parameter's update from its stored gradient. */
+export function addUpdate(build: StepBuild, parameter: Tensor): void {
+  const { program, model, rule, config, bindings } = build;
+  const moments = momentsAt(build, parameter);
+  const update = {
+    files: ['metrics/step.wgsl', ...rule.files, moments.file, 'optimizer/update.wgsl'],
+    constants: rule.constants(config),
+  };
+  const gradients = build.tensor(gradientOf(parameter.name));
+  const own = { ...moments.bindings, gradients, parameters: parameter };
+  program.add(update, { ...bindings, ...own }, [model.gpu.groups(groupsOf(parameter)), 1]);
+}
+
 /** Appends the part of the gradient of the output's bias that comes through the encoder, if it is subtracted from the input. */
-function addPreBiasGradient(build: StepBuild): void {
+export function addPreBiasGradient(build: StepBuild): void {
   const { program, model } = build;
   const [{ weight, bias, pre_bias, inputs, outputs }] = model.layers;
   if (!pre_bias) {

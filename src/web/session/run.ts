@@ -8,11 +8,12 @@ import {
   type LiveSettings,
   Model,
   Probe,
+  parseTrainConfig,
+  prepareModel,
   type SavedModel,
   Scope,
   type Snapshot,
   type SparsityName,
-  type TrainConfig,
   Trainer,
   type TrainOptions,
 } from '../../sae/index.js';
@@ -121,8 +122,8 @@ export function buildRun(
           ),
     );
     model.checkWidth(dataset);
-    // The probe is recorded before training begins, which would select too late for it.
-    model.selectFor(options as TrainConfig<SparsityName>);
+    // The probe is recorded before training begins, which would do this too late for it.
+    await prepareModel(model, parseTrainConfig(options as TrainOptions<SparsityName>));
     const samples = scope.use(await Probe.create(model, sampleCount));
     await prepared(samples, dataset);
     const training = Trainer.create(model, dataset, options as TrainOptions<SparsityName>);

@@ -1,0 +1,107 @@
+// Of each row's list: the reconstruction, which is not stored, its squared error, the loss's gradient by it, and by each entry's value.
+// A workgroup a row, which reads the decoder's rows of the list's latents alone. Loss: as in layers/loss.wgsl.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, workgroup_size, sum_lanes(). Provides the entry point.
+override centred: bool = false;  // the batch is already less the bias, which then cancels out
+
+struct Decode {
+  rows: u32,
+  column_blocks: u32,  // vec4s a row of inputs
+  divisor: u32,        // of a row's sum: 1, or for the mean the number of inputs
+}
+
+var<uniform> step: Step;
+var<uniform> decode: Decode;
+var<storage, read> row_lists: array<vec2u>;
+var<storage, read_write> entries: array<Entry>;
+var<storage, read> decoder_weights: array<vec4f>;  // [latents, inputs]
+var<storage, read> bias: array<vec4f>;
+var<storage, read> batch: array<vec4f>;
+var<storage, read_write> gradients: array<vec4f>;
+var<storage, read_write> shares: array<Share>;
+
+// Stores the gradient by a vec4 of the reconstruction, and returns its squared error; 0 past the row's end.
+fn finish(row: u32, column: u32, sum: vec4f, scale: f32) -> f32 {
+  if (column >= decode.column_blocks) {
+    return 0;
+  }
+  let at = row * decode.column_blocks + column;
+  let difference = sum - batch[at];
+  gradients[at] = scale * difference;
+  return dot(difference, difference);
+}
+
+fn start_of(column: u32) -> vec4f {
+  return select(bias[column], vec4f(0), centred);
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  let stride = decode.column_blocks;
+  let scale = 2 / (f32(step.rows) * f32(decode.divisor));
+  for (var row = group.x; row < decode.rows; row += groups.x) {
+    let list = row_lists[row];
+    var squared_error = 0.0;
+    if (row < step.rows) {
+      // Four vec4s an invocation: the entry is read once for them.
+      for (var first = 0u; first < stride; first += 4 * workgroup_size) {
+        let columns = vec4u(first + lane) + workgroup_size * vec4u(0, 1, 2, 3);
+        // Past the row's end the last vec4 is read again.
+        let read = min(columns, vec4u(stride - 1));
+        var sums = mat4x4f(start_of(read.x), start_of(read.y), start_of(read.z), start_of(read.w));
+        for (var n = list.x; n < list.y; n++) {
+          let at = vec4u(entries[n].latent * stride) + read;
+          let weights = mat4x4f(
+            decoder_weights[at.x],
+            decoder_weights[at.y],
+            decoder_weights[at.z],
+            decoder_weights[at.w],
+          );
+          sums += entries[n].value * weights;
+        }
+        squared_error += finish(row, columns.x, sums[0], scale) + finish(row, columns.y, sums[1], scale);
+        squared_error += finish(row, columns.z, sums[2], scale) + finish(row, columns.w, sums[3], scale);
+      }
+      // Four entries at a time: an invocation reads each of its gradients, which it stored itself, once for them.
+      for (var n = list.x; n < list.y; n += 4) {
+        let last = list.y - 1;
+        let at = stride * vec4u(
+          entries[n].latent,
+          entries[min(n + 1, last)].latent,
+          entries[min(n + 2, last)].latent,
+          entries[min(n + 3, last)].latent,
+        );
+        var products = vec4f(0);
+        for (var column = lane; column < stride; column += workgroup_size) {
+          let gradient = gradients[row * stride + column];
+          products += vec4f(
+            dot(gradient, decoder_weights[at.x + column]),
+            dot(gradient, decoder_weights[at.y + column]),
+            dot(gradient, decoder_weights[at.z + column]),
+            dot(gradient, decoder_weights[at.w + column]),
+          );
+        }
+        let totals = sum_lanes(products, lane);
+        if (lane == 0) {
+          entries[n].gradient = totals.x;
+          if (n < last) {
+            entries[n + 1].gradient = totals.y;
+          }
+          if (n + 1 < last) {
+            entries[n + 2].gradient = totals.z;
+          }
+          if (n + 2 < last) {
+            entries[n + 3].gradient = totals.w;
+          }
+        }
+      }
+    }
+    let total = sum_lanes(vec4f(squared_error, 0, 0, 0), lane).x;
+    if (lane == 0) {
+      shares[row] = Share(vec4f(0), total, list.y - list.x);
+    }
+  }
+}

@@ -1,0 +1,15 @@
+// A sparse code, as lists. By row: row_lists[row] is the first of its entries and the one after its last; they are in order of
+// their latents, so that what uses only the first latents reads a part of the list. Whoever selects decides where the lists lie,
+// and how long they are. By latent: from latent_offsets[latent] up to, not including, the next one, in order of rows.
+// Provides struct Entry, struct LatentEntry.
+struct Entry {
+  latent: u32,
+  value: f32,     // above 0
+  gradient: f32,  // of the loss by this value
+}
+
+struct LatentEntry {
+  row: u32,
+  value: f32,
+  gradient: f32,
+}

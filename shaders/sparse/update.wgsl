@@ -1,0 +1,87 @@
+// Adds up the gradient of each latent's weights from its list, and updates them: it is never stored. Of the decoder, a latent's
+// gradient is the sum of its values times the gradients of the rows' reconstructions; of the encoder, of its values' gradients times the rows.
+// A workgroup a latent; one without entries has the gradient 0. With the decoder also comes the gradient of the encoder's bias.
+// With unit_norm the gradient loses its part along the weights: a step along them would be undone when they are scaled to norm 1, which is
+// done after the update. That part is known without the gradient: its product with the weights is the sum of the values times their gradients.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, update_rule() and its structs, moments_at(), keep_moments(), workgroup_size, sum_lanes().
+// Provides the entry point.
+override of_decoder: bool;
+override unit_norm: bool = false;
+
+struct Latents {
+  count: u32,
+  column_blocks: u32,  // vec4s of weights
+}
+
+var<uniform> update: Step;
+var<uniform> state: State;
+var<uniform> latents: Latents;
+var<storage, read> latent_offsets: array<u32>;
+var<storage, read> latent_entries: array<LatentEntry>;
+var<storage, read> row_values: array<vec4f>;  // [rows, inputs]: gradients of reconstructions, or the encoder's input
+var<storage, read_write> weights: array<vec4f>;  // [latents, inputs]
+var<storage, read_write> code_bias_gradients: array<f32>;
+
+// The sum of squares of a latent's weights.
+fn squares_of(start: u32, lane: u32) -> f32 {
+  var squares = vec4f(0);
+  for (var column = lane; column < latents.column_blocks; column += workgroup_size) {
+    let weight = weights[start + column];
+    squares += weight * weight;
+  }
+  let sum = sum_lanes(squares, lane);
+  return (sum.x + sum.y) + (sum.z + sum.w);
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  if (state.halted != 0) {
+    return;
+  }
+  for (var latent = group.x; latent < latents.count; latent += groups.x) {
+    let first = latent_offsets[latent];
+    let end = latent_offsets[latent + 1];
+    let start = latent * latents.column_blocks;
+    var along = 0.0;
+    if (of_decoder) {
+      var bias_gradient = 0.0;
+      for (var n = first; n < end; n++) {
+        bias_gradient += latent_entries[n].gradient;
+        along += latent_entries[n].value * latent_entries[n].gradient;
+      }
+      if (lane == 0) {
+        code_bias_gradients[latent] = bias_gradient;
+      }
+    }
+    if (unit_norm) {
+      let squares = squares_of(start, lane);
+      along = select(0, along / squares, squares > 0);
+    }
+    for (var column = lane; column < latents.column_blocks; column += workgroup_size) {
+      var gradient = vec4f(0);
+      for (var n = first; n < end; n++) {
+        let factor = select(latent_entries[n].gradient, latent_entries[n].value, of_decoder);
+        gradient += factor * row_values[latent_entries[n].row * latents.column_blocks + column];
+      }
+      let i = start + column;
+      let weight = weights[i];
+      if (unit_norm) {
+        gradient -= along * weight;
+      }
+      let after = update_rule(weight, gradient, moments_at(i), update);
+      weights[i] = after.value;
+      keep_moments(i, after.moments);
+    }
+    if (unit_norm) {
+      let squares = squares_of(start, lane);
+      let scale = select(1, 1 / sqrt(squares), squares > 0);
+      for (var column = lane; column < latents.column_blocks; column += workgroup_size) {
+        weights[start + column] *= scale;
+      }
+    }
+  }
+}

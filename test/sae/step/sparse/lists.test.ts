@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { Scope } from '../../../../src/gpu/scope.js';
+import { parseTrainConfig } from '../../../../src/sae/config.js';
+import { Model } from '../../../../src/sae/model/model.js';
+import { StepBuild } from '../../../../src/sae/step/build.js';
+import { addLatentLists, addRowLists, allocateLists } from '../../../../src/sae/step/sparse/lists.js';
+import { seededRandom } from '../../../reference/random.js';
+import { topk } from '../../../reference/topk.js';
+import { gpuOfFile, reals } from '../../../support/device.js';
+import { pick, shapes, upTo } from '../../../support/shapes.js';
+
+const gpu = await gpuOfFile();
+const { subgroupSize } = gpu;
+
+/** The adapter with its subgroups, if it has usable ones, and without. */
+const lanes = subgroupSize === undefined ? ['a workgroup'] : ['a subgroup', 'a workgroup'];
+
+function useLanes(name: string): void {
+  const value = name === 'a subgroup' ? subgroupSize : undefined;
+  Object.defineProperty(gpu, 'subgroupSize', { value, configurable: true });
+}
+
+interface Case {
+  readonly values: Float32Array<ArrayBuffer>;
+  /** Of a batch, and those that count. */
+  readonly rows: number;
+  readonly counted: number;
+  /** Of the step, and the most that there is room for. */
+  readonly k: number;
+  readonly most: number;
+}
+
+/** An entry as it is in either kind of list: what it belongs to, and its value's bits. */
+type Listed = readonly [of: number, bits: number];
+
+/** Selects and lists on the device: the entries by rows, and by latents. */
+async function lists({ values, rows, counted, k, most }: Case): Promise<[Listed[][], Listed[][]]> {
+  return Scope.during(async (scope) => {
+    const latents = values.length / rows;
+    const sizes = { in_dims: 1, h_dims: [latents], selection: { topk: most } };
+    const model = scope.use(await Model.create(gpu, sizes));
+    const build = new StepBuild(scope, model, parseTrainConfig({ sparsity: 'topk', k: most }), rows, true, true);
+    build.makeBuffer('step', 'step', 32, GPUBufferUsage.UNIFORM);
+    build.makePassBuffer('ever_active', 'active', latents * 4);
+    build.makeTensor('encoder.0.output', [rows, latents]);
+    allocateLists(build);
+    const record = new Uint32Array([0, counted, 0, 0, 0, 0, 0, 0]);
+    new Float32Array(record.buffer).set([k], 4);
+    gpu.write(build.buffer('step'), record);
+    // What lies past the counted rows is not zeros.
+    build.code.write(values);
+    // Of a step before.
+    gpu.write(build.buffer('bitmaps'), new Uint8Array(build.buffer('bitmaps').size).fill(255));
+    addRowLists(build);
+    addLatentLists(build);
+    await build.program.ready();
+    build.program.submit();
+    const words = async (name: string) => new Uint32Array(await gpu.read(build.buffer(name)));
+    const listed = (entries: Uint32Array, first: number, end: number) =>
+      Array.from({ length: end - first }, (_, i): Listed => {
+        const at = 3 * (first + i);
+        return [entries[at], entries[at + 1]];
+      });
+    const [row_lists, entries] = [await words('row_lists'), await words('entries')];
+    const [offsets, latent_entries] = [await words('latent_offsets'), await words('latent_entries')];
+    const active = await words('ever_active');
+    const byRow = Array.from({ length: rows }, (_, row) =>
+      listed(entries, row_lists[2 * row], row_lists[2 * row + 1]),
+    );
+    const byLatent = Array.from({ length: latents }, (_, i) =>
+      listed(latent_entries, offsets[i], offsets[i + 1]),
+    );
+    expect(byLatent.map(({ length }) => length > 0)).toEqual(Array.from(active, (count) => count > 0));
+    return [byRow, byLatent];
+  });
+}
+
+async function check(given: Case): Promise<void> {
+  const { values, rows, counted, k } = given;
+  const latents = values.length / rows;
+  const selected = topk(Float64Array.from(values.subarray(0, counted * latents)), counted, k);
+  const bits = new Uint32Array(Float32Array.from(selected).buffer);
+  const byRow = Array.from({ length: rows }, (): Listed[] => []);
+  const byLatent = Array.from({ length: latents }, (): Listed[] => []);
+  bits.forEach((value, i) => {
+    const [row, latent] = [Math.floor(i / latents), i % latents];
+    if (value !== 0) {
+      byRow[row].push([latent, value]);
+      byLatent[latent].push([row, value]);
+    }
+  });
+  expect(await lists(given)).toEqual([byRow, byLatent]);
+}
+
+describe.each(lanes)('%s a row', (name) => {
+  test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
+    useLanes(name);
+    await shapes(gpu, async (_, { rows, columns, random }) => {
+      const few = reals(random, 5, 0.1, 2);
+      const zeros = pick([0, 0.5, 0.99, 1], random);
+      const values = reals(random, rows * columns, 0, 1).map((value) =>
+        random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
+      );
+      const most = pick([1, Math.min(2, columns), columns, upTo(columns, random)], random);
+      const counted = pick([rows, upTo(rows, random)], random);
+      await check({ values, rows, counted, k: pick([most, upTo(most, random)], random), most });
+    });
+  });
+
+  test('whatever the digits of their bits: denormal, next to each other, infinite', async () => {
+    useLanes(name);
+    const some = [0x7f800000, 0x7f7fffff, 0x3f800001, 0x3f800000, 0x3f7fffff, 0x00800000, 0x007fffff];
+    const more = [0x00010000, 0x00000100, 2, 1, 0];
+    const all = new Float32Array(Uint32Array.from([...some, ...more, ...some, ...more]).buffer);
+    const random = seededRandom(3);
+    const values = Float32Array.from({ length: 7 * all.length }, () => pick([...all], random));
+    for (const k of [1, 4, 24]) {
+      await check({ values, rows: 7, counted: 7, k, most: 24 });
+    }
+  });
+
+  test('65,536 latents, all of a row equal, more candidates than are held', async () => {
+    useLanes(name);
+    const latents = 65_536;
+    const random = seededRandom(5);
+    const values = reals(random, 4 * latents, 0, 1);
+    values.fill(0.25, latents, 2 * latents);
+    values.fill(0, 2 * latents, 3 * latents);
+    for (const k of [1, 64, 700]) {
+      await check({ values, rows: 4, counted: 4, k, most: 700 });
+    }
+  });
+});
