@@ -1,12 +1,14 @@
 // Of each row's list: the reconstruction, which is not stored, its squared error, the loss's gradient by it, and by each entry's value.
-// A workgroup a row, which reads the decoder's rows of the list's latents alone. Loss: as in layers/loss.wgsl.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, workgroup_size, sum_lanes(). Provides the entry point.
-override centred: bool = false;  // the batch is already less the bias, which then cancels out
-
+// A workgroup a row, which reads the decoder's rows of the list's latents alone.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
+// Provides the entry point.
 struct Decode {
   rows: u32,
   column_blocks: u32,  // vec4s a row of inputs
   divisor: u32,        // of a row's sum: 1, or for the mean the number of inputs
+  first_list: u32,     // where the rows' lists begin
+  first_gradient: u32, // where their gradients do
+  list_rows: u32,      // from one kind of lists, or one level's gradients, to the next
 }
 
 var<uniform> step: Step;
@@ -14,24 +16,16 @@ var<uniform> decode: Decode;
 var<storage, read> row_lists: array<vec2u>;
 var<storage, read_write> entries: array<Entry>;
 var<storage, read> decoder_weights: array<vec4f>;  // [latents, inputs]
-var<storage, read> bias: array<vec4f>;
-var<storage, read> batch: array<vec4f>;
 var<storage, read_write> gradients: array<vec4f>;
-var<storage, read_write> shares: array<Share>;
 
 // Stores the gradient by a vec4 of the reconstruction, and returns its squared error; 0 past the row's end.
 fn finish(row: u32, column: u32, sum: vec4f, scale: f32) -> f32 {
   if (column >= decode.column_blocks) {
     return 0;
   }
-  let at = row * decode.column_blocks + column;
-  let difference = sum - batch[at];
-  gradients[at] = scale * difference;
+  let difference = sum - target_at(row, column);
+  gradients[(decode.first_gradient + row) * decode.column_blocks + column] = scale * difference;
   return dot(difference, difference);
-}
-
-fn start_of(column: u32) -> vec4f {
-  return select(bias[column], vec4f(0), centred);
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -41,9 +35,9 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let stride = decode.column_blocks;
-  let scale = 2 / (f32(step.rows) * f32(decode.divisor));
+  let scale = loss_scale();
   for (var row = group.x; row < decode.rows; row += groups.x) {
-    let list = row_lists[row];
+    let list = row_lists[decode.first_list + row];
     var squared_error = 0.0;
     if (row < step.rows) {
       // Four vec4s an invocation: the entry is read once for them.
@@ -76,7 +70,7 @@ fn main(
         );
         var products = vec4f(0);
         for (var column = lane; column < stride; column += workgroup_size) {
-          let gradient = gradients[row * stride + column];
+          let gradient = gradients[(decode.first_gradient + row) * stride + column];
           products += vec4f(
             dot(gradient, decoder_weights[at.x + column]),
             dot(gradient, decoder_weights[at.y + column]),
@@ -101,7 +95,7 @@ fn main(
     }
     let total = sum_lanes(vec4f(squared_error, 0, 0, 0), lane).x;
     if (lane == 0) {
-      shares[row] = Share(vec4f(0), total, list.y - list.x);
+      finish_row(row, total, list.y - list.x);
     }
   }
 }

@@ -1,6 +1,7 @@
 // A sparse code, as lists. By row: row_lists[row] is the first of its entries and the one after its last; they are in order of
 // their latents, so that what uses only the first latents reads a part of the list. Whoever selects decides where the lists lie,
 // and how long they are. By latent: from latent_offsets[latent] up to, not including, the next one, in order of rows.
+// A row may have a second list, of dead latents for AuxK: as a row of its own, after all others.
 // Provides struct Entry, struct LatentEntry.
 struct Entry {
   latent: u32,

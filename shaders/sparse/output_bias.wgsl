@@ -1,9 +1,10 @@
-// The gradient of the output's bias: the sums over rows of the gradient of the reconstruction. A workgroup a vec4.
+// The sums over rows of the gradient of the reconstruction, which are the gradient of the output's bias. A workgroup a vec4.
 // Expects metrics/step.wgsl. Provides the entry point.
 override workgroup_size: u32 = 64;
 
 struct Output {
   column_blocks: u32,  // vec4s of inputs
+  first: u32,          // of the gradients
 }
 
 var<uniform> update: Step;
@@ -22,7 +23,7 @@ fn main(
   for (var block = group.x; block < output.column_blocks; block += groups.x) {
     var sum = vec4f(0);
     for (var row = thread; row < update.rows; row += workgroup_size) {
-      sum += gradients[row * output.column_blocks + block];
+      sum += gradients[(output.first + row) * output.column_blocks + block];
     }
     sums[thread] = sum;
     workgroupBarrier();

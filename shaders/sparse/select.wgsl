@@ -2,7 +2,7 @@
 // A workgroup a row. The k-th largest maximum of spans of neighbouring latents is a lower bound: only the k spans that reach it, the
 // first of equal ones, can matter, and of their latents those that reach it, which are few. The k-th largest is found in two bits a turn: latents
 // are not negative, so that their bits are in the order of their values. Also notes each entry in its latent's bitmap of rows.
-// coefficients.x: k. Expects metrics/step.wgsl, sparse/lists.wgsl, workgroup_size, add_lanes(), before_lanes(). Provides the entry point.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, considered(), wanted(), workgroup_size, add_lanes(), before_lanes(). Provides the entry point.
 override capacity: u32;     // keys that are held: at least as many as a row has spans
 override most_chosen: u32;  // spans that can matter: as many as k at most, or all
 
@@ -13,6 +13,8 @@ struct Selection {
   span_shift: u32,     // 2^span_shift vec4s are one
   most: u32,           // entries of a row that there is room for
   bitmap_words: u32,   // of a latent
+  first_list: u32,     // where the rows' lists begin
+  first_entry: u32,
 }
 
 var<uniform> step: Step;
@@ -28,7 +30,8 @@ var<workgroup> chosen: array<u32, most_chosen>;
 
 fn bits_at(start: u32, block: u32) -> vec4u {
   let last = selection.column_blocks - 1;
-  return select(vec4u(0), code[start + min(block, last)], block <= last);
+  let read = min(block, last);
+  return select(vec4u(0), considered(code[start + read], read), block <= last);
 }
 
 // Block i of the chosen spans.
@@ -90,9 +93,10 @@ struct Limit {
 fn list(bits: u32, latent: u32, row: u32, limit: Limit, seen: ptr<function, vec2u>) {
   let here = compared(bits, limit.bits);
   if (here.x + here.y * u32((*seen).y < limit.equal) != 0) {
-    let at = row * selection.most + (*seen).x + min((*seen).y, limit.equal);
+    let at = selection.first_entry + row * selection.most + (*seen).x + min((*seen).y, limit.equal);
     entries[at] = Entry(latent, bitcast<f32>(bits), 0);
-    atomicOr(&bitmaps[latent * selection.bitmap_words + row / 32], 1u << (row % 32));
+    let place = selection.first_list + row;
+    atomicOr(&bitmaps[latent * selection.bitmap_words + place / 32], 1u << (place % 32));
   }
   *seen += here;
 }
@@ -103,12 +107,12 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  let k = min(u32(step.coefficients.x), selection.most);
+  let k = min(wanted(), selection.most);
   for (var row = group.x; row < selection.rows; row += groups.x) {
-    let first_entry = row * selection.most;
+    let first_entry = selection.first_entry + row * selection.most;
     if (row >= step.rows) {
       if (lane == 0) {
-        row_lists[row] = vec2u(first_entry);
+        row_lists[selection.first_list + row] = vec2u(first_entry);
       }
       continue;
     }
@@ -176,7 +180,7 @@ fn main(
       list(bits.w, block * 4 + 3, row, Limit(limit, equal), &seen);
     }
     if (lane == 0) {
-      row_lists[row] = vec2u(first_entry, first_entry + all.x + min(all.y, equal));
+      row_lists[selection.first_list + row] = vec2u(first_entry, first_entry + all.x + min(all.y, equal));
     }
     workgroupBarrier();
   }

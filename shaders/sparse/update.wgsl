@@ -3,7 +3,7 @@
 // A workgroup a latent; one without entries has the gradient 0. With the decoder also comes the gradient of the encoder's bias.
 // With unit_norm the gradient loses its part along the weights: a step along them would be undone when they are scaled to norm 1, which is
 // done after the update. That part is known without the gradient: its product with the weights is the sum of the values times their gradients.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, update_rule() and its structs, moments_at(), keep_moments(), workgroup_size, sum_lanes().
+// Expects metrics/step.wgsl, sparse/lists.wgsl, level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
 // Provides the entry point.
 override of_decoder: bool;
 override unit_norm: bool = false;
@@ -11,6 +11,8 @@ override unit_norm: bool = false;
 struct Latents {
   count: u32,
   column_blocks: u32,  // vec4s of weights
+  list_rows: u32,      // from a row to its second list
+  levels: u32,         // of gradients of reconstructions
 }
 
 var<uniform> update: Step;
@@ -18,9 +20,18 @@ var<uniform> state: State;
 var<uniform> latents: Latents;
 var<storage, read> latent_offsets: array<u32>;
 var<storage, read> latent_entries: array<LatentEntry>;
-var<storage, read> row_values: array<vec4f>;  // [rows, inputs]: gradients of reconstructions, or the encoder's input
+var<storage, read> row_values: array<vec4f>;  // [rows, inputs]: gradients of reconstructions, level by level, or the encoder's input
 var<storage, read_write> weights: array<vec4f>;  // [latents, inputs]
 var<storage, read_write> code_bias_gradients: array<f32>;
+
+// Where the values lie that belong to an entry: for its second list, a row has the same input and another gradient.
+fn values_of(row: u32, level: u32) -> u32 {
+  let second = row >= latents.list_rows;
+  if (of_decoder) {
+    return row + latents.list_rows * select(level, latents.levels - 1, second);
+  }
+  return row - select(0, latents.list_rows, second);
+}
 
 // The sum of squares of a latent's weights.
 fn squares_of(start: u32, lane: u32) -> f32 {
@@ -46,6 +57,7 @@ fn main(
     let first = latent_offsets[latent];
     let end = latent_offsets[latent + 1];
     let start = latent * latents.column_blocks;
+    let level = level_of(latent);
     var along = 0.0;
     if (of_decoder) {
       var bias_gradient = 0.0;
@@ -65,18 +77,17 @@ fn main(
       var gradient = vec4f(0);
       for (var n = first; n < end; n++) {
         let factor = select(latent_entries[n].gradient, latent_entries[n].value, of_decoder);
-        gradient += factor * row_values[latent_entries[n].row * latents.column_blocks + column];
+        gradient += factor * row_values[values_of(latent_entries[n].row, level) * latents.column_blocks + column];
       }
       let i = start + column;
       let weight = weights[i];
       if (unit_norm) {
         gradient -= along * weight;
       }
-      let after = update_rule(weight, gradient, moments_at(i), update);
-      weights[i] = after.value;
-      keep_moments(i, after.moments);
+      take(i, weight, gradient);
     }
-    if (unit_norm) {
+    end_latent(latent, lane);
+    if (unit_norm && updates) {
       let squares = squares_of(start, lane);
       let scale = select(1, 1 / sqrt(squares), squares > 0);
       for (var column = lane; column < latents.column_blocks; column += workgroup_size) {

@@ -1,4 +1,4 @@
-// Finds the next digit of the cut: latents with larger ones all stay. One workgroup. coefficients.y: how many latents of the batch
+// Finds the next digit of the cut: latents with larger ones all stay. One workgroup. coefficients.w: how many latents of the batch
 // stay, at most. Sets the counts to 0 for the next digit. Expects metrics/step.wgsl, sparsity/batch_cut.wgsl. Provides the entry point.
 override workgroup_size: u32 = 64;
 
@@ -51,7 +51,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
       for (var i = 0u; i < workgroup_size; i++) {
         all += sums[i];
       }
-      staying = min(u32(step.coefficients.y), all);
+      staying = min(u32(step.coefficients.w), all);
     }
     if (staying == 0) {
       // Above all.

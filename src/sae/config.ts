@@ -233,7 +233,7 @@ export function trainedConfig(
   config: TrainConfig<SparsityName>,
 ): ModelConfig {
   const { selection, check } = sparsityOf(config.sparsity);
-  check?.(config, sizes.h_dims[sizes.h_dims.length - 1]);
+  check?.(config, sizes.h_dims);
   const selects = selection?.(config);
   return parseModelConfig(selects ? { ...sizes, selection: selects } : sizes);
 }

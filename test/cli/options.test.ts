@@ -99,8 +99,39 @@ const ofKinds = {
       reconstruction: 'sum',
       encoder_init: 'random',
       pre_bias_init: 'median',
+      revive: 'none',
+      auxk_alpha: '0.1',
     },
-    { epochs: 2, sparsity: 'topk', k: 2, encoder_init: 'random', pre_bias_init: 'median' },
+    {
+      epochs: 2,
+      sparsity: 'topk',
+      k: 2,
+      encoder_init: 'random',
+      pre_bias_init: 'median',
+      auxk_alpha: 0.1,
+    },
+  ],
+  matryoshka: [
+    {
+      epochs: '2',
+      activation: 'relu',
+      h_dims: '3',
+      k: '1.5',
+      matryoshka: '[1,2]',
+      reconstruction: 'sum',
+      revive: 'auxk',
+      auxk_alpha: '0.1',
+      auxk_k: '3',
+    },
+    {
+      epochs: 2,
+      sparsity: 'matryoshka',
+      k: 1.5,
+      matryoshka: [1, 2],
+      revive: 'auxk',
+      auxk_alpha: 0.1,
+      auxk_k: 3,
+    },
   ],
   batchtopk: [
     { epochs: '2', activation: 'relu', k: '1.5', reconstruction: 'sum' },
@@ -141,6 +172,7 @@ const ofKinds = {
 const selections: Readonly<Record<string, object>> = {
   topk: { selection: { topk: 2 } },
   batchtopk: { selection: { threshold: 'shared' } },
+  matryoshka: { selection: { threshold: 'shared' } },
   jumprelu: { selection: { threshold: 'each' } },
 };
 
@@ -153,9 +185,13 @@ describe.concurrent('names', () => {
     const [{ name }] = objects(await succeeds(['devices', '--json'], { cwd: folder.path }));
     adapter = String(name).slice(0, 8).toLowerCase();
     const data = ['--data', rows, '--normalize', common.normalize];
-    for (const activation of ['relu', 'sigmoid']) {
-      const shape = ['--h_dims', common.h_dims, '--activation', activation, '--pre_bias'];
-      const cwd = join(folder.path, activation);
+    for (const [name, activation, h_dims] of [
+      ['relu', 'relu', common.h_dims],
+      ['sigmoid', 'sigmoid', common.h_dims],
+      ['one layer', 'relu', '3'],
+    ]) {
+      const shape = ['--h_dims', h_dims, '--activation', activation, '--pre_bias'];
+      const cwd = join(folder.path, name);
       mkdirSync(cwd);
       await succeeds([...shape, ...data, '--epochs', '1', '--save-model', '--no-save-plots'], { cwd });
     }
@@ -175,7 +211,7 @@ describe.concurrent('names', () => {
         init:
           'encoder_init' in own
             ? undefined
-            : init('activation' in own ? String(own.activation) : common.activation),
+            : init('h_dims' in own ? 'one layer' : 'activation' in own ? own.activation : common.activation),
       };
       const options = trainCommand().options.map((option) => snakeCase(option.name()));
       const foreign = Object.values(ofKinds).flatMap(([others]) => Object.keys(others));
@@ -195,7 +231,7 @@ describe.concurrent('names', () => {
           const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
           expect(JSON.parse(metadata.config)).toEqual({
             in_dims: 16,
-            h_dims: [4, 3],
+            h_dims: JSON.parse(`[${values.h_dims}]`).flat(),
             activation: values.activation,
             pre_bias: true,
             ...selections[sparsity],

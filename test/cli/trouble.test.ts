@@ -161,7 +161,7 @@ describe('wrong usage', () => {
     [['--sparsity', 'topk', '--k', '0'], /k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--k', '1.5'], /k must be a whole number of at least 1, and is 1\.5\./],
     [['--sparsity', 'topk', '--k', '21'], /k must be at most 20, the number of latents, and is 21\./],
-    [['--k', '3'], /k is an option of sparsity topk, batchtopk, and sparsity is kl\./],
+    [['--k', '3'], /k is an option of sparsity topk, batchtopk, matryoshka, and sparsity is kl\./],
     [['--sparsity', 'batchtopk', '--k', '0'], /k must be a number above 0, and is 0\./],
     [
       ['--sparsity', 'batchtopk', '--k', '20.5'],
@@ -195,6 +195,32 @@ describe('wrong usage', () => {
     [
       ['--sparsity', 'jumprelu', '--pre_act_lambda', '-1'],
       /pre_act_lambda must be a number of at least 0, and is -1\./,
+    ],
+    [['--sparsity', 'topk', '--auxk_k', '0'], /auxk_k must be a whole number of at least 1, and is 0\./],
+    [['--sparsity', 'topk', '--auxk_alpha', '-1'], /auxk_alpha must be a number of at least 0, and is -1\./],
+    [
+      ['--sparsity', 'topk', '--auxk_k', '4'],
+      /auxk_k is 4, and revive is none\. Set revive to auxk, or leave it out\./,
+    ],
+    [
+      ['--revive', 'auxk'],
+      /revive is an option of sparsity topk, batchtopk, matryoshka, and sparsity is kl\./,
+    ],
+    [
+      ['--sparsity', 'topk', '--k', '2', '--revive', 'auxk', '--h_dims', '[8,4]'],
+      /revive auxk needs a model with one hidden layer: .* Give h_dims one number\./,
+    ],
+    [
+      ['--sparsity', 'matryoshka', '--h_dims', '[8,4]', '--k', '2'],
+      /sparsity matryoshka needs a model with one hidden layer/,
+    ],
+    [
+      ['--sparsity', 'matryoshka', '--matryoshka', '[4,4]'],
+      /matryoshka must be a list of rising numbers of latents, such as \[256, 1024, 4096\], and is \[4,4\]\./,
+    ],
+    [
+      ['--sparsity', 'matryoshka', '--matryoshka', '[4,40]'],
+      /matryoshka has the width 40, and the model has 20 latents\. Leave out what is wider\./,
     ],
     [['--dead_after', '0'], /dead_after must be a whole number of at least 1, and is 0\./],
     [

@@ -3,7 +3,7 @@ import { columnSums } from './column-means.js';
 import { gemmNN, gemmNT, gemmTN } from './gemm.js';
 import { jumprelu, jumpreluBackward } from './jumprelu.js';
 import { mse, mseGradient } from './mse.js';
-import type { JumpReluCode, Penalty, SparsityConfig } from './penalty.js';
+import type { MadeCode, Penalty, SparsityConfig } from './penalty.js';
 import { penalties } from './sparsity.js';
 import { batchTopk, topk } from './topk.js';
 
@@ -124,7 +124,7 @@ function selected(
   const thresholds = parameters[thresholdOf(config)]?.data;
   if (sparsity === 'topk') return topk(code, rows, k);
   if (sparsity === 'jumprelu') return jumprelu(code, thresholds);
-  if (sparsity !== 'batchtopk') return code;
+  if (sparsity !== 'batchtopk' && sparsity !== 'matryoshka') return code;
   return trained
     ? code.map((value) => (value > Math.max(thresholds[0], 0) ? value : 0))
     : batchTopk(code, Math.floor(k * rows));
@@ -180,7 +180,7 @@ export function losses(
   dead: readonly boolean[] = [],
 ): Losses {
   const { hidden, output, pre } = forward(config, parameters, x);
-  const made = { pre, thresholds: parameters[thresholdOf(config)]?.data, dead };
+  const made = madeOf(config, parameters, { pre, dead, x, output });
   return lossesOf(config, x, hidden, output, penaltyOn(config, parameters, hidden, made));
 }
 
@@ -193,7 +193,7 @@ export function gradients(
 ): { losses: Losses; hidden: Float64Array; output: Float64Array; grads: Record<string, Float64Array> } {
   const rows = x.length / config.in_dims;
   const { hidden, output, outputs, pre } = forward(config, parameters, x);
-  const made = { pre, thresholds: parameters[thresholdOf(config)]?.data, dead };
+  const made = madeOf(config, parameters, { pre, dead, x, output });
   const layers = layersOf(config);
   const penalty = penaltyOn(config, parameters, hidden, made);
   const grads: Record<string, Float64Array> = {};
@@ -208,6 +208,7 @@ export function gradients(
       grads[thresholdOf(config)] = sum(back.threshold, penalty.threshold!);
     } else {
       gradient = activationBackward(gradient, outputs[i], layer.activation);
+      if (outputs[i] === hidden && penalty.pre) gradient = sum(gradient, penalty.pre);
     }
     const input = i === 0 ? encoderInput(config, parameters, x) : outputs[i - 1];
     grads[`${layer.name}.weight`] = gemmTN(gradient, input, layer.outputs, layer.inputs, rows);
@@ -222,15 +223,26 @@ export function gradients(
     const ofInput = columnSums(gradient, rows, config.in_dims);
     grads[name] = grads[name].map((value, i) => value - ofInput[i]);
   }
+  if (penalty.bias) grads[outputBias(config)] = sum(grads[outputBias(config)], penalty.bias);
   if (penalty.decoder) grads['decoder.0.weight'] = sum(grads['decoder.0.weight'], penalty.decoder);
   return { losses: lossesOf(config, x, hidden, output, penalty), hidden, output, grads };
+}
+
+function madeOf(
+  config: ReferenceConfig,
+  parameters: ParameterSet,
+  made: Pick<MadeCode, 'pre' | 'dead' | 'x' | 'output'>,
+): MadeCode {
+  const { in_dims } = config;
+  const thresholds = parameters[thresholdOf(config)]?.data;
+  return { ...made, thresholds, bias: parameters[outputBias(config)].data, in_dims };
 }
 
 function penaltyOn(
   config: ReferenceConfig,
   parameters: ParameterSet,
   hidden: Float64Array,
-  made: JumpReluCode,
+  made: MadeCode,
 ): Penalty {
   const rows = hidden.length / config.h_dims[config.h_dims.length - 1];
   const decoder = parameters['decoder.0.weight'].data;

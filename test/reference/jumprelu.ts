@@ -1,4 +1,4 @@
-import type { JumpReluCode, PenaltyOf } from './penalty.js';
+import type { MadeCode, PenaltyOf } from './penalty.js';
 
 // JumpReLU (Rajamanoharan et al., 2024), its straight-through gradients, and the penalties of SAELens and
 // dictionary_learning: thresholds below 0 act as 0, and have no gradient then.
@@ -13,7 +13,7 @@ export function jumprelu(pre: Float64Array, thresholds: Float64Array): Float64Ar
 /** The gradients by pre-activations [rows, latents] and thresholds [latents] of a gradient by the code [rows, latents]. */
 export function jumpreluBackward(
   gradient: Float64Array,
-  { pre, thresholds }: JumpReluCode,
+  { pre, thresholds }: Pick<MadeCode, 'pre' | 'thresholds'>,
   bandwidth: number,
 ): { readonly pre: Float64Array; readonly threshold: Float64Array } {
   const threshold = new Float64Array(thresholds.length);

@@ -6,6 +6,10 @@ export interface SparsityConfig {
   readonly sparsity_target?: number;
   readonly l1_weighted?: boolean;
   readonly k?: number;
+  readonly revive?: string;
+  readonly auxk_alpha?: number;
+  readonly auxk_k?: number | undefined;
+  readonly matryoshka?: readonly number[] | undefined;
   readonly pre_act_lambda?: number;
   readonly l0_loss?: 'linear' | 'quadratic' | 'tanh';
   readonly l0_target?: number | undefined;
@@ -28,16 +32,23 @@ export interface Penalty {
   readonly pre?: Float64Array;
   /** d value / d thresholds, [latents], beside what comes through the code. */
   readonly threshold?: Float64Array;
+  /** d value / d the output's bias, [in_dims]. */
+  readonly bias?: Float64Array;
 }
 
-/** What a code was made of, if it is that of JumpReLU. */
-export interface JumpReluCode {
-  /** [rows, latents]. */
+/** What a code was made of, and what was made of it. */
+export interface MadeCode {
+  /** [rows, latents]: after the activation, if the kind has one. */
   readonly pre: Float64Array;
   /** [latents]. */
   readonly thresholds: Float64Array;
   /** Of each latent, whether it counts as dead. */
   readonly dead: readonly boolean[];
+  /** The rows and their reconstruction, [rows, in_dims], with the output's bias, [in_dims]. */
+  readonly x: Float64Array;
+  readonly output: Float64Array;
+  readonly bias: Float64Array;
+  readonly in_dims: number;
 }
 
 /**
@@ -49,5 +60,5 @@ export type PenaltyOf = (
   code: Float64Array,
   rows: number,
   decoder: Float64Array,
-  made?: JumpReluCode,
+  made?: MadeCode,
 ) => Penalty;

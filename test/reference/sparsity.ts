@@ -2,6 +2,7 @@ import { columnMeans } from './column-means.js';
 import { jumpreluPenalty } from './jumprelu.js';
 import { klSparsity } from './kl.js';
 import { l1 } from './l1.js';
+import { listPenalty } from './lists.js';
 import type { PenaltyOf } from './penalty.js';
 
 const none: PenaltyOf = (_, code) => ({ value: 0, terms: {}, code: new Float64Array(code.length) });
@@ -10,10 +11,9 @@ const none: PenaltyOf = (_, code) => ({ value: 0, terms: {}, code: new Float64Ar
 export const penalties: Readonly<Record<string, PenaltyOf>> = {
   none,
 
-  topk: none,
-
-  // Its threshold, which is no penalty, is that of the training.
-  batchtopk: none,
+  topk: listPenalty,
+  batchtopk: listPenalty,
+  matryoshka: listPenalty,
 
   jumprelu: jumpreluPenalty,
 

@@ -3,6 +3,7 @@ import type { Metrics } from '../../src/sae/training/metrics.js';
 import { isActive } from './activation.js';
 import { adamStep, type Moments, zeroMoments } from './adam.js';
 import {
+  forward,
   gradients,
   type Losses,
   type ParameterSet,
@@ -41,12 +42,16 @@ export class ReferenceTrainer {
   step(x: Float64Array): { losses: Losses; hidden: Float64Array } {
     const { h_dims, in_dims, dead_after = 100_000 } = this.config;
     const latents = h_dims[h_dims.length - 1];
-    const dead = Array.from({ length: latents }, (_, j) => (this.#silent[j] ?? 0) > dead_after);
-    const { losses, hidden, grads } = gradients(this.config, this.parameters, x, dead);
+    // For JumpReLU's penalty before the batch is counted, as in SAELens; for AuxK after it, as in dictionary_learning.
+    const before = Array.from({ length: latents }, (_, j) => (this.#silent[j] ?? 0) > dead_after);
+    const code = forward(this.config, this.parameters, x).hidden;
     for (let j = 0; j < latents; j++) {
-      const fired = hidden.some((value, i) => i % latents === j && value > 0);
+      const fired = code.some((value, i) => i % latents === j && value > 0);
       this.#silent[j] = fired ? 0 : (this.#silent[j] ?? 0) + x.length / in_dims;
     }
+    const dead =
+      this.config.sparsity === 'jumprelu' ? before : this.#silent.map((rows) => rows >= dead_after);
+    const { losses, hidden, grads } = gradients(this.config, this.parameters, x, dead);
     const followed = this.#follow(hidden);
     this.#t++;
     const { lr, adam_betas: betas = [0.9, 0.999], adam_eps: eps = 1e-8, clip_norm = Infinity } = this.config;
@@ -66,7 +71,7 @@ export class ReferenceTrainer {
 
   /** Batch top-k's threshold: a mean of the smallest latent that stays of each batch, the last with a share of 0.01, unbiased. */
   #follow(hidden: Float64Array): { threshold?: number } {
-    if (this.config.sparsity !== 'batchtopk') return {};
+    if (!['batchtopk', 'matryoshka'].includes(this.config.sparsity ?? 'kl')) return {};
     const threshold = this.parameters[thresholdOf(this.config)].data;
     const smallest = hidden.reduce((least, value) => (value > 0 ? Math.min(least, value) : least), Infinity);
     if (smallest < Infinity && !this.config.trained) {

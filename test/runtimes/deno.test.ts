@@ -87,7 +87,9 @@ function options(sparsity: SparsityName): object[] {
 
 /** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input, lists. */
 function configurations(): object[] {
-  const kinds = sparsityNames.flatMap((sparsity) => {
+  // Matryoshka's codes are lists.
+  const matrices = sparsityNames.filter((sparsity) => sparsity !== 'matryoshka');
+  const kinds = matrices.flatMap((sparsity) => {
     const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ kind }) => kind === 'flag');
     return flags.reduce<object[]>(
       (all, { name }) => all.flatMap((one) => [true, false].map((value) => ({ ...one, [name]: value }))),
@@ -106,7 +108,9 @@ function configurations(): object[] {
   );
   // Few of many latents are lists.
   const lists = { ...sizes, h_dims: [64], sparsity: 'topk', k: 4, activation: 'relu' };
-  return [...all, { ...sizes, ...centred }, lists, { ...centred, ...lists }];
+  const others = [{ clip_norm: 1 }, { revive: 'auxk' }, { sparsity: 'batchtopk' }, { sparsity: 'matryoshka' }];
+  const asLists = [lists, { ...centred, ...lists }, ...others.map((own) => ({ ...lists, ...own }))];
+  return [...all, { ...sizes, ...centred }, ...asLists];
 }
 
 const steps = 100;

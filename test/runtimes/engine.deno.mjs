@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { multiply, Program, Tensor } from '../../dist/gpu/index.js';
-import { decodeDataset, Gpu, Model, parseTrainConfig, Trainer } from '../../dist/sae/index.js';
+import { decodeDataset, evaluate, Gpu, Model, parseTrainConfig, Trainer } from '../../dist/sae/index.js';
 import { optimizerOf } from '../../dist/sae/optimizer/index.js';
 import { momentsOf } from '../../dist/sae/step/update.js';
 
@@ -80,9 +80,15 @@ async function compile() {
     for (const [i, config] of configs.entries()) {
       const rows = floats(new Float32Array(partBytes / 2), config.in_dims);
       // What is encoded after a training is read by a file of its own where the input is centred.
-      const encode = (_, model) =>
-        (config.pre_bias || model.config.selection) &&
-        model.encode(floats(new Float32Array(16), config.in_dims));
+      const encode = async (_, model) => {
+        const few = floats(new Float32Array(16), config.in_dims);
+        if (config.pre_bias || model.config.selection) {
+          await model.encode(few);
+        }
+        if (config.sparsity === 'matryoshka') {
+          await evaluate(model, few, { sparsity: 'matryoshka' });
+        }
+      };
       const make = (data) => training(config, undefined, { ...rows, data }, encode);
       // Rows are read by files of their own, which know nothing of what else there is: each in its turn.
       const ways = [

@@ -40,6 +40,7 @@ export function modelConfig({
   const selections: Readonly<Record<string, ModelConfig['selection']>> = {
     ...(k !== undefined && { topk: { topk: k } }),
     batchtopk: { threshold: 'shared' },
+    matryoshka: { threshold: 'shared' },
     jumprelu: { threshold: 'each' },
   };
   const selection = selections[sparsity ?? 'kl'];

@@ -2,8 +2,16 @@ import type { Program } from '../../gpu/program.js';
 import { padded, type Tensor } from '../../gpu/tensor.js';
 import type { ModelLayer } from './layers.js';
 
-/** Invocations per workgroup in `sparsity/threshold.wgsl`. */
+/** Invocations per workgroup in `sparsity/threshold.wgsl` and `sparsity/first_latents.wgsl`. */
 const threads = 64;
+
+/** Appends what sets all but the first latents of a code [rows, latents] to 0. */
+export function addFirstLatents(program: Program, latents: number, code: Tensor): void {
+  const columnBlocks = padded(code.columns) / 4;
+  const first = new Uint32Array([columnBlocks, latents]);
+  const groups = [program.gpu.groups(Math.ceil((padded(code.rows) * columnBlocks) / threads)), 1] as const;
+  program.add({ files: ['sparsity/first_latents.wgsl'] }, { code, first }, groups);
+}
 
 /** Appends the selection of latents in a layer's code [rows, latents], in place. */
 export function addSelection(

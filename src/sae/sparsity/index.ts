@@ -2,6 +2,7 @@ import { batchtopk } from './batchtopk.js';
 import { jumprelu } from './jumprelu.js';
 import { kl } from './kl.js';
 import { l1 } from './l1.js';
+import { matryoshka } from './matryoshka.js';
 import { none } from './none.js';
 import type { Coding, Penalty, Selection, Sparsity } from './sparsity.js';
 import { topk } from './topk.js';
@@ -9,7 +10,7 @@ import { topk } from './topk.js';
 export type { Coding, Penalty, Selection, Sparsity };
 
 /** The kinds of sparsity by name, the default first. Those listed here are available everywhere. */
-export const sparsities = { kl, l1, topk, batchtopk, jumprelu, none } as const satisfies Readonly<
+export const sparsities = { kl, l1, topk, batchtopk, matryoshka, jumprelu, none } as const satisfies Readonly<
   Record<string, Sparsity>
 >;
 

@@ -1,3 +1,4 @@
+import { ConfigError } from '../errors.js';
 import {
   choice,
   number,
@@ -15,8 +16,8 @@ import {
 export interface Term<Name extends string = string, Weight extends string = string, Options = never> {
   /** Its name in metrics, files and columns, for its value without weight and offset. */
   readonly name: Name;
-  /** The live option that is its weight. */
-  readonly weight?: Weight;
+  /** The live option that is its weight, or 1. */
+  readonly weight?: Weight | 1;
   /** A part that does not depend on the parameters; by default 0. */
   offset?(options: Options, latents: number): number;
 }
@@ -82,10 +83,10 @@ export interface Sparsity<
   /** For kinds that select by thresholds that are parameters: the first value of each, at least 0. */
   threshold?(options: OptionValues<Live & Fixed>): number;
   /**
-   * @param latents of the model; undefined while that is not known, which has the rest checked.
+   * @param h_dims of the model; undefined while that is not known, which has the rest checked.
    * @throws ConfigError if options contradict each other, or the model.
    */
-  check?(options: OptionValues<Live & Fixed>, latents: number | undefined): void;
+  check?(options: OptionValues<Live & Fixed>, h_dims: readonly number[] | undefined): void;
 }
 
 /** The penalty of a kind that has none. */
@@ -132,6 +133,84 @@ export function encoderInit(standard: 'random' | 'decoder_transpose') {
     label: 'Encoder at the start',
   });
 }
+
+/**
+ * For kinds that select latents: AuxK (Gao et al., 2024, section A.2), as dictionary_learning has it. Dead latents, the
+ * auxk_k largest of each row, reconstruct e, what the row's own reconstruction lacks, without a bias; the term is their
+ * squared error over the squared distances of e from its mean over the batch, and e is a constant in it. A latent is dead
+ * if it was active in none of the last dead_after rows, those of the batch included.
+ */
+export const auxk = {
+  live: {
+    auxk_alpha: option(number('auxk_alpha', 'of at least 0', (value) => value >= 0).default(1 / 32), {
+      description: "weight of AuxK's loss",
+      label: "AuxK's weight",
+      slider: [1e-3, 1],
+    }),
+  },
+  fixed: {
+    revive: option(choice('revive', ['none', 'auxk']).default('none'), {
+      description: 'how dead latents are revived: none, or auxk, by a loss of their own',
+      label: 'Revival of dead latents',
+    }),
+    auxk_k: option(whole('auxk_k', 1).optional(), {
+      description: 'dead latents of a row in AuxK, at most (default: half of in_dims)',
+      label: 'Dead latents a row in AuxK',
+    }),
+  },
+  term: { name: 'auxk', weight: 'auxk_alpha' },
+} as const;
+
+interface AuxkOptions {
+  readonly revive: string;
+  readonly auxk_k?: number | undefined;
+}
+
+/** @throws ConfigError for options of AuxK without it, and for it with several layers. */
+export function checkAuxk({ revive, auxk_k }: AuxkOptions, h_dims: readonly number[] | undefined): void {
+  if (auxk_k !== undefined && revive !== 'auxk') {
+    throw new ConfigError(
+      `auxk_k is ${auxk_k}, and revive is ${revive}. Set revive to auxk, or leave it out.`,
+    );
+  }
+  if (revive === 'auxk') {
+    checkOneLayer('revive auxk', h_dims);
+  }
+}
+
+/** @throws ConfigError if there are several layers. @param what needs one. */
+export function checkOneLayer(what: string, h_dims: readonly number[] | undefined): void {
+  if (h_dims && h_dims.length > 1) {
+    throw new ConfigError(
+      `${what} needs a model with one hidden layer: through several, what some latents add to the reconstruction depends on the ` +
+        'others. Give h_dims one number.',
+    );
+  }
+}
+
+/** Checks k, a mean over a batch, and the options of AuxK. @throws ConfigError. */
+export function checkK(
+  options: AuxkOptions & { readonly k: number; readonly batch_size?: number },
+  h_dims: readonly number[] | undefined,
+): void {
+  checkAuxk(options, h_dims);
+  const { k, batch_size = 1 } = options;
+  const latents = h_dims?.at(-1);
+  if (k * batch_size < 1) {
+    throw new ConfigError(
+      `k is ${k} and batch_size ${batch_size}: no latent would stay. k * batch_size must be at least 1.`,
+    );
+  }
+  if (latents !== undefined && k > latents) {
+    throw new ConfigError(`k must be at most ${latents}, the number of latents, and is ${k}.`);
+  }
+}
+
+/** The option of that number, for kinds in which it is a mean over a batch. */
+export const meanK = option(number('k', 'above 0', (value) => value > 0).default(8), {
+  description: 'latents of a row that stay in its code, at most; of a batch: on average',
+  label: 'Latents a row',
+});
 
 /** For every kind with a `sparsity_lambda`. */
 export const sparsityWarmup = option(whole('sparsity_warmup', 0).default(0), {

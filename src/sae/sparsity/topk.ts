@@ -1,5 +1,5 @@
 import { option, whole } from '../options.js';
-import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { auxk, checkAuxk, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
@@ -8,17 +8,19 @@ import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js'
  */
 export const topk = sparsity({
   summary: 'the k largest latents of each row',
-  live: {},
+  live: auxk.live,
   fixed: {
     k: option(whole('k', 1).default(8), {
-      description: 'latents of a row that stay in its code, at most; batchtopk: on average over a batch',
+      description: 'latents of a row that stay in its code, at most; of a batch: on average',
       label: 'Latents a row',
     }),
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
+    ...auxk.fixed,
   },
-  terms: [],
-  coefficients: ({ k }) => [k],
+  terms: [auxk.term],
+  coefficients: ({ auxk_alpha, k }) => [auxk_alpha, 0, 0, k],
   penalty: () => noPenalty,
   selection: ({ k }) => ({ topk: k }),
+  check: checkAuxk,
 });

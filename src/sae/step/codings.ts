@@ -4,6 +4,7 @@ import type { StepBuild } from './build.js';
 import type { CodingKernels } from './coding.js';
 import { jumprelu } from './jumprelu.js';
 
+// Matryoshka's code is a list, whose step is its own.
 const codings: Readonly<Record<Coding, CodingKernels>> = { batchtopk, jumprelu };
 
 /** How a step makes the code; undefined if as the model does. */

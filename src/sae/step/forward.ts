@@ -1,7 +1,7 @@
 import { addGemm } from '../../gpu/gemm/gemm.js';
 import { padded } from '../../gpu/tensor.js';
 import { addLayer, weightOperand } from '../model/forward.js';
-import { addSelection } from '../model/selection.js';
+import { addFirstLatents, addSelection } from '../model/selection.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
 import { addCodeSums } from './code-sums.js';
@@ -29,8 +29,11 @@ export function allocateForward(build: StepBuild): void {
   }
 }
 
-/** Appends the forward pass, the losses and the log: one dispatch per layer, and two small ones at the end. */
-export async function addForward(build: StepBuild, input: BatchInput): Promise<void> {
+/**
+ * Appends the forward pass, the losses and the log: one dispatch per layer, and two small ones at the end.
+ * @param first how many latents, the first ones, reconstruct the rows; by default all.
+ */
+export async function addForward(build: StepBuild, input: BatchInput, first?: number): Promise<void> {
   const { program, model, rows, penalty, bindings } = build;
   const { layers, encoder, decoder, hidden } = model;
   const last = layers.length - 1;
@@ -45,6 +48,9 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
       await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
       if (layer.selection) {
         addSelection(program, layer, build.code);
+        if (first !== undefined) {
+          addFirstLatents(program, first, build.code);
+        }
         addCodeSums(build);
       }
     }
@@ -82,7 +88,9 @@ export async function addForward(build: StepBuild, input: BatchInput): Promise<v
 export function addLog({ program, model, penalty, bindings }: StepBuild): void {
   const terms = penalty.terms ?? 'sparsity/sums.wgsl';
   const log = { files: ['metrics/step.wgsl', terms, 'metrics/log.wgsl'] };
-  program.add(log, { ...bindings, sizes: new Uint32Array([model.config.in_dims]) }, [1, 1]);
+  const thresholds = model.threshold && { thresholds: model.threshold };
+  const sizes = new Uint32Array([model.config.in_dims]);
+  program.add(log, { ...bindings, ...thresholds, sizes }, [1, 1]);
 }
 
 /** Enough for one invocation per vec4 of latents, and so that none adds up too many squared errors. */

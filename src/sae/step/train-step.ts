@@ -40,6 +40,8 @@ export interface StepOptions {
   readonly update: boolean;
   /** Rows on the device at a time, a multiple of the batch; by default all. */
   readonly window_rows?: number | undefined;
+  /** Of a step that only measures: how many latents, the first ones, reconstruct the rows; by default all. */
+  readonly latents?: number;
 }
 
 /**
@@ -88,7 +90,7 @@ export class TrainStep {
     model: Model,
     source: RowSource,
     config: TrainConfig<SparsityName>,
-    { update, window_rows }: StepOptions,
+    { update, window_rows, latents }: StepOptions,
   ): Promise<TrainStep> {
     model.checkOpen();
     model.checkWidth(source);
@@ -119,7 +121,7 @@ export class TrainStep {
       if (build.sparse) {
         await addSparseStep(build, windows);
       } else {
-        await addMatrixStep(build, windows, update);
+        await addMatrixStep(build, windows, latents);
       }
       if (step.check) {
         addMomentsCheck(build, step.check);
@@ -298,8 +300,8 @@ function passBatches(windows: Windows, batchRows: number): number {
   return batches;
 }
 
-/** Appends a step whose code is a matrix. @param update whether it does more than measure. */
-async function addMatrixStep(build: StepBuild, windows: Windows, update: boolean): Promise<void> {
+/** Appends a step whose code is a matrix. @param latents as in `StepOptions`. */
+async function addMatrixStep(build: StepBuild, windows: Windows, latents?: number): Promise<void> {
   const { gpu } = build.model;
   const input = await windows.input(build.program, build.buffer('step'), () =>
     gpu.allocate('a batch', () => {
@@ -307,8 +309,8 @@ async function addMatrixStep(build: StepBuild, windows: Windows, update: boolean
       return build.tensor('batch');
     }),
   );
-  await addForward(build, input);
-  if (update) {
+  await addForward(build, input, latents);
+  if (build.update) {
     await addBackward(build, input);
   }
 }
@@ -319,8 +321,8 @@ function allocate(build: StepBuild, windowRows: number, update: boolean): void {
   const { layers } = build.model;
   const makeLayer = (name: string, width: number) =>
     build.makeTensor(name, [rows, width], `A batch's layer [${rows}, ${width}]`);
-  // Of a sparse code, only the entries have gradients.
-  for (const layer of build.sparse ? layers.slice(1) : layers) {
+  // A sparse step has gradients of its own.
+  for (const layer of build.sparse ? [] : layers) {
     makeLayer(`${layer.name}.gradient`, layer.outputs);
   }
   for (const layer of layers.slice(0, -1)) {

@@ -78,7 +78,7 @@ export function allocateUpdate(build: StepBuild): void {
     let squares = 0;
     for (const tensor of model.trained) {
       build.makeTensor(gradientOf(tensor.name), tensor.shape);
-      squares += squaresGroups(tensor) * threads;
+      squares += squaresShares(tensor);
     }
     build.makeBuffer('squares', "Shares of the gradients' squares", squares * 4);
     build.makeBuffer('gradient_scale', "The gradients' scale", 4);
@@ -120,7 +120,6 @@ export function addStoredUpdates(build: StepBuild): void {
     return;
   }
   const { program, model, config, bindings } = build;
-  const { clip_norm = noClip } = config;
   addPreBiasGradient(build);
   const unit = config.decoder_norm === 'unit' ? unitDecoder(build) : undefined;
   if (unit) {
@@ -129,13 +128,9 @@ export function addStoredUpdates(build: StepBuild): void {
   }
   let first = 0;
   for (const tensor of model.trained) {
-    const groups = squaresGroups(tensor);
-    const own = { place: new Uint32Array([first]), gradients: build.tensor(gradientOf(tensor.name)) };
-    program.add({ files: ['optimizer/squares.wgsl'] }, { ...bindings, ...own }, [groups, 1]);
-    first += groups * threads;
+    first = addSquares(build, tensor, first);
   }
-  const clip = { files: ['metrics/step.wgsl', 'optimizer/clip.wgsl'], constants: { clip_norm } };
-  program.add(clip, bindings, [1, 1]);
+  addClip(build);
   for (const tensor of model.trained) {
     addUpdate(build, tensor);
   }
@@ -143,6 +138,28 @@ export function addStoredUpdates(build: StepBuild): void {
     const normalize = { files: ['metrics/step.wgsl', 'optimizer/normalize.wgsl'] };
     program.add(normalize, { ...bindings, ...unit.bindings }, unit.groups);
   }
+}
+
+/** Shares of the sum of squares of a parameter's stored gradient. */
+export function squaresShares(parameter: Tensor): number {
+  return squaresGroups(parameter) * threads;
+}
+
+/** Appends the sums of squares of a parameter's stored gradient, which begin there; returns where the next begin. */
+export function addSquares(build: StepBuild, parameter: Tensor, first: number): number {
+  const { program, bindings } = build;
+  const gradients = build.tensor(gradientOf(parameter.name));
+  const own = { place: new Uint32Array([first]), gradients };
+  const groups = [squaresGroups(parameter), 1] as const;
+  program.add({ files: ['optimizer/squares.wgsl'] }, { ...bindings, ...own }, groups);
+  return first + squaresShares(parameter);
+}
+
+/** Appends the scale that limits the gradients' global norm. */
+export function addClip({ program, config, bindings }: StepBuild): void {
+  const { clip_norm = noClip } = config;
+  const clip = { files: ['metrics/step.wgsl', 'optimizer/clip.wgsl'], constants: { clip_norm } };
+  program.add(clip, bindings, [1, 1]);
 }
 
 /** Appends a parameter's update from its stored gradient. */

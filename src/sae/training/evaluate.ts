@@ -1,11 +1,12 @@
 import { Pacer } from '../../gpu/pacer.js';
 import { Scope } from '../../gpu/scope.js';
-import { parseTrainConfig, type TrainOptions } from '../config.js';
+import { parseTrainConfig, type TrainConfig, type TrainOptions } from '../config.js';
 import { NonFiniteError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { Dataset } from '../rows/dataset.js';
 import { rowSource } from '../rows/source.js';
 import type { SparsityName } from '../sparsity/index.js';
+import { nestedWidths } from '../sparsity/matryoshka.js';
 import { stepRecords } from '../step/records.js';
 import { TrainStep } from '../step/train-step.js';
 import { addSteps, lossOf, type Metrics, noSums, summarize } from './metrics.js';
@@ -22,8 +23,34 @@ export async function evaluate<S extends SparsityName = 'kl'>(
   options: TrainOptions<S> = {} as TrainOptions<S>,
 ): Promise<Metrics<S>> {
   const config = parseTrainConfig(options);
+  const metrics = await measure(model, dataset, config);
+  if (config.sparsity !== 'matryoshka') {
+    return metrics;
+  }
+  // The reconstructions by the first latents alone, one width after another.
+  const widths = nestedWidths(config as TrainConfig<'matryoshka'>, model.hidden).slice(0, -1);
+  let inner = 0;
+  for (const latents of widths) {
+    const { mse } = await measure(model, dataset, config, latents);
+    inner += config.reconstruction === 'sum' ? mse * model.config.in_dims : mse;
+  }
+  return { ...metrics, loss: metrics.loss + inner, inner };
+}
+
+/** The metrics, of the first latents alone or of all. */
+function measure<S extends SparsityName>(
+  model: Model,
+  dataset: Dataset,
+  config: TrainConfig<S>,
+  latents?: number,
+): Promise<Metrics<S>> {
   return Scope.during(async (scope) => {
-    const step = scope.use(await TrainStep.create(model, rowSource(dataset), config, { update: false }));
+    const step = scope.use(
+      await TrainStep.create(model, rowSource(dataset), config, {
+        update: false,
+        ...(latents !== undefined && { latents }),
+      }),
+    );
     const { rows } = dataset;
     step.beginPass();
     step.beginWindow(0, inOrder(rows));

@@ -41,12 +41,14 @@ export function termFigures(sparsity: SparsityName, metrics: Values): TermFigure
 export function weightedTerms(sparsity: SparsityName, values: Values): TermFigure[] {
   const figures = values as unknown as Readonly<Record<string, number>>;
   return weighted(sparsity).map(({ name, weight }) => {
-    return { name: `${weight} * ${name}`, value: figures[weight] * figures[name] };
+    return weight === 1
+      ? { name, value: figures[name] }
+      : { name: `${weight} * ${name}`, value: figures[weight] * figures[name] };
   });
 }
 
 /** The terms that are in the loss. */
-function weighted(sparsity: SparsityName): readonly { readonly name: string; readonly weight: string }[] {
+function weighted(sparsity: SparsityName): readonly { readonly name: string; readonly weight: string | 1 }[] {
   return sparsityOf(sparsity).terms.flatMap(({ name, weight }) => (weight ? [{ name, weight }] : []));
 }
 
@@ -75,7 +77,11 @@ export function lossCurves<T extends Values>(
   });
   const lowest = Math.min(low, Math.max(low / 100, Math.min(low, ...lasts)));
   const terms = weighted(sparsity).map(({ name, weight }, i) =>
-    curve(`${weight} * ${name}`, 'dotted', (point) => weightedTerms(sparsity, point)[i].value),
+    curve(
+      weight === 1 ? name : `${weight} * ${name}`,
+      'dotted',
+      (point) => weightedTerms(sparsity, point)[i].value,
+    ),
   );
   return {
     curves: [curve('loss', 'solid', ({ loss }) => loss), curve('mse', 'dashed', ({ mse }) => mse), ...terms],

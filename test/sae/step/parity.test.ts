@@ -177,12 +177,14 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
     .map(({ seed, sparsity, smooth, ...sizes }) => {
       // Only the latents of a ReLU can be selected.
       const selects = sparsityOf((sparsity as { sparsity: SparsityName }).sparsity).selection !== undefined;
-      const config = { ...sizes, ...sparsity, activation: selects ? ('relu' as const) : smooth };
+      const layers = (sparsity as { sparsity: SparsityName }).sparsity === 'matryoshka' ? 1 : 3;
+      const h_dims = sizes.h_dims.slice(0, layers);
+      const config = { ...sizes, h_dims, ...sparsity, activation: selects ? ('relu' as const) : smooth };
       const random = seededRandom(seed);
       const parameters = randomParameters(config, random);
       const { selection } = modelConfig(config);
       if (selection && 'threshold' in selection) {
-        const shape = [selection.threshold === 'each' ? sizes.h_dims[sizes.h_dims.length - 1] : 1];
+        const shape = [selection.threshold === 'each' ? h_dims[h_dims.length - 1] : 1];
         // Some below 0, which act as 0.
         parameters[thresholdOf(config)] = {
           shape,
@@ -214,7 +216,10 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
       if (sparsity === 'topk' && !isClear(input, rows, k)) {
         return false;
       }
-      if (sparsity === 'batchtopk' && !isClear(input, 1, Math.floor(k * rows))) {
+      if (
+        (sparsity === 'batchtopk' || sparsity === 'matryoshka') &&
+        !isClear(input, 1, Math.floor(k * rows))
+      ) {
         return false;
       }
       const thresholds = parameters[thresholdOf(config)]?.data;

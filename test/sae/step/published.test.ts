@@ -10,9 +10,10 @@ const jumprelu = [
   'saelens_jumprelu_tanh_preact',
   'saelens_jumprelu_negative_threshold',
 ];
-const whole = ['saelens_standard', 'dl_standard', 'dl_standard_april', ...jumprelu];
+const dl = ['dl_standard', 'dl_standard_april', 'dl_topk', 'dl_batchtopk', 'dl_matryoshka_batchtopk'];
+const whole = ['saelens_standard', ...dl, ...jumprelu];
 
-test.each([...whole, 'dl_topk', 'dl_batchtopk', 'openai_topk'])(
+test.each([...whole, 'openai_topk'])(
   '%s: codes, reconstructions and gradients are those of the library',
   async (name) => {
     const given = published(name);
@@ -30,10 +31,12 @@ test.each([...whole, 'dl_topk', 'dl_batchtopk', 'openai_topk'])(
       expect(await trainer.model.reconstruct(rows)).toBeCloseTensor(output, 2e-5);
       for await (const { steps } of trainer.steps({ count: 1 })) {
         if (config.k !== undefined && given.losses) {
-          expect(steps[0].loss).toBeCloseTo(given.losses[0], 4);
+          expect(steps[0].loss * scale).toBeCloseTo(given.losses[0], 4);
         }
       }
-      expect(await trainer.step.build.code.read()).toBeCloseTensor(given.hidden, 2e-5);
+      if (!trainer.step.build.sparse) {
+        expect(await trainer.step.build.code.read()).toBeCloseTensor(given.hidden, 2e-5);
+      }
       for (const [parameter, expected] of Object.entries(grads)) {
         const gradient = (await firstGradient(trainer, parameter)).map((value) => value * scale);
         expect(gradient, parameter).toBeCloseTensor(expected, 1e-4);
@@ -46,7 +49,7 @@ test.each(whole)(
   '%s: losses, and parameters after one step and after five, are those of the library',
   async (name) => {
     const given = published(name);
-    const { config, grads, params_after, losses, lr, sparsity_scale } = given;
+    const { config, grads, params_after, losses, lr, sparsity_scale, scale = 1 } = given;
     await training(gpu, given, {}, async (trainer) => {
       for (let step = 0; step < 5; step++) {
         if (lr && sparsity_scale) {
@@ -55,10 +58,12 @@ test.each(whole)(
           trainer.change({ lr: lr[step] || 1e-30, sparsity_lambda });
         }
         for await (const { steps } of trainer.steps({ count: 1 })) {
-          expect(steps[0].loss / losses![step], `loss of step ${step + 1}`).toBeCloseTo(1, 5);
+          expect((steps[0].loss * scale) / losses![step], `loss of step ${step + 1}`).toBeCloseTo(1, 5);
         }
         const after = params_after![String(step + 1) as '1'];
         for (const [parameter, { data }] of after ? await trainer.model.parameters() : []) {
+          // Their thresholds' means begin at other times.
+          if (!(parameter in after)) continue;
           const most = step === 0 ? 2e-5 : 1e-4;
           compare(`${parameter} after ${step + 1}`, data, after[parameter], grads[parameter], most);
         }

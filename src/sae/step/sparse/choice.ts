@@ -3,19 +3,28 @@ import type { Model } from '../../model/model.js';
 import type { SparsityName } from '../../sparsity/index.js';
 import { leastLatents } from './crossover.js';
 
+/** What the kinds of sparsity whose codes are lists have, each some of it. */
+interface ListOptions {
+  readonly k?: number;
+  readonly revive?: string;
+  readonly auxk_k?: number | undefined;
+  readonly matryoshka?: readonly number[] | undefined;
+}
+
+/** The options of a training with lists. */
+export function listOptions(config: TrainConfig<SparsityName>): ListOptions {
+  return config as ListOptions;
+}
+
 /**
  * Whether a model's training step takes its code as lists. It depends on nothing but the configuration, so that a snapshot
- * goes on anywhere: a list's sums have another order. Where gradients are clipped, their norm must be known before the
- * first update, and the matrices' kernels know it.
+ * goes on anywhere: a list's sums have another order. Dead latents' own reconstruction, and those by the first latents alone,
+ * are made of lists only.
  */
-export function takesLists({ h_dims, selection }: ModelConfig, config: TrainConfig<SparsityName>): boolean {
-  return (
-    selection !== undefined &&
-    'topk' in selection &&
-    h_dims.length === 1 &&
-    h_dims[0] >= leastLatents * selection.topk &&
-    config.clip_norm === undefined
-  );
+export function takesLists({ h_dims }: ModelConfig, config: TrainConfig<SparsityName>): boolean {
+  const { k, revive } = listOptions(config);
+  const needed = config.sparsity === 'matryoshka' || revive === 'auxk';
+  return h_dims.length === 1 && k !== undefined && (needed || h_dims[0] >= leastLatents * k);
 }
 
 /** Makes a model select the latents that its training selects, with its decoder as the training step reads it. */

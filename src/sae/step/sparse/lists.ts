@@ -1,7 +1,9 @@
 import type { KernelSource } from '../../../gpu/kernel.js';
 import type { Bindings, Workgroups } from '../../../gpu/program.js';
 import { padded } from '../../../gpu/tensor.js';
+import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
+import { listOptions } from './choice.js';
 
 /** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
@@ -20,28 +22,44 @@ const workgroupSize = 64;
 /** Lanes of `sparse/lanes_subgroup.wgsl`. */
 const subgroupLanes = 8;
 
-/** Entries of a row, at most. */
-export function mostEntries({ model }: StepBuild): number {
-  const { selection } = model.config;
-  return selection && 'topk' in selection ? selection.topk : 0;
+/** Entries of all rows, at most. */
+function mostEntries({ config, rows }: StepBuild): number {
+  return Math.floor(listOptions(config).k! * rows);
 }
 
-/** Words of a latent's bitmap of rows. */
-function bitmapWords({ rows }: StepBuild): number {
-  return Math.ceil(rows / 32);
+/** Dead latents of a row in AuxK, at most; 0 without it. */
+export function auxEntries({ config, model }: Pick<StepBuild, 'config' | 'model'>): number {
+  const { revive, auxk_k = Math.max(1, Math.floor(model.config.in_dims / 2)) } = listOptions(config);
+  return revive === 'auxk' ? Math.min(auxk_k, model.hidden) : 0;
+}
+
+/** From a row's list to its second one, and from one level's gradients to the next: whole words of bitmaps. */
+export function listRows({ rows }: Pick<StepBuild, 'rows'>): number {
+  return Math.ceil(rows / 32) * 32;
+}
+
+/** Words of a latent's bitmap of rows, and of their second lists. */
+function bitmapWords(build: StepBuild): number {
+  return (listRows(build) / 32) * (auxEntries(build) > 0 ? 2 : 1);
 }
 
 /** Makes the lists of a code. */
 export function allocateLists(build: StepBuild): void {
   const { rows, model } = build;
-  const entries = rows * mostEntries(build);
-  build.makeBuffer('row_lists', `The places of ${rows} lists`, rows * 8);
+  const lists = auxEntries(build) > 0 ? listRows(build) + rows : rows;
+  const entries = mostEntries(build) + rows * auxEntries(build);
+  build.makeBuffer('row_lists', `The places of ${lists} lists`, lists * 8);
   build.makeBuffer('entries', `The lists of ${rows} rows`, entries * entryBytes);
   const bitmaps = Math.ceil((model.hidden * bitmapWords(build)) / 4) * 16;
   build.makeBuffer('bitmaps', `Bitmaps of ${rows} rows for ${model.hidden} latents`, bitmaps);
   build.makeBuffer('latent_counts', `The lengths of ${model.hidden} lists`, model.hidden * 4);
   build.makeBuffer('latent_offsets', `The places of ${model.hidden} lists`, (model.hidden + 1) * 4);
   build.makeBuffer('latent_entries', `The lists of ${model.hidden} latents`, entries * entryBytes);
+  if (build.config.sparsity !== 'topk') {
+    allocateBatchCut(build);
+    build.makeBuffer('row_counts', `The lengths of ${rows} lists`, rows * 4);
+    build.makeBuffer('row_offsets', `The places of ${rows} lists`, (rows + 1) * 4);
+  }
 }
 
 /** Appends a kernel whose workgroups take a row or a latent each. */
@@ -58,21 +76,66 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
 
 /** Appends the selection of latents in the code, by rows. */
 export function addRowLists(build: StepBuild): void {
-  const { model, rows, code, program } = build;
+  const { config, code, program, rows } = build;
   const bitmaps = build.buffer('bitmaps');
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
+  if (config.sparsity === 'topk') {
+    const place = { most: listOptions(config).k!, firstList: 0, firstEntry: 0 };
+    addSelection(build, 'sparse/all_latents.wgsl', { code }, place);
+    return;
+  }
+  addBatchCut(build);
+  const kept = new Uint32Array([rows, padded(code.columns) / 4, bitmapWords(build)]);
+  const head = ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl'];
+  const own = { kept, code };
+  addByLines(build, { files: [...head, 'sparse/kept_counts.wgsl'] }, own, rows);
+  const offsets = {
+    counting: new Uint32Array([rows, 0]),
+    latent_counts: build.buffer('row_counts'),
+    latent_offsets: build.buffer('row_offsets'),
+  };
+  program.add({ files: ['sparse/offsets.wgsl'] }, offsets, [1, 1]);
+  addByLines(build, { files: [...head, 'sparse/kept_lists.wgsl'] }, own, rows);
+}
 
-  const most = mostEntries(build);
+/** Appends the second lists of the rows, of dead latents. */
+export function addAuxLists(build: StepBuild): void {
+  const { program, model, config, bindings, code } = build;
+  const counting = new Uint32Array([model.hidden, bitmapWords(build)]);
+  const dead = { files: ['metrics/step.wgsl', 'sparse/dead.wgsl'] };
+  const constants = { dead_after: config.dead_after };
+  program.add({ ...dead, constants }, { ...bindings, counting }, byThreads(build, model.hidden));
+  const place = { most: auxEntries(build), firstList: listRows(build), firstEntry: mostEntries(build) };
+  const step = build.buffer('update');
+  addSelection(build, 'sparse/dead_latents.wgsl', { code, step }, place);
+}
+
+/** Where lists lie, and how many entries a row may have. */
+interface Place {
+  readonly most: number;
+  readonly firstList: number;
+  readonly firstEntry: number;
+}
+
+/** Appends lists of the largest latents of each row. @param which the file that says which of them count. */
+function addSelection(
+  build: StepBuild,
+  which: string,
+  bindings: Bindings,
+  { most, firstList, firstEntry }: Place,
+): void {
+  const { model, rows } = build;
   const blocks = padded(model.hidden) / 4;
   const shift = spanShift(blocks, most);
   const spans = Math.ceil(blocks / 2 ** shift);
-  const selection = new Uint32Array([rows, blocks, spans, shift, most, bitmapWords(build)]);
+  const words = bitmapWords(build);
+  const selection = new Uint32Array([rows, blocks, spans, shift, most, words, firstList, firstEntry]);
   // Powers of two, so that nearly all sizes have one kernel.
   const constants = {
     capacity: powerOfTwo(Math.max(spans, leastKeys)),
     most_chosen: powerOfTwo(Math.max(Math.min(spans, most), leastChosen)),
   };
-  addByLines(build, { files: ['sparse/select.wgsl'], constants }, { selection, code }, rows);
+  addByLines(build, { files: [which, 'sparse/select.wgsl'], constants }, { ...bindings, selection }, rows);
 }
 
 /**
@@ -99,13 +162,14 @@ function powerOfTwo(value: number): number {
 export function addLatentLists(build: StepBuild): void {
   const { program, model, rows, bindings } = build;
   const words = bitmapWords(build);
-  const counting = new Uint32Array([model.hidden, words]);
+  const counting = new Uint32Array([model.hidden, words, listRows(build) / 32]);
   const own = { ...bindings, counting };
   program.add({ files: ['sparse/count.wgsl'] }, own, byThreads(build, model.hidden));
   program.add({ files: ['sparse/offsets.wgsl'] }, own, [1, 1]);
   const fill = { files: ['sparse/lists.wgsl', 'sparse/fill.wgsl'] };
-  const filling = new Uint32Array([rows, words]);
-  program.add(fill, { ...bindings, filling }, [model.gpu.groups(rows), 1]);
+  const lists = auxEntries(build) > 0 ? listRows(build) + rows : rows;
+  const filling = new Uint32Array([lists, words]);
+  program.add(fill, { ...bindings, filling }, [model.gpu.groups(lists), 1]);
 }
 
 /** Workgroups of 64 invocations that take one thing each. */

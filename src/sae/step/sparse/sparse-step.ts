@@ -1,79 +1,219 @@
 import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { addLayer } from '../../model/forward.js';
 import type { Windows } from '../../rows/window.js';
+import { nestedWidths } from '../../sparsity/matryoshka.js';
 import type { StepBuild } from '../build.js';
 import { addLog, shareBytes } from '../forward.js';
-import { addPreBiasGradient, addUpdate, gradientOf, momentsAt } from '../update.js';
-import { addByLines, addLatentLists, addRowLists, allocateLists } from './lists.js';
+import {
+  addClip,
+  addPreBiasGradient,
+  addSquares,
+  addUpdate,
+  gradientOf,
+  momentsAt,
+  squaresShares,
+} from '../update.js';
+import { listOptions } from './choice.js';
+import {
+  addAuxLists,
+  addByLines,
+  addLatentLists,
+  addRowLists,
+  allocateLists,
+  auxEntries,
+  listRows,
+} from './lists.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
 // as much work as there are entries, and the update's reads and writes.
 
-/** Makes what the step needs besides the code, the gradient of the output and the moments. */
+/** The widths by which latents reconstruct the rows. */
+function widthsOf({ config, model }: StepBuild): number[] {
+  return config.sparsity === 'matryoshka' ? nestedWidths(listOptions(config), model.hidden) : [model.hidden];
+}
+
+/** Rows of the gradients of reconstructions: of all levels, and of AuxK's. */
+function gradientRows(build: StepBuild): number {
+  const kinds = widthsOf(build).length + (auxEntries(build) > 0 ? 1 : 0);
+  return kinds > 1 ? kinds * listRows(build) : build.rows;
+}
+
+/** Makes what the step needs besides the code and the moments. */
 export function allocateSparse(build: StepBuild): void {
-  const { rows, model } = build;
+  const { rows, model, config } = build;
+  const [encoder, decoder] = model.layers;
   allocateLists(build);
   build.makeTensor('batch', [rows, model.config.in_dims], `A batch [${rows}, ${model.config.in_dims}]`);
+  const gradients = [gradientRows(build), decoder.outputs];
+  build.makeTensor(`${decoder.name}.gradient`, gradients, `The gradients of reconstructions [${gradients}]`);
   build.makePassBuffer('ever_active', 'The counts of active rows', padded(model.hidden) * 4);
   build.makeBuffer('shares', 'Shares of sums', rows * shareBytes);
   for (const { bias } of model.layers) {
     build.makeTensor(gradientOf(bias.name), bias.shape);
   }
   build.makeBuffer('gradient_scale', "The gradients' scale", 4);
+  if (config.clip_norm !== undefined) {
+    const shares = squaresShares(encoder.bias) + squaresShares(decoder.bias);
+    build.makeBuffer('squares', "Shares of the gradients' squares", (2 * model.hidden + shares) * 4);
+  }
+  if (auxEntries(build) > 0) {
+    build.makeKeptBuffer('silent_rows', 'The rows since each latent was active', padded(model.hidden) * 4);
+    build.makeBuffer('dead', 'Which latents are dead', padded(model.hidden) * 4);
+    build.makeBuffer('auxk_shares', 'Shares of the squared errors of AuxK', padded(rows) * 4);
+    build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
+    build.makeTensor('error_sums', [decoder.outputs]);
+  }
 }
 
 /** Appends the whole step. */
 export async function addSparseStep(build: StepBuild, windows: Windows): Promise<void> {
-  const { program, model, rows, bindings, config } = build;
+  const { program, model } = build;
   const [encoder, decoder] = model.layers;
   const { pre_bias, ...layer } = encoder;
   const batch = build.tensor('batch');
   windows.addGather(program, build.buffer('step'), batch, pre_bias);
   await addLayer(program, layer, batch, build.code);
   addRowLists(build);
-
-  const gradients = build.tensor(`${decoder.name}.gradient`);
-  const columnBlocks = padded(decoder.outputs) / 4;
-  const divisor = config.reconstruction === 'sum' ? 1 : decoder.outputs;
-  const decode = new Uint32Array([rows, columnBlocks, divisor]);
-  const centred = { centred: pre_bias === undefined ? 0 : 1 };
-  const own = { decode, gradients, decoder_weights: decoder.weight, bias: decoder.bias };
-  addByLines(build, { files: ['sparse/decode.wgsl'], constants: centred }, own, rows);
+  addDecoding(build);
   addLog(build);
-
+  if (auxEntries(build) > 0) {
+    addAuxK(build);
+  }
   addLatentLists(build);
-  const output = {
-    output: new Uint32Array([columnBlocks]),
-    gradients,
-    output_bias_gradients: build.tensor(gradientOf(decoder.bias.name)),
+  addErrorSums(build, 0, build.tensor(gradientOf(decoder.bias.name)));
+  addUpdates(build);
+}
+
+/** What the kernels that decode bind, for lists and gradients that begin there. */
+function decoding(build: StepBuild, firstList: number, firstGradient: number) {
+  const { model, rows, config } = build;
+  const [, decoder] = model.layers;
+  const divisor = divisorOf(build);
+  const columnBlocks = padded(decoder.outputs) / 4;
+  const words = [rows, columnBlocks, divisor, firstList, firstGradient, listRows(build)];
+  const centred = { centred: model.config.pre_bias ? 1 : 0 };
+  const bindings = {
+    decode: new Uint32Array(words),
+    gradients: build.tensor(`${decoder.name}.gradient`),
+    decoder_weights: decoder.weight,
+    bias: decoder.bias,
+    levels: levelsOf(build),
   };
-  const sums = { files: ['metrics/step.wgsl', 'sparse/output_bias.wgsl'] };
-  program.add(sums, { ...bindings, ...output }, [model.gpu.groups(columnBlocks), 1]);
-  // Of the decoder first: it also gives the gradient of the encoder's bias.
-  addWeightUpdate(build, decoder.weight, gradients);
-  // The encoder's weights are a factor in this: they are updated after it.
-  addPreBiasGradient(build);
-  addWeightUpdate(build, encoder.weight, batch);
-  build.model.gpu.write(build.buffer('gradient_scale'), new Float32Array([1]));
+  return { bindings, constants: config.sparsity === 'matryoshka' || firstList === 0 ? centred : {} };
+}
+
+function divisorOf({ config, model }: StepBuild): number {
+  return config.reconstruction === 'sum' ? 1 : model.config.in_dims;
+}
+
+/** `struct Levels` of `sparse/nested_levels.wgsl`. */
+function levelsOf(build: StepBuild): Uint32Array<ArrayBuffer> {
+  const widths = widthsOf(build);
+  const levels = new Uint32Array(20);
+  levels[0] = widths.length;
+  levels.set(widths, 4);
+  return levels;
+}
+
+/** The file that says which level a latent is of. */
+function levelFile({ config }: StepBuild): string {
+  return config.sparsity === 'matryoshka' ? 'sparse/nested_levels.wgsl' : 'sparse/one_level.wgsl';
+}
+
+/** Appends the reconstruction, its errors and their gradients. */
+function addDecoding(build: StepBuild): void {
+  const { bindings, constants } = decoding(build, 0, 0);
+  const files =
+    build.config.sparsity === 'matryoshka'
+      ? ['sparse/nested_levels.wgsl', 'sparse/decode_nested.wgsl']
+      : ['sparse/decode_rows.wgsl', 'sparse/decode.wgsl'];
+  addByLines(build, { files, constants }, bindings, build.rows);
+}
+
+/** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
+function addAuxK(build: StepBuild): void {
+  const { program, model, rows, bindings } = build;
+  const levels = widthsOf(build).length;
+  addAuxLists(build);
+  addErrorSums(build, (levels - 1) * listRows(build), build.tensor('error_sums'));
+  const scale = new Uint32Array([padded(model.config.in_dims) / 4, divisorOf(build)]);
+  const scaling = { files: ['metrics/step.wgsl', 'sparse/auxk_scale.wgsl'] };
+  program.add(scaling, { ...bindings, scale }, [1, 1]);
+  const own = decoding(build, listRows(build), levels * listRows(build));
+  const files = ['sparse/decode_residuals.wgsl', 'sparse/decode.wgsl'];
+  addByLines(build, { files }, { ...own.bindings, step: build.buffer('update') }, rows);
+  program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
+}
+
+/** Appends the sums over rows of a level's gradients of the reconstruction, which begin there. */
+function addErrorSums(build: StepBuild, first: number, sums: Tensor): void {
+  const { program, model, bindings } = build;
+  const [, decoder] = model.layers;
+  const columnBlocks = padded(decoder.outputs) / 4;
+  const own = {
+    output: new Uint32Array([columnBlocks, first]),
+    gradients: build.tensor(`${decoder.name}.gradient`),
+    output_bias_gradients: sums,
+  };
+  const files = ['metrics/step.wgsl', 'sparse/output_bias.wgsl'];
+  program.add({ files }, { ...bindings, ...own }, [model.gpu.groups(columnBlocks), 1]);
+}
+
+/** Appends the gradients of all parameters from the lists, their norm if it is limited, and the updates. */
+function addUpdates(build: StepBuild): void {
+  const { model, config } = build;
+  const [encoder, decoder] = model.layers;
+  if (config.clip_norm === undefined) {
+    model.gpu.write(build.buffer('gradient_scale'), new Float32Array([1]));
+  } else {
+    // Of the decoder first: it also gives the gradient of the encoder's bias.
+    addWeights(build, decoder.weight, { first: 0 });
+    addPreBiasGradient(build);
+    addWeights(build, encoder.weight, { first: model.hidden });
+    let first = 2 * model.hidden;
+    for (const { bias } of model.layers) {
+      first = addSquares(build, bias, first);
+    }
+    addClip(build);
+  }
+  addWeights(build, decoder.weight);
+  if (config.clip_norm === undefined) {
+    // The encoder's weights are a factor in this: they are updated after it.
+    addPreBiasGradient(build);
+  }
+  addWeights(build, encoder.weight);
   for (const { bias } of model.layers) {
     addUpdate(build, bias);
   }
 }
 
-/** Appends the gradient and the update of weights [latents, inputs]. @param row_values what is added up, by rows. */
-function addWeightUpdate(build: StepBuild, weights: Tensor, row_values: Tensor): void {
+/**
+ * Appends the gradient of weights [latents, inputs], and its use: their update or, with a place for them, the sums of its
+ * squares.
+ */
+function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly first: number }): void {
   const { rule, config, model } = build;
   const [encoder, decoder] = model.layers;
   const ofDecoder = weights === decoder.weight;
   const moments = momentsAt(build, weights);
-  const files = [...rule.files, moments.file, 'sparse/update.wgsl'];
+  const taking = squares
+    ? ['sparse/take_squares.wgsl']
+    : [...rule.files, moments.file, 'sparse/take_update.wgsl'];
   const constants = {
-    ...rule.constants(config),
+    ...(!squares && rule.constants(config)),
     of_decoder: ofDecoder ? 1 : 0,
     unit_norm: ofDecoder && config.decoder_norm === 'unit' ? 1 : 0,
   };
-  const latents = new Uint32Array([model.hidden, padded(weights.columns) / 4]);
-  const code_bias_gradients = build.tensor(gradientOf(encoder.bias.name));
-  const bindings = { ...moments.bindings, latents, weights, row_values, code_bias_gradients };
+  const columnBlocks = padded(weights.columns) / 4;
+  const bindings = {
+    ...moments.bindings,
+    latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
+    levels: levelsOf(build),
+    weights,
+    row_values: ofDecoder ? build.tensor(`${decoder.name}.gradient`) : build.tensor('batch'),
+    code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
+    place: new Uint32Array([squares?.first ?? 0]),
+  };
+  const files = [levelFile(build), ...taking, 'sparse/update.wgsl'];
   addByLines(build, { files, constants }, bindings, model.hidden);
 }

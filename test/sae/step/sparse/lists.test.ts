@@ -28,24 +28,29 @@ interface Case {
   /** Of the step, and the most that there is room for. */
   readonly k: number;
   readonly most: number;
+  /** Whether k is of the whole batch. */
+  readonly batch?: boolean;
 }
 
 /** An entry as it is in either kind of list: what it belongs to, and its value's bits. */
 type Listed = readonly [of: number, bits: number];
 
 /** Selects and lists on the device: the entries by rows, and by latents. */
-async function lists({ values, rows, counted, k, most }: Case): Promise<[Listed[][], Listed[][]]> {
+async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[Listed[][], Listed[][]]> {
   return Scope.during(async (scope) => {
     const latents = values.length / rows;
-    const sizes = { in_dims: 1, h_dims: [latents], selection: { topk: most } };
-    const model = scope.use(await Model.create(gpu, sizes));
-    const build = new StepBuild(scope, model, parseTrainConfig({ sparsity: 'topk', k: most }), rows, true, true);
+    const sparsity = batch ? 'batchtopk' : 'topk';
+    const config = parseTrainConfig<'topk' | 'batchtopk'>({ sparsity, k: most, batch_size: rows });
+    const model = scope.use(await Model.create(gpu, { in_dims: 1, h_dims: [latents] }));
+    model.selectFor(config);
+    const build = new StepBuild(scope, model, config, rows, true, true);
+    build.makeBuffer('state', 'state', 8, GPUBufferUsage.UNIFORM);
     build.makeBuffer('step', 'step', 32, GPUBufferUsage.UNIFORM);
     build.makePassBuffer('ever_active', 'active', latents * 4);
     build.makeTensor('encoder.0.output', [rows, latents]);
     allocateLists(build);
     const record = new Uint32Array([0, counted, 0, 0, 0, 0, 0, 0]);
-    new Float32Array(record.buffer).set([k], 4);
+    new Float32Array(record.buffer).set([k], 7);
     gpu.write(build.buffer('step'), record);
     // What lies past the counted rows is not zeros.
     build.code.write(values);
@@ -76,9 +81,9 @@ async function lists({ values, rows, counted, k, most }: Case): Promise<[Listed[
 }
 
 async function check(given: Case): Promise<void> {
-  const { values, rows, counted, k } = given;
+  const { values, rows, counted, k, batch } = given;
   const latents = values.length / rows;
-  const selected = topk(Float64Array.from(values.subarray(0, counted * latents)), counted, k);
+  const selected = topk(Float64Array.from(values.subarray(0, counted * latents)), batch ? 1 : counted, k);
   const bits = new Uint32Array(Float32Array.from(selected).buffer);
   const byRow = Array.from({ length: rows }, (): Listed[] => []);
   const byLatent = Array.from({ length: latents }, (): Listed[] => []);
@@ -91,6 +96,22 @@ async function check(given: Case): Promise<void> {
   });
   expect(await lists(given)).toEqual([byRow, byLatent]);
 }
+
+describe.each(lanes)('%s a row, k of a batch', (name) => {
+  test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
+    useLanes(name);
+    await shapes(gpu, async (_, { rows, columns, random }) => {
+      const few = reals(random, 5, 0.1, 2);
+      const zeros = pick([0, 0.5, 0.99, 1], random);
+      const values = reals(random, rows * columns, 0, 1).map((value) =>
+        random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
+      );
+      const counted = pick([rows, upTo(rows, random)], random);
+      const k = pick([1, upTo(counted * columns, random), counted * columns], random);
+      await check({ values, rows, counted, k, most: columns, batch: true });
+    });
+  });
+});
 
 describe.each(lanes)('%s a row', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {

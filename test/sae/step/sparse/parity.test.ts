@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { TrainOptions } from '../../../../src/sae/config.js';
 import { Model } from '../../../../src/sae/model/model.js';
 import type { SparsityName } from '../../../../src/sae/sparsity/index.js';
 import { momentsOf } from '../../../../src/sae/step/update.js';
@@ -115,6 +116,13 @@ interface Sizes {
   readonly pre_bias?: boolean;
   readonly decoder_norm?: 'none' | 'unit';
   readonly reconstruction?: 'mean' | 'sum';
+  readonly sparsity?: 'batchtopk' | 'matryoshka';
+  readonly clip_norm?: number;
+  readonly revive?: 'auxk';
+  readonly auxk_alpha?: number;
+  readonly auxk_k?: number;
+  readonly dead_after?: number;
+  readonly matryoshka?: number[];
 }
 
 /** Lends a trainer of a new model on 8-bit rows: two whole batches and a short one an epoch. */
@@ -125,8 +133,8 @@ async function lend<T>(
 ): Promise<T> {
   const model = await Model.create(gpu, { in_dims, h_dims: [latents], pre_bias }, 3);
   const rows = byteRows(Math.ceil(2.4 * options.batch_size), in_dims, 5);
-  const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 3, ...options, ...own } as const;
-  const trainer = await Trainer.create<'topk'>(model, rows, all);
+  const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 3, ...options, ...own };
+  const trainer = await Trainer.create<'topk'>(model, rows, all as TrainOptions<'topk'>);
   try {
     return await use(trainer);
   } finally {
@@ -141,6 +149,28 @@ const cases: Sizes[] = [
   { in_dims: 301, latents: 130, batch_size: 33, k: 3, pre_bias: true, decoder_norm: 'unit' },
   { in_dims: 1, latents: 1, batch_size: 1, k: 1 },
   { in_dims: 9, latents: 257, batch_size: 70, k: 257, pre_bias: true },
+  { in_dims: 30, latents: 70, batch_size: 40, k: 5, clip_norm: 0.1, decoder_norm: 'unit', pre_bias: true },
+  // Dead after the first batch, so that there are many.
+  { in_dims: 30, latents: 70, batch_size: 40, k: 2, revive: 'auxk', dead_after: 41, auxk_alpha: 20 },
+  {
+    ...{
+      in_dims: 21,
+      latents: 130,
+      batch_size: 33,
+      k: 1,
+      pre_bias: true,
+      decoder_norm: 'unit',
+      clip_norm: 50,
+    },
+    ...{ revive: 'auxk', dead_after: 1, auxk_k: 3, auxk_alpha: 5, reconstruction: 'mean' },
+  },
+  { in_dims: 30, latents: 70, batch_size: 40, k: 2.5, sparsity: 'batchtopk' },
+  { in_dims: 30, latents: 70, batch_size: 37, k: 0.7, sparsity: 'batchtopk', revive: 'auxk', dead_after: 30 },
+  { in_dims: 30, latents: 70, batch_size: 40, k: 5, sparsity: 'matryoshka' },
+  {
+    ...{ in_dims: 30, latents: 70, batch_size: 37, k: 1.3, sparsity: 'matryoshka', matryoshka: [3, 40] },
+    ...{ revive: 'auxk', dead_after: 30, auxk_alpha: 3, pre_bias: true, decoder_norm: 'unit', clip_norm: 40 },
+  },
 ];
 
 describe.each(cases)('%o', (sizes) => {
@@ -156,12 +186,16 @@ describe.each(cases)('%o', (sizes) => {
       } as const;
       const parameters = toReference(await model.parameters());
       const training = { ...config, sparsity: 'topk', lr: 1e-3, reconstruction: 'sum', ...options } as const;
+      expect(step.build.sparse).toBe(true);
       const reference = new ReferenceTrainer(training, parameters);
       const dataset = byteRows(step.source.rows, in_dims, 5);
       const order = [...Array(dataset.rows).keys()];
       for await (const epoch of trainer.epochs()) {
         const expected = reference.epoch(dataset, order, batch_size);
-        expect([epoch.loss, epoch.mse]).toBeCloseTensor([expected.loss, expected.mse], 1e-5);
+        for (const name of ['loss', 'mse', 'auxk', 'threshold', 'inner']) {
+          const [own, its] = [epoch, expected].map((metrics) => metrics[name as 'mse']);
+          expect([own ?? 0], name).toBeCloseTensor([its ?? 0], 1e-5);
+        }
         expect([epoch.active, epoch.dead]).toEqual([expect.closeTo(expected.active, 5), expected.dead]);
       }
       for (const [name, { data }] of await model.parameters()) {
@@ -199,8 +233,8 @@ test('rows that come in windows', async () => {
   const results = [];
   for (const placement of [{}, inWindows]) {
     const model = await Model.create(gpu, { in_dims, h_dims: [latents], pre_bias }, 3);
-    const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 1, ...options } as const;
-    const trainer = await Trainer.create<'topk'>(model, dataset, all, placement);
+    const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 1, ...options };
+    const trainer = await Trainer.create<'topk'>(model, dataset, all as TrainOptions<'topk'>, placement);
     for await (const _ of trainer.epochs());
     results.push(await model.parameters());
     trainer.close();

@@ -1,0 +1,8 @@
+// For sparse/select.wgsl: any latent may be selected. coefficients.w: how many of a row. Provides considered(), wanted().
+fn considered(bits: vec4u, block: u32) -> vec4u {
+  return bits;
+}
+
+fn wanted() -> u32 {
+  return u32(step.coefficients.w);
+}

@@ -1,0 +1,19 @@
+// Which latents stay, by the cut of the batch. Expects metrics/step.wgsl, sparsity/batch_cut.wgsl. Provides struct Kept, kept, code, stay().
+struct Kept {
+  rows: u32,
+  column_blocks: u32,  // vec4s a row
+  bitmap_words: u32,   // of a latent
+}
+
+var<uniform> kept: Kept;
+var<uniform> step: Step;
+var<storage, read> batch_cut: BatchCut;
+var<storage, read> code: array<vec4u>;
+
+fn stay(row: u32, block: u32) -> vec4<bool> {
+  let i = row * kept.column_blocks + block;
+  let bits = code[i];
+  let index = vec4u(i * 4) + vec4u(0, 1, 2, 3);
+  let stays = (bits > vec4u(batch_cut.bits)) | ((bits == vec4u(batch_cut.bits)) & (index <= vec4u(batch_cut.last)));
+  return stays & vec4<bool>(row < step.rows);
+}
