@@ -112,7 +112,7 @@ export const synthGroup = [
     .choices(synthPresetNames)
     .default('tiny'),
   ...modelOptions.filter(({ name }) => name === 'h_dims').map(ofPreset),
-  ...modelOptions.filter(({ name }) => name === 'pre_bias').map(fromEngine),
+  ...modelOptions.filter(({ name }) => name === 'pre_bias' || name === 'tied').map(fromEngine),
   new Option('--steps <n>', "training steps (default: the preset's)").argParser(parseNumber),
   ...trainOptions
     .filter(({ name }) => !ofStream.includes(name))

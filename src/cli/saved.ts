@@ -171,8 +171,9 @@ function kOf(training: object | undefined): number | undefined {
 }
 
 /** Bytes of a saved model, with an estimate for the header. */
-export function modelBytes({ parameterCount, layers }: Model): number {
-  return 4 * parameterCount + 1024 * (1 + layers.length);
+export function modelBytes({ tensors, layers }: Model): number {
+  const values = tensors.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  return 4 * values + 1024 * (1 + layers.length);
 }
 
 /** The error for an option that differs from the saved model. */

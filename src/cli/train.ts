@@ -318,7 +318,7 @@ function refuseDifferences(
       );
     }
   }
-  for (const name of ['in_dims', 'h_dims', 'pre_bias'] as const) {
+  for (const name of ['in_dims', 'h_dims', 'pre_bias', 'tied'] as const) {
     const has = config[name] ?? false;
     if (given.has(name) && JSON.stringify(requested[name] ?? false) !== JSON.stringify(has)) {
       throw differs(file, name, has);

@@ -55,6 +55,10 @@ const modelShape = {
     description: "subtract the output's bias from the input before it is encoded",
     label: 'Input less the output bias',
   }),
+  tied: option(flag('tied').default(false), {
+    description: "the decoder's weights are the encoder's, transposed; with one encoder layer",
+    label: 'Tied weights',
+  }),
 } as const;
 
 /** What a model also has, but no option of its own sets: the kind of sparsity that it is trained with does. */
@@ -70,11 +74,12 @@ const selection = z
 
 /**
  * The sizes and the activation of an autoencoder: in_dims -> h_dims[0] -> ... -> h_dims[n-1], and mirrored back. What
- * not every model has is absent where it is not: the bias that is subtracted from the input; which latents of a row stay
- * in its code, if not all do.
+ * not every model has is absent where it is not: the bias that is subtracted from the input; tied weights; which latents
+ * of a row stay in its code, if not all do.
  */
-export type ModelConfig = Omit<OptionValues<typeof modelShape>, 'pre_bias'> & {
+export type ModelConfig = Omit<OptionValues<typeof modelShape>, 'pre_bias' | 'tied'> & {
   readonly pre_bias?: boolean | undefined;
+  readonly tied?: boolean | undefined;
   readonly selection?: Selection | undefined;
 };
 /** What `Model.create` takes; options that are left out have their defaults. */
@@ -203,8 +208,13 @@ export function parseModelConfig(config: ModelOptions): ModelConfig {
       `Only the latents of a ReLU can be selected: with ${activation}, none is ever 0. Use activation relu.`,
     );
   }
-  const { pre_bias, ...others } = parsed;
-  return pre_bias ? { ...others, pre_bias } : others;
+  const { pre_bias, tied, ...others } = parsed;
+  if (tied && h_dims.length > 1) {
+    throw new ConfigError(
+      `Weights can be tied where there is one encoder layer, and h_dims is ${shown(h_dims)}. Leave tied out, or use one layer.`,
+    );
+  }
+  return { ...others, ...(pre_bias && { pre_bias }), ...(tied && { tied }) };
 }
 
 /**
@@ -233,7 +243,7 @@ export function trainedConfig(
   config: TrainConfig<SparsityName>,
 ): ModelConfig {
   const { selection, check } = sparsityOf(config.sparsity);
-  check?.(config, sizes.h_dims);
+  check?.(config, sizes);
   const selects = selection?.(config);
   return parseModelConfig(selects ? { ...sizes, selection: selects } : sizes);
 }

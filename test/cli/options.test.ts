@@ -42,6 +42,8 @@ const common = {
   adam_eps: '1e-8',
   train: 'True',
   pre_bias: 'True',
+  // Of two layers, weights cannot be.
+  tied: 'False',
   decoder_norm: 'unit',
   save_model: 'True',
   save_plots: 'True',

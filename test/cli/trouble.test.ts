@@ -158,6 +158,10 @@ describe('wrong usage', () => {
       ['--pre_bias_init', 'median'],
       /pre_bias_init is median, and the model has no pre_bias\. Set pre_bias, or leave it out\./,
     ],
+    [
+      ['--tied', '--h_dims', '[8, 4]'],
+      /Weights can be tied where there is one encoder layer, and h_dims is \[8,4\]\. Leave tied out, or use one layer\./,
+    ],
     [['--sparsity', 'topk', '--k', '0'], /k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--k', '1.5'], /k must be a whole number of at least 1, and is 1\.5\./],
     [['--sparsity', 'topk', '--k', '21'], /k must be at most 20, the number of latents, and is 21\./],
@@ -213,6 +217,10 @@ describe('wrong usage', () => {
     [
       ['--sparsity', 'matryoshka', '--h_dims', '[8,4]', '--k', '2'],
       /sparsity matryoshka needs a model with one hidden layer/,
+    ],
+    [
+      ['--sparsity', 'matryoshka', '--tied'],
+      /sparsity matryoshka does not go with tied weights: .* Leave one out\./,
     ],
     [
       ['--sparsity', 'matryoshka', '--matryoshka', '[4,4]'],

@@ -16,6 +16,8 @@ export interface ReferenceConfig extends SparsityConfig {
   readonly pre_bias?: boolean | undefined;
   /** Whether the model selects as after training: where that differs, latents above the threshold. */
   readonly trained?: boolean;
+  /** Whether encoder.0.weight is the transpose of decoder.0.weight, which then is what is trained. */
+  readonly tied?: boolean | undefined;
 }
 
 /** Weights are [out, in], biases [out]. */
@@ -89,7 +91,20 @@ export function randomParameters(config: ReferenceConfig, random: () => number):
     parameters[`${name}.weight`] = { shape: [outputs, inputs], data: uniform(outputs * inputs) };
     parameters[`${name}.bias`] = { shape: [outputs], data: uniform(outputs) };
   }
+  if (config.tied) tie(parameters);
   return parameters;
+}
+
+/** Makes the encoder's weight the transpose of the decoder's. */
+export function tie(parameters: ParameterSet): void {
+  const { shape, data } = parameters['decoder.0.weight'];
+  parameters['encoder.0.weight'].data.set(transposed(data, shape[0]));
+}
+
+/** A matrix [rows, columns] as [columns, rows]. */
+function transposed(matrix: Float64Array, rows: number): Float64Array {
+  const columns = matrix.length / rows;
+  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]);
 }
 
 /**
@@ -184,7 +199,10 @@ export function losses(
   return lossesOf(config, x, hidden, output, penaltyOn(config, parameters, hidden, made));
 }
 
-/** One pass forward and back over rows x [rows, in_dims]: `grads` holds d loss / d parameter by name. */
+/**
+ * One pass forward and back over rows x [rows, in_dims]: `grads` holds d loss / d parameter by name. Tied weights have one, for
+ * both uses, under the decoder's name.
+ */
 export function gradients(
   config: ReferenceConfig,
   parameters: ParameterSet,
@@ -225,6 +243,11 @@ export function gradients(
   }
   if (penalty.bias) grads[outputBias(config)] = sum(grads[outputBias(config)], penalty.bias);
   if (penalty.decoder) grads['decoder.0.weight'] = sum(grads['decoder.0.weight'], penalty.decoder);
+  if (config.tied) {
+    const { 'encoder.0.weight': ofEncoder } = grads;
+    grads['decoder.0.weight'] = sum(grads['decoder.0.weight'], transposed(ofEncoder, config.h_dims[0]));
+    delete grads['encoder.0.weight'];
+  }
   return { losses: lossesOf(config, x, hidden, output, penalty), hidden, output, grads };
 }
 

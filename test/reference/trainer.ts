@@ -10,6 +10,7 @@ import {
   type ReferenceConfig,
   type ReferenceTensor,
   thresholdOf,
+  tie,
 } from './autoencoder.js';
 import { gatherRows } from './gather.js';
 
@@ -60,12 +61,13 @@ export class ReferenceTrainer {
       project(grads['decoder.0.weight'], this.parameters['decoder.0.weight']);
     const norm = Math.hypot(...Object.values(grads).map((gradient) => Math.hypot(...gradient)));
     const scale = Math.min(1, clip_norm / (norm + 1e-6));
-    for (const [name, { data }] of Object.entries(this.parameters)) {
-      if (!grads[name]) continue;
-      const gradient = grads[name].map((value) => value * scale);
+    for (const [name, whole] of Object.entries(grads)) {
+      const { data } = this.parameters[name];
+      const gradient = whole.map((value) => value * scale);
       adamStep(data, gradient, this.#moments[name], this.#t, lr, { betas, eps });
     }
     if (this.config.decoder_norm === 'unit') normalize(this.parameters['decoder.0.weight']);
+    if (this.config.tied) tie(this.parameters);
     return { losses: { ...losses, terms: { ...losses.terms, ...followed } }, hidden };
   }
 

@@ -85,7 +85,7 @@ function options(sparsity: SparsityName): object[] {
   return own.map((some) => ({ sparsity, ...('k' in fixed && { k: 2 }), ...some }));
 }
 
-/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input, lists. */
+/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input, tied weights, lists. */
 function configurations(): object[] {
   // Matryoshka's codes are lists.
   const matrices = sparsityNames.filter((sparsity) => sparsity !== 'matryoshka');
@@ -106,11 +106,17 @@ function configurations(): object[] {
       [{}, { clip_norm: 1 }].map((clip) => ({ ...sizes, ...kind, activation, ...clip })),
     ),
   );
+  const tied = { ...sizes, h_dims: [6], sparsity: 'none', activation: 'relu', tied: true };
   // Few of many latents are lists.
   const lists = { ...sizes, h_dims: [64], sparsity: 'topk', k: 4, activation: 'relu' };
-  const others = [{ clip_norm: 1 }, { revive: 'auxk' }, { sparsity: 'batchtopk' }, { sparsity: 'matryoshka' }];
+  const others = [
+    { clip_norm: 1 },
+    { revive: 'auxk' },
+    { sparsity: 'batchtopk' },
+    { sparsity: 'matryoshka' },
+  ];
   const asLists = [lists, { ...centred, ...lists }, ...others.map((own) => ({ ...lists, ...own }))];
-  return [...all, { ...sizes, ...centred }, ...asLists];
+  return [...all, { ...sizes, ...centred }, tied, ...asLists];
 }
 
 const steps = 100;

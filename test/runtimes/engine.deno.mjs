@@ -35,8 +35,8 @@ function useTile(tile) {
 }
 
 /** Makes what a training has, and lends it to `use`. */
-async function training({ in_dims, h_dims, activation, pre_bias, ...options }, parameters, rows, use) {
-  const sizes = { in_dims, h_dims, activation, ...(pre_bias && { pre_bias }) };
+async function training({ in_dims, h_dims, activation, pre_bias, tied, ...options }, parameters, rows, use) {
+  const sizes = { in_dims, h_dims, activation, ...(pre_bias && { pre_bias }), ...(tied && { tied }) };
   const model = parameters
     ? await Model.from(gpu, sizes, new Map(parameters))
     : await Model.create(gpu, sizes, options.seed);
@@ -141,7 +141,7 @@ async function train({ config: { rows: batch_size, ...config }, x, params, param
       if (metrics.epoch === 1) {
         hidden = [...(await trainer.step.tensor(codeOf(config)).read())];
         const { build } = trainer.step;
-        for (const tensor of model.tensors) {
+        for (const tensor of model.trained) {
           const buffers = momentsOf(build, tensor);
           const values = [...new Float32Array(await gpu.read(build.buffer(buffers[0])))];
           // Adam's two, in a buffer each or side by side in one.

@@ -34,6 +34,7 @@ export function modelConfig({
   h_dims,
   activation,
   pre_bias,
+  tied,
   sparsity,
   k,
 }: ReferenceConfig): ModelConfig {
@@ -49,6 +50,7 @@ export function modelConfig({
     h_dims: [...h_dims],
     activation,
     ...(pre_bias && { pre_bias }),
+    ...(tied && { tied }),
     ...(selection && { selection }),
   };
 }

@@ -18,7 +18,7 @@ export type InitialValues = (parameter: Parameter) => Float32Array<ArrayBuffer>;
  * The values with which a model begins. Weights that are drawn, and biases with `encoder_init` random, are uniform in
  * ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises them. With `decoder_transpose` each encoder layer is the
  * transpose of the decoder layer that mirrors it, and all biases are 0. With `decoder_norm` unit, the weights of each
- * latent in the first decoder layer have norm 1 before that.
+ * latent in the first decoder layer have norm 1 before that. Tied weights are drawn once: random, as those of the encoder.
  */
 export function initialValues(
   config: ModelConfig,
@@ -37,24 +37,24 @@ export function initialValues(
   };
   const layers = layersOf(config);
   const [, { name: outputBias }] = parametersOf(layers[layers.length - 1]);
-  const given = ({ name }: Parameter) => (name === outputBias ? output_bias : undefined);
-  if (encoder_init === 'random') {
-    return (parameter) => given(parameter) ?? draw(parameter);
-  }
+  const random = encoder_init === 'random';
   const weights = layers.map((layer) => parametersOf(layer)[0]);
   const mirrors = new Map(
     weights.slice(0, layers.length / 2).map(({ name }, i) => [name, weights[layers.length - 1 - i]]),
   );
   const drawn = new Map<string, Float32Array<ArrayBuffer>>();
   return (parameter) => {
-    const { name, shape } = parameter;
-    const mirror = mirrors.get(name);
+    const { name, shape, bound } = parameter;
+    if (name === outputBias && output_bias) {
+      return output_bias;
+    }
+    const mirror = random && !config.tied ? undefined : mirrors.get(name);
     if (mirror) {
-      const weight = draw(mirror);
+      const weight = draw(random ? { ...mirror, bound } : mirror);
       drawn.set(mirror.name, weight);
       return transposed(weight, mirror.shape[0]);
     }
-    return given(parameter) ?? drawn.get(name) ?? new Float32Array(shape[0]);
+    return drawn.get(name) ?? (random ? draw(parameter) : new Float32Array(shape[0]));
   };
 }
 

@@ -29,6 +29,7 @@ import {
 } from './layers.js';
 import { checkParameters, type Parameters, readParameters } from './parameter.js';
 import { initialPreBias } from './pre-bias.js';
+import { checkTied } from './tied.js';
 import { transposed } from './transposed.js';
 
 /** An autoencoder: its sizes, and its parameters on a device. */
@@ -79,6 +80,7 @@ export class Model {
   static async from(gpu: Gpu, sizes: ModelConfig, parameters: Parameters): Promise<Model> {
     const config = parseModelConfig(sizes);
     checkParameters(parameters, layersOf(config).flatMap(parametersOf));
+    checkTied(config, parameters);
     return Model.#make(gpu, config, ({ name }) => parameters.get(name)!.data);
   }
 
@@ -197,9 +199,9 @@ export class Model {
     return this.config.h_dims[this.config.h_dims.length - 1];
   }
 
-  /** Number of weights, biases and thresholds. */
+  /** Number of weights, biases and thresholds; tied weights count once. */
   get parameterCount(): number {
-    return this.tensors.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+    return this.trained.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
   }
 
   /** Reads all parameters to the host, as they are between two submits. @throws ClosedError, DeviceLostError. */
@@ -287,11 +289,15 @@ export class Model {
     );
   }
 
-  /** Those that an update rule changes: a threshold that all latents share follows a running mean. */
+  /**
+   * Those that an update rule changes. A threshold that all latents share follows a running mean; of tied weights, the
+   * encoder's follow the decoder's.
+   */
   get trained(): Tensor[] {
-    const { selection } = this.config;
+    const { selection, tied } = this.config;
     const shared = selection && 'threshold' in selection && selection.threshold === 'shared';
-    return this.tensors.filter((tensor) => !shared || tensor !== this.threshold);
+    const others = [shared && this.threshold, tied && this.layers[0].weight];
+    return this.tensors.filter((tensor) => !others.includes(tensor));
   }
 
   /** Above which latents stay: one for each, or one for all; undefined if they are not selected so. */

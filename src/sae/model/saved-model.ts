@@ -23,6 +23,7 @@ import {
   type Safetensors,
   safetensorsParts,
 } from './safetensors.js';
+import { checkTied, isUntied } from './tied.js';
 
 /** A model as it is in a file. */
 export interface SavedModel {
@@ -65,6 +66,7 @@ export async function savedModel(
 function checkSaved({ config, parameters, normalization, image_shape }: SavedModel): void {
   const { in_dims } = parseModelConfig(config);
   checkParameters(parameters, layersOf(config).flatMap(parametersOf));
+  checkTied(config, parameters);
   if (normalization !== undefined && !isUsable(normalization)) {
     throw new DataError(
       `The normalization of the model has mean ${normalization?.mean} and std ${normalization?.std}; expected finite numbers in ` +
@@ -148,6 +150,7 @@ const descriptions = {
     h_dims: z.unknown().optional(),
     selection: z.unknown().optional(),
     pre_bias: z.unknown().optional(),
+    tied: z.unknown().optional(),
   }),
   normalization: z.object({ mean: finite, std: finite }).refine(isUsable),
   image_shape: z.tuple([length, length]),
@@ -225,8 +228,8 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
       ? (options.activation ?? 'relu')
       : (activations.find((name) => name === own.activation) ??
         fail(`its activation is ${own.activation}, and ${activations.join(' or ')} was expected.`));
-  const { selection, pre_bias } = own ?? {};
-  const config = sizesOf(parameters, { activation, selection, pre_bias }, fail);
+  const { selection, pre_bias, tied } = own ?? {};
+  const config = sizesOf(parameters, { activation, selection, pre_bias, tied }, fail);
   for (const name of ['in_dims', 'h_dims'] as const) {
     const [says, is] = [own?.[name], config[name]].map((value) => JSON.stringify(value));
     if (says !== undefined && says !== is) {
@@ -243,6 +246,9 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
   const expected = layersOf(config).flatMap(parametersOf).length;
   if (parameters.size !== expected) {
     fail(`it has ${parameters.size} tensors, and an autoencoder of its sizes has ${expected}.`);
+  }
+  if (isUntied(config, parameters)) {
+    fail('its weights are tied, and decoder.0.weight is not the transpose of encoder.0.weight.');
   }
   // In a file of ours an invalid field means damage; in another program's the name may mean something else.
   const ours = isOurs(own);
@@ -293,6 +299,7 @@ function sizesOf(
     readonly activation: ModelConfig['activation'];
     readonly selection: unknown;
     readonly pre_bias: unknown;
+    readonly tied: unknown;
   },
   fail: (sentence: string) => never,
 ): ModelConfig {

@@ -73,8 +73,8 @@ export const jumprelu = sparsity({
   selection: () => ({ threshold: 'each' }),
   coding: 'jumprelu',
   threshold: ({ threshold_init }) => threshold_init,
-  check({ l0_loss, l0_target }, h_dims) {
-    const latents = h_dims?.at(-1);
+  check({ l0_loss, l0_target }, model) {
+    const latents = model?.h_dims.at(-1);
     if (l0_loss === 'quadratic' && l0_target === undefined) {
       throw new ConfigError('l0_loss quadratic needs l0_target, the number of active latents to aim at.');
     }

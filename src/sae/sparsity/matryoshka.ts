@@ -4,7 +4,7 @@ import { expected, option, whole } from '../options.js';
 import {
   auxk,
   checkK,
-  checkOneLayer,
+  checkLists,
   encoderInit,
   meanK,
   noPenalty,
@@ -45,10 +45,10 @@ export const matryoshka = sparsity({
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 1, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
   selection: () => ({ threshold: 'shared' }),
-  check(options, h_dims) {
-    checkK(options, h_dims);
-    checkOneLayer('sparsity matryoshka', h_dims);
-    const latents = h_dims?.at(-1);
+  check(options, model) {
+    checkK(options, model);
+    checkLists('sparsity matryoshka', model);
+    const latents = model?.h_dims.at(-1);
     const widest = options.matryoshka?.at(-1) ?? 1;
     if (latents !== undefined && widest > latents) {
       throw new ConfigError(

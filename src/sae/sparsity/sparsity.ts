@@ -83,10 +83,10 @@ export interface Sparsity<
   /** For kinds that select by thresholds that are parameters: the first value of each, at least 0. */
   threshold?(options: OptionValues<Live & Fixed>): number;
   /**
-   * @param h_dims of the model; undefined while that is not known, which has the rest checked.
+   * @param model undefined while it is not known, which has the rest checked.
    * @throws ConfigError if options contradict each other, or the model.
    */
-  check?(options: OptionValues<Live & Fixed>, h_dims: readonly number[] | undefined): void;
+  check?(options: OptionValues<Live & Fixed>, model: ModelShape | undefined): void;
 }
 
 /** The penalty of a kind that has none. */
@@ -161,26 +161,37 @@ export const auxk = {
   term: { name: 'auxk', weight: 'auxk_alpha' },
 } as const;
 
+/** What a kind of sparsity may need of a model. */
+export interface ModelShape {
+  readonly h_dims: readonly number[];
+  readonly tied?: boolean | undefined;
+}
+
 interface AuxkOptions {
   readonly revive: string;
   readonly auxk_k?: number | undefined;
 }
 
 /** @throws ConfigError for options of AuxK without it, and for it with several layers. */
-export function checkAuxk({ revive, auxk_k }: AuxkOptions, h_dims: readonly number[] | undefined): void {
+export function checkAuxk({ revive, auxk_k }: AuxkOptions, model: ModelShape | undefined): void {
   if (auxk_k !== undefined && revive !== 'auxk') {
     throw new ConfigError(
       `auxk_k is ${auxk_k}, and revive is ${revive}. Set revive to auxk, or leave it out.`,
     );
   }
   if (revive === 'auxk') {
-    checkOneLayer('revive auxk', h_dims);
+    checkLists('revive auxk', model);
   }
 }
 
-/** @throws ConfigError if there are several layers. @param what needs one. */
-export function checkOneLayer(what: string, h_dims: readonly number[] | undefined): void {
-  if (h_dims && h_dims.length > 1) {
+/** @throws ConfigError if a model's code cannot be a list in training. @param what needs that. */
+export function checkLists(what: string, model: ModelShape | undefined): void {
+  if (model?.tied) {
+    throw new ConfigError(
+      `${what} does not go with tied weights: it updates those of the encoder and of the decoder one after the other. Leave one out.`,
+    );
+  }
+  if (model && model.h_dims.length > 1) {
     throw new ConfigError(
       `${what} needs a model with one hidden layer: through several, what some latents add to the reconstruction depends on the ` +
         'others. Give h_dims one number.',
@@ -191,11 +202,11 @@ export function checkOneLayer(what: string, h_dims: readonly number[] | undefine
 /** Checks k, a mean over a batch, and the options of AuxK. @throws ConfigError. */
 export function checkK(
   options: AuxkOptions & { readonly k: number; readonly batch_size?: number },
-  h_dims: readonly number[] | undefined,
+  model: ModelShape | undefined,
 ): void {
-  checkAuxk(options, h_dims);
+  checkAuxk(options, model);
   const { k, batch_size = 1 } = options;
-  const latents = h_dims?.at(-1);
+  const latents = model?.h_dims.at(-1);
   if (k * batch_size < 1) {
     throw new ConfigError(
       `k is ${k} and batch_size ${batch_size}: no latent would stay. k * batch_size must be at least 1.`,

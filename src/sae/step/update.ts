@@ -16,9 +16,10 @@ const mostSquaresGroups = 64;
 /** Whether gradients are stored. Those of thresholds always are. */
 export function storesGradients({ config, model, sparse }: StepBuild): boolean {
   const { clip_norm, decoder_norm } = config;
+  const { pre_bias, tied } = model.config;
   const trainsThreshold = model.trained.some((tensor) => tensor === model.threshold);
   const known = clip_norm !== undefined || decoder_norm === 'unit' || trainsThreshold;
-  return !sparse && (known || model.config.pre_bias === true);
+  return !sparse && (known || pre_bias === true || tied === true);
 }
 
 /** A buffer of moments. */
@@ -75,11 +76,10 @@ export function allocateUpdate(build: StepBuild): void {
     }
   }
   if (storesGradients(build)) {
-    let squares = 0;
-    for (const tensor of model.trained) {
+    for (const tensor of model.tensors) {
       build.makeTensor(gradientOf(tensor.name), tensor.shape);
-      squares += squaresShares(tensor);
     }
+    const squares = model.trained.reduce((sum, tensor) => sum + squaresShares(tensor), 0);
     build.makeBuffer('squares', "Shares of the gradients' squares", squares * 4);
     build.makeBuffer('gradient_scale', "The gradients' scale", 4);
   } else {
@@ -121,6 +121,10 @@ export function addStoredUpdates(build: StepBuild): void {
   }
   const { program, model, config, bindings } = build;
   addPreBiasGradient(build);
+  if (model.config.tied) {
+    const [encoder, decoder] = model.layers.map(({ weight }) => build.tensor(gradientOf(weight.name)));
+    addTransposed(program, encoder, decoder, true);
+  }
   const unit = config.decoder_norm === 'unit' ? unitDecoder(build) : undefined;
   if (unit) {
     const own = { ...unit.bindings, gradients: build.tensor(gradientOf(unit.bindings.weights.name)) };
@@ -138,6 +142,18 @@ export function addStoredUpdates(build: StepBuild): void {
     const normalize = { files: ['metrics/step.wgsl', 'optimizer/normalize.wgsl'] };
     program.add(normalize, { ...bindings, ...unit.bindings }, unit.groups);
   }
+  if (model.config.tied) {
+    const [encoder, decoder] = model.layers.map(({ weight }) => weight);
+    addTransposed(program, decoder, encoder, false);
+  }
+}
+
+/** Appends the transposition of a matrix into another. @param adding whether it is added to that. */
+function addTransposed(program: Program, matrix: Tensor, transposed: Tensor, adding: boolean): void {
+  const blocks = [padded(matrix.rows) / 4, padded(matrix.columns) / 4] as const;
+  const kernel = { files: ['optimizer/transpose.wgsl'], constants: { adding: Number(adding) } };
+  const groups = program.gpu.groups(Math.ceil((blocks[0] * blocks[1]) / threads));
+  program.add(kernel, { blocks: new Uint32Array(blocks), matrix, transposed }, [groups, 1]);
 }
 
 /** Shares of the sum of squares of a parameter's stored gradient. */

@@ -16,6 +16,7 @@ import {
 const omitted: readonly string[] = [
   'in_dims',
   'pre_bias',
+  'tied',
   'steps',
   'lr_warmup',
   'lr_decay',

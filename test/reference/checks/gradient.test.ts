@@ -8,6 +8,7 @@ import {
   type ParameterSet,
   type ReferenceConfig,
   randomParameters,
+  tie,
 } from '../autoencoder.js';
 import { columnMeans } from '../column-means.js';
 import { seededRandom, uniform } from '../random.js';
@@ -33,7 +34,8 @@ function cases(hot: boolean): fc.Arbitrary<Case> {
       sparsity_target: fc.constantFrom(0.01, 0.3, 0.9),
       seed: fc.integer(),
     })
-    .map(({ rows, seed, ...config }) => {
+    .map(({ rows, seed, ...options }) => {
+      const config = { ...options, tied: seed % 2 === 0 && options.h_dims.length === 1 };
       const random = seededRandom(seed);
       const parameters = randomParameters(config, random);
       const bias = parameters[`encoder.${2 * config.h_dims.length - 2}.bias`].data;
@@ -64,15 +66,20 @@ function checkGradient(model: Case): void {
     losses: { loss },
   } = gradients(config, parameters, x);
   const here = pattern(model);
-  for (const [name, { data }] of Object.entries(parameters)) {
+  for (const name of Object.keys(grads)) {
+    const { data } = parameters[name];
+    const set = (i: number, value: number) => {
+      data[i] = value;
+      if (config.tied) tie(parameters);
+    };
     const numeric = data.map((value, i) => {
-      data[i] = value + step;
+      set(i, value + step);
       const above = losses(config, parameters, x).loss;
       fc.pre(config.activation === 'sigmoid' || pattern(model) === here);
-      data[i] = value - step;
+      set(i, value - step);
       const below = losses(config, parameters, x).loss;
       fc.pre(config.activation === 'sigmoid' || pattern(model) === here);
-      data[i] = value;
+      set(i, value);
       return (above - below) / (2 * step);
     });
     // Rounding alone makes a loss wrong by some 1e-16 of itself, and the quotient by a million times that.
@@ -88,15 +95,18 @@ test.each([
   ['beyond', true],
 ])('the whole gradient is that of the loss, means %s 0.99', (_, hot) => {
   let checked = 0;
+  let tied = 0;
   let beyond = 0;
   fc.assert(
     fc.property(cases(hot), (model) => {
       checkGradient(model);
       checked++;
+      if (model.config.tied) tied++;
       if (hiddenMeans(model).some((mean) => mean > 0.99)) beyond++;
     }),
     { numRuns: 120, seed: 7 },
   );
+  expect(tied).toBeGreaterThan(10);
   expect(checked).toBe(120);
   if (hot) expect(beyond).toBe(120);
 });

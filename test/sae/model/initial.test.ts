@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TrainOptions } from '../../../src/sae/config.js';
+import type { ModelOptions, TrainOptions } from '../../../src/sae/config.js';
 import { Model } from '../../../src/sae/model/model.js';
 import type { Parameters } from '../../../src/sae/model/parameter.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
@@ -10,7 +10,7 @@ import { byteRows, sameParameters } from '../../support/models.js';
 const gpu = await gpuOfFile();
 const sizes = { in_dims: 30, h_dims: [50, 17, 70] };
 
-async function parametersOf(options: { in_dims: number; h_dims: number[] }, training: number | TrainOptions) {
+async function parametersOf(options: ModelOptions, training: number | TrainOptions) {
   const model = await Model.create(gpu, options, training);
   try {
     return await model.parameters();
@@ -65,6 +65,25 @@ test('decoder_transpose: each encoder layer is the transpose of its mirror, whic
       // The variance of a uniform distribution. 850 values or more: within 10 % of it.
       const variance = data.reduce((sum, value) => sum + value ** 2, 0) / data.length;
       expect(Math.abs((variance * 3) / bound ** 2 - 1), name).toBeLessThan(0.1);
+    }
+  }
+});
+
+test.each([
+  ['random', 12 ** -0.5],
+  ['decoder_transpose', 70 ** -0.5],
+] as const)('tied weights are drawn once: %s', async (encoder_init, bound) => {
+  for (const decoder_norm of ['none', 'unit'] as const) {
+    const start = { seed: 5, encoder_init, decoder_norm };
+    const parameters = await parametersOf({ in_dims: 12, h_dims: [70], tied: true }, start);
+    expectTransposes(parameters, 1);
+    const { shape, data } = parameters.get('decoder.0.weight')!;
+    if (decoder_norm === 'unit') {
+      expect(columnNorms({ shape, data })).toBeCloseTensor(Array(70).fill(1), 1e-6);
+    } else {
+      const largest = Math.max(...data.map(Math.abs));
+      expect(largest / bound).toBeGreaterThan(0.98);
+      expect(largest / bound).toBeLessThanOrEqual(1 + 1e-7);
     }
   }
 });

@@ -49,6 +49,7 @@ function trainOptions({
   h_dims: _h,
   activation: _a,
   pre_bias: _p,
+  tied: _t,
   rows,
   ...training
 }: ParityVector['config']): TrainOptions<SparsityName> {
@@ -171,15 +172,24 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
       smooth: plain ? fc.constant('relu' as const) : fc.constantFrom('relu' as const, 'sigmoid' as const),
       sparsity: fc.constantFrom(...(plain ? (['kl'] as const) : sparsityNames)).chain(sparsityOptions),
       pre_bias: plain ? fc.constant(false) : fc.boolean(),
+      tied: plain ? fc.constant(false) : fc.boolean(),
       lr: fc.constant(1e-3),
       seed: fc.integer(),
     })
-    .map(({ seed, sparsity, smooth, ...sizes }) => {
+    .map(({ seed, sparsity, smooth, tied, ...sizes }) => {
       // Only the latents of a ReLU can be selected.
       const selects = sparsityOf((sparsity as { sparsity: SparsityName }).sparsity).selection !== undefined;
       const layers = (sparsity as { sparsity: SparsityName }).sparsity === 'matryoshka' ? 1 : 3;
       const h_dims = sizes.h_dims.slice(0, layers);
-      const config = { ...sizes, h_dims, ...sparsity, activation: selects ? ('relu' as const) : smooth };
+      const isNested = layers === 1;
+      const config = {
+        ...sizes,
+        h_dims,
+        ...sparsity,
+        activation: selects ? ('relu' as const) : smooth,
+        // Only the weights of one layer can be tied, and not those of lists.
+        tied: tied && h_dims.length === 1 && !isNested,
+      };
       const random = seededRandom(seed);
       const parameters = randomParameters(config, random);
       const { selection } = modelConfig(config);

@@ -7,7 +7,7 @@ import type { Dataset } from '../../../src/sae/rows/dataset.js';
 import type { SparsityName } from '../../../src/sae/sparsity/index.js';
 import { momentsOf } from '../../../src/sae/step/update.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
-import { forward, gradients } from '../../reference/autoencoder.js';
+import { forward, gradients, tie } from '../../reference/autoencoder.js';
 import { gatherRows } from '../../reference/gather.js';
 import { ReferenceTrainer } from '../../reference/trainer.js';
 import { relativeError } from '../../support/compare.js';
@@ -110,43 +110,50 @@ describe('what takes stored gradients', () => {
     { decoder_norm: 'unit', h_dims: [6], activation: 'sigmoid', clip_norm: 0.05 },
     { decoder_norm: 'unit', h_dims: [7, 5], activation: 'relu' },
     { decoder_norm: 'unit', pre_bias: true, h_dims: [70], ...topk, clip_norm: 1 },
-  ])('five steps with %o are the reference’s', async ({ pre_bias = false, h_dims, ...options }) => {
-    const sizes = { in_dims: 9, h_dims, activation: options.activation as 'relu', pre_bias };
-    const model = await Model.create(gpu, sizes, 7);
-    // Biases that are not near 0, and a latent whose direction is 0 and has no norm.
-    const start = toReference(await model.parameters());
-    for (const [name, { data, shape }] of Object.entries(start)) {
-      if (shape.length === 1) data.set(data.map((_, i) => Math.fround(((i * 7) % 5) / 4 - 0.4)));
-      if (name === 'decoder.0.weight') for (let i = 2; i < data.length; i += shape[1]) data[i] = 0;
-    }
-    const begun = await Model.from(gpu, sizes, toParameters(start));
-    const { activation, ...given } = options;
-    const training = {
-      ...given,
-      ...('sparsity' in given ? {} : settings),
-      lr: 1e-2,
-    } as TrainOptions<SparsityName>;
-    const config = { ...sizes, ...parseTrainConfig<SparsityName>(training) };
-    const reference = new ReferenceTrainer(config, start);
-    const trainer = await Trainer.create(begun, dataset, { ...training, batch_size: 12, shuffle: false });
-    for (let step = 1; step <= 5; step++) {
-      for await (const { steps } of trainer.steps({ count: 1 })) {
-        expect([steps[0].loss]).toBeCloseTensor([reference.step(rows).losses.loss], 1e-5);
+    { tied: true, h_dims: [7], activation: 'sigmoid', clip_norm: 0.05 },
+    { tied: true, h_dims: [30], activation: 'relu', sparsity: 'l1', pre_bias: true, clip_norm: 1 },
+    { tied: true, decoder_norm: 'unit', pre_bias: true, h_dims: [70], ...topk, clip_norm: 1 },
+  ])(
+    'five steps with %o are the reference’s',
+    async ({ pre_bias = false, tied = false, h_dims, ...options }) => {
+      const sizes = { in_dims: 9, h_dims, activation: options.activation as 'relu', pre_bias, tied };
+      const model = await Model.create(gpu, { ...sizes, tied: false }, 7);
+      // Biases that are not near 0, and a latent whose direction is 0 and has no norm.
+      const start = toReference(await model.parameters());
+      for (const [name, { data, shape }] of Object.entries(start)) {
+        if (shape.length === 1) data.set(data.map((_, i) => Math.fround(((i * 7) % 5) / 4 - 0.4)));
+        if (name === 'decoder.0.weight') for (let i = 2; i < data.length; i += shape[1]) data[i] = 0;
       }
-    }
-    for (const [name, { data }] of await begun.parameters()) {
-      expect(data, name).toBeCloseTensor(start[name].data, 3e-5);
-    }
-    const { hidden, output } = forward(config, start, rows);
-    expect(await begun.encode(dataset)).toBeCloseTensor(hidden, 1e-4);
-    expect(await begun.reconstruct(dataset)).toBeCloseTensor(output, 1e-4);
-    const saved = decodeModel(encodeModel(await savedModel(begun, dataset)), 'sae.safetensors');
-    expect(saved.config).toEqual(begun.config);
-    expect(saved.config.pre_bias ?? false).toBe(pre_bias);
-    trainer.close();
-    begun.close();
-    model.close();
-  });
+      if (tied) tie(start);
+      const begun = await Model.from(gpu, sizes, toParameters(start));
+      const { activation, ...given } = options;
+      const training = {
+        ...given,
+        ...('sparsity' in given ? {} : settings),
+        lr: 1e-2,
+      } as TrainOptions<SparsityName>;
+      const config = { ...sizes, ...parseTrainConfig<SparsityName>(training) };
+      const reference = new ReferenceTrainer(config, start);
+      const trainer = await Trainer.create(begun, dataset, { ...training, batch_size: 12, shuffle: false });
+      for (let step = 1; step <= 5; step++) {
+        for await (const { steps } of trainer.steps({ count: 1 })) {
+          expect([steps[0].loss]).toBeCloseTensor([reference.step(rows).losses.loss], 1e-5);
+        }
+      }
+      for (const [name, { data }] of await begun.parameters()) {
+        expect(data, name).toBeCloseTensor(start[name].data, 3e-5);
+      }
+      const { hidden, output } = forward(config, start, rows);
+      expect(await begun.encode(dataset)).toBeCloseTensor(hidden, 1e-4);
+      expect(await begun.reconstruct(dataset)).toBeCloseTensor(output, 1e-4);
+      const saved = decodeModel(encodeModel(await savedModel(begun, dataset)), 'sae.safetensors');
+      expect(saved.config).toEqual(begun.config);
+      expect([saved.config.pre_bias ?? false, saved.config.tied ?? false]).toEqual([pre_bias, tied]);
+      trainer.close();
+      begun.close();
+      model.close();
+    },
+  );
 });
 
 test('three steps with stored gradients end where fused ones do', async () => {

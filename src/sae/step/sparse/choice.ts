@@ -19,12 +19,12 @@ export function listOptions(config: TrainConfig<SparsityName>): ListOptions {
 /**
  * Whether a model's training step takes its code as lists. It depends on nothing but the configuration, so that a snapshot
  * goes on anywhere: a list's sums have another order. Dead latents' own reconstruction, and those by the first latents alone,
- * are made of lists only.
+ * are made of lists only. Tied weights are those of matrices.
  */
-export function takesLists({ h_dims }: ModelConfig, config: TrainConfig<SparsityName>): boolean {
+export function takesLists({ h_dims, tied }: ModelConfig, config: TrainConfig<SparsityName>): boolean {
   const { k, revive } = listOptions(config);
   const needed = config.sparsity === 'matryoshka' || revive === 'auxk';
-  return h_dims.length === 1 && k !== undefined && (needed || h_dims[0] >= leastLatents * k);
+  return h_dims.length === 1 && !tied && k !== undefined && (needed || h_dims[0] >= leastLatents * k);
 }
 
 /** Makes a model select the latents that its training selects, with its decoder as the training step reads it. */
