@@ -4,7 +4,10 @@ import {
   importedOf,
   isOurModel,
   modelOf,
+  onnxFiles,
   readForeignModel,
+  type SaeFiles,
+  type SavedModel,
   saeFormats,
   saelensFiles,
   sizesInWords,
@@ -17,8 +20,12 @@ import * as options from './options.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
 import { readSaved } from './saved.js';
 
-/** The programs that models can be written for. */
-const writers = { saelens: saelensFiles, sparsify: sparsifyFiles } as const;
+/** What models can be written for. */
+const writers = {
+  saelens: (saved, file) => saelensFiles(importedOf(saved, file)),
+  sparsify: (saved, file) => sparsifyFiles(importedOf(saved, file)),
+  onnx: (saved) => onnxFiles(saved),
+} as const satisfies Record<string, (saved: SavedModel, file: string) => SaeFiles>;
 type Target = keyof typeof writers;
 
 interface ConvertValues extends Pick<ReporterOptions, 'json'> {
@@ -56,10 +63,15 @@ export function importCommand(): Command {
 /** `sae export`. */
 export function exportCommand(): Command {
   const command = new Command('export')
-    .description('write a saved model for another program')
+    .description('write a saved model for another program, or as ONNX')
     .argument('<model>', options.savedModel)
     .addOption(
-      new Option('--to <program>', 'the program').choices(Object.keys(writers)).makeOptionMandatory(),
+      new Option(
+        '--to <format>',
+        'the program; onnx: a model.onnx for any that runs ONNX, such as ONNX Runtime',
+      )
+        .choices(Object.keys(writers))
+        .makeOptionMandatory(),
     )
     .addOption(new Option('--out <folder>', 'the folder to write its files into').makeOptionMandatory())
     .addOption(options.jsonOption);
@@ -68,7 +80,7 @@ export function exportCommand(): Command {
     const { out, to } = values;
     const reporter = new Reporter({ ...values, quiet: false });
     const saved = await readSaved(file, reporter);
-    const files = writers[to](importedOf(saved, file));
+    const files = writers[to](saved, file);
     await writeForeignModel(out, files);
     const names = [...files.keys()];
     reporter.line(`${out}  ${names.join(', ')}`);

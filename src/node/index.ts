@@ -7,6 +7,7 @@ export {
   sparsifyFiles,
 } from '../sae/model/formats/index.js';
 export { importedOf, modelOf } from '../sae/model/imported-model.js';
+export { onnxFiles } from '../sae/model/onnx/onnx.js';
 export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } from './adapters.js';
 export { datasetNames, type LoadedDatasets, type LoadOptions, loadDatasets } from './data/datasets.js';
 export { readDataset } from './data/read.js';

@@ -221,7 +221,7 @@ describe.concurrent('sae export', () => {
     }
   });
 
-  it('a file that is there, several layers, sigmoids: refused', async () => {
+  it('a file that is there is refused; several layers and sigmoids are, but not as ONNX', async () => {
     const cwd = folder.make();
     const train = ['--data', rows, '--epochs', '1', '--save-model', '--no-save-plots', '--quiet'];
     const fails = async (message: RegExp) => {
@@ -233,6 +233,10 @@ describe.concurrent('sae export', () => {
     };
     await succeeds([...train, '--h_dims', '[5, 4]'], { cwd });
     await fails(/has 2 encoder layers, and other programs' autoencoders have one\./);
+    const onnx = ['export', 'files/sae.safetensors', '--to', 'onnx', '--out', 'onnx'];
+    expect(await succeeds(onnx, { cwd })).toBe('onnx  model.onnx\n');
+    const again = await sae(onnx, { cwd });
+    expect([again.status, again.stderr]).toEqual([1, expect.stringMatching(/model\.onnx is there already,/)]);
     await succeeds([...train, '--h_dims', '5', '--activation', 'sigmoid'], { cwd });
     await fails(/has the activation sigmoid, and other programs have relu\./);
     await succeeds([...train, '--h_dims', '5'], { cwd });

@@ -52,6 +52,7 @@ const printed: Record<string, (string | RegExp)[]> = {
   reconstruct: [new RegExp(`^digits\\.npy {3}${figures}$`, 'm'), pictures('plot', 'features')],
   encode: ['codes.npy  3 rows of 64 latents'],
   import: ['sae.safetensors  12-40-12, topk 4, from SAELens 6.39.0'],
+  'export sae.safetensors --to onnx': ['onnx  model.onnx'],
   export: ['folder  cfg.json, sae_weights.safetensors'],
   devices: [/^ {2}used +yes: /m],
 };

@@ -1,0 +1,116 @@
+import { noNormalization } from '../../rows/dataset.js';
+import type { Selection } from '../../sparsity/index.js';
+import type { SaeFiles } from '../formats/index.js';
+import { type Layer, layersOf } from '../layers.js';
+import type { SavedModel } from '../saved-model.js';
+import { type OnnxNode, type OnnxTensor, onnxParts } from './messages.js';
+
+/** Bytes of a file of protocol buffers, at most. */
+const largestFile = 2 ** 31 - 1;
+
+/** More than a file has besides the values of its tensors. */
+const roomForGraph = 2 ** 20;
+
+const modelFile = 'model.onnx';
+
+/**
+ * The files of a model for ONNX Runtime and other programs that run ONNX: `model.onnx` (opset 17), of input `x`
+ * [batch, in_dims] in the units of the training rows (8-bit values divided by 255), and outputs `codes` [batch, latents]
+ * and `reconstruction` [batch, in_dims], all f32. Weights are those of the model, under their names; its normalisation is
+ * part of the graph, and is undone at its end. If that is more than 2 GB, matrices are in `model.onnx.data` beside it.
+ * @param most bytes of `model.onnx`.
+ */
+export function onnxFiles(saved: SavedModel, most = largestFile): SaeFiles {
+  const { in_dims, h_dims } = saved.config;
+  const { nodes, tensors } = graphOf(saved);
+  const model = {
+    description:
+      'A sparse autoencoder: codes and reconstructions of rows x, in the units of the rows that it was trained on (8-bit values divided by 255).',
+    nodes,
+    tensors,
+    inputs: [{ name: 'x', shape: ['batch', in_dims] }],
+    outputs: [
+      { name: 'codes', shape: ['batch', h_dims[h_dims.length - 1]] },
+      { name: 'reconstruction', shape: ['batch', in_dims] },
+    ],
+  };
+  const bytes = tensors.reduce((sum, { data }) => sum + data.byteLength, roomForGraph);
+  const dataFile = `${modelFile}.data`;
+  const parts = onnxParts(model, bytes > most ? dataFile : undefined);
+  const data = parts.data.length > 0 ? ([[dataFile, parts.data]] as const) : [];
+  return new Map([...data, [modelFile, parts.model]]);
+}
+
+/** The nodes in the order of a forward pass, and their constants. */
+class Graph {
+  readonly nodes: OnnxNode[] = [];
+  readonly tensors: OnnxTensor[] = [];
+
+  /** Appends an operator, and gives its output's name. */
+  add(op: string, inputs: readonly string[], output: string, attributes?: OnnxNode['attributes']): string {
+    this.nodes.push({ op, inputs, outputs: [output], ...(attributes && { attributes }) });
+    return output;
+  }
+
+  constant(name: string, shape: readonly number[], data: OnnxTensor['data']): string {
+    this.tensors.push({ name, shape, data });
+    return name;
+  }
+}
+
+function graphOf({ config, parameters, normalization }: SavedModel): Graph {
+  const graph = new Graph();
+  for (const [name, { shape, data }] of parameters) {
+    graph.constant(name, shape, data);
+  }
+  const { mean, std } = normalization ?? noNormalization;
+  const normalised = mean !== noNormalization.mean || std !== noNormalization.std;
+  if (normalised) {
+    graph.constant('mean', [], Float32Array.of(mean));
+    graph.constant('std', [], Float32Array.of(std));
+  }
+  const layers = layersOf(config);
+  let last = 'x';
+  if (normalised) {
+    last = graph.add('Div', [graph.add('Sub', [last, 'mean'], 'centred'), 'std'], 'normalised');
+  }
+  if (config.pre_bias) {
+    last = graph.add('Sub', [last, `${layers[layers.length - 1].name}.bias`], 'less_bias');
+  }
+  for (const [i, layer] of layers.entries()) {
+    const makesCode = i === config.h_dims.length - 1;
+    const isLast = i === layers.length - 1;
+    const output = makesCode ? 'codes' : isLast && !normalised ? 'reconstruction' : `${layer.name}.output`;
+    last = addLayer(graph, layer, last, output);
+  }
+  if (normalised) {
+    graph.add('Add', [graph.add('Mul', [last, 'std'], 'scaled'), 'mean'], 'reconstruction');
+  }
+  return graph;
+}
+
+const activationOps = { relu: 'Relu', sigmoid: 'Sigmoid' } as const;
+
+/** One fully connected layer, whose weight is [outputs, inputs]. */
+function addLayer(graph: Graph, layer: Layer, input: string, output: string): string {
+  const { name, activation, selection } = layer;
+  const inputs = [input, `${name}.weight`, `${name}.bias`];
+  const product = activation === 'identity' ? output : `${name}.pre`;
+  graph.add('Gemm', inputs, product, { transB: 1 });
+  if (activation === 'identity') {
+    return product;
+  }
+  const active = graph.add(activationOps[activation], [product], selection ? `${name}.output` : output);
+  return selection ? addSelection(graph, selection, active, output) : active;
+}
+
+/** What does not stay becomes 0. (Latents kept above thresholds would be a `Greater` and a `Where`.) */
+function addSelection(graph: Graph, { topk }: Selection, input: string, output: string): string {
+  const k = graph.constant('k', [1], BigInt64Array.of(BigInt(topk)));
+  // Of equal values, the one with the lower index is the larger for TopK, as it is for the model.
+  const [values, indices] = ['topk.values', 'topk.indices'];
+  graph.nodes.push({ op: 'TopK', inputs: [input, k], outputs: [values, indices] });
+  const shape = graph.add('Shape', [input], 'codes.shape');
+  const zeros = graph.add('ConstantOfShape', [shape], 'codes.zeros');
+  return graph.add('ScatterElements', [zeros, indices, values], output, { axis: 1 });
+}
