@@ -14,7 +14,7 @@ var<uniform> step: Step;
 var<storage, read> column_sums: array<vec4f>;
 var<storage, read> active_counts: array<u32>;
 var<storage, read> squared_errors: array<f32>;
-var<storage, read_write> ever_active: array<vec4u>;
+var<storage, read_write> rows_active: array<vec4u>;  // of the pass so far
 var<storage, read_write> shares: array<Share>;
 
 @compute @workgroup_size(workgroup_size)
@@ -33,7 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     let exists = vec4u(id.x * 4) + vec4u(0, 1, 2, 3) < vec4u(sizes.latents);
     share.terms = penalize(id.x, sum / f32(step.rows), exists);
-    ever_active[id.x] |= active_rows;
+    rows_active[id.x] += active_rows;
     share.active_latents = active_rows.x + active_rows.y + active_rows.z + active_rows.w;
   }
   shares[id.x] = share;

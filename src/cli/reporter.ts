@@ -114,12 +114,12 @@ export function metricsLine(
   metrics: Metrics<SparsityName> | EpochMetrics<SparsityName>,
   sparsity: SparsityName,
 ): string {
-  const { loss, mse, active, dead } = metrics;
+  const { loss, mse, explained_variance, active, dead, dense } = metrics;
   const rate = 'samples_per_second' in metrics ? `  ${count(metrics.samples_per_second)} samples/s` : '';
   const terms = termFigures(sparsity, metrics).map(({ name, value }) => `${name} ${value.toFixed(4)}  `);
   return (
-    `${label}  loss ${loss.toFixed(4)}  mse ${mse.toFixed(4)}  ${terms.join('')}` +
-    `L0 ${active.toFixed(2)}  dead ${dead}${rate}`
+    `${label}  loss ${loss.toFixed(4)}  mse ${mse.toFixed(4)}  R2 ${explained_variance.toFixed(4)}  ${terms.join('')}` +
+    `L0 ${active.toFixed(2)}  dead ${dead}  dense ${dense}${rate}`
   );
 }
 

@@ -11,7 +11,18 @@ it('a training with L1: its term in figures, files and pictures, its options in 
   const args = ['--data', rows, '--h_dims', '4', '--epochs', '2', ...options, '--save-model', '--json'];
   const lines = objects(await succeeds(args, { cwd }));
   const [epoch] = lines.filter((line) => 'epoch' in line);
-  const figures = ['epoch', 'loss', 'mse', 'l1', 'active', 'dead', 'samples_per_second', 'seconds'];
+  const figures = [
+    'epoch',
+    'loss',
+    'mse',
+    'explained_variance',
+    'l1',
+    'active',
+    'dead',
+    'dense',
+    'samples_per_second',
+    'seconds',
+  ];
   expect(Object.keys(epoch)).toEqual(figures);
   expect(Number(epoch.loss)).toBeCloseTo(16 * Number(epoch.mse) + 0.01 * Number(epoch.l1), 5);
   expect(filesIn(cwd)).toContain(join('images', 'loss.png'));
@@ -22,7 +33,9 @@ it('a training with L1: its term in figures, files and pictures, its options in 
     l1_weighted: false,
   });
   const text = await succeeds(['reconstruct', file, '--data', rows], { cwd: folder.make() });
-  expect(text).toMatch(/^rows\.npy {3}loss [\d.]+ {2}mse [\d.]+ {2}l1 [\d.]+ {2}L0 [\d.]+ {2}dead \d\n/);
+  expect(text).toMatch(
+    /^rows\.npy {3}loss [\d.]+ {2}mse [\d.]+ {2}R2 -?[\d.]+ {2}l1 [\d.]+ {2}L0 [\d.]+ {2}dead \d {2}dense \d\n/,
+  );
   // It is measured as it was trained, and whoever trains on with another penalty is told.
   const measure = ['--init', file, '--data', rows, '--no-save-plots', '--validation', rows];
   const held = await succeeds([...measure, '--no-train'], { cwd: folder.make() });

@@ -39,7 +39,8 @@ function shortened(words: readonly string[]): string[] {
 }
 
 const sizes = '784-256-128-64-128-256-784, relu';
-const figures = 'loss [\\d.]+ {2}mse [\\d.]+ {2}kl [\\d.]+ {2}L0 [\\d.]+ {2}dead \\d+';
+const figures =
+  'loss [\\d.]+ {2}mse [\\d.]+ {2}R2 -?[\\d.]+ {2}kl [\\d.]+ {2}L0 [\\d.]+ {2}dead \\d+ {2}dense \\d+';
 const pictures = (...names: string[]) =>
   `pictures  ${names.map((name) => join('images', `${name}.png`)).join(', ')}`;
 /** What each prints, by its first words, as far as it tells whether it did what its comment says. */

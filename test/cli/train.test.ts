@@ -18,7 +18,18 @@ import {
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
 const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse()));
-const epochKeys = ['epoch', 'loss', 'mse', 'kl', 'active', 'dead', 'samples_per_second', 'seconds'];
+const epochKeys = [
+  'epoch',
+  'loss',
+  'mse',
+  'explained_variance',
+  'kl',
+  'active',
+  'dead',
+  'dense',
+  'samples_per_second',
+  'seconds',
+];
 
 describe.concurrent('rows of one’s own', () => {
   it('prints a header, a line an epoch and where the pictures went', async () => {
@@ -26,7 +37,7 @@ describe.concurrent('rows of one’s own', () => {
     const args = ['train', '--data', rows, '--h_dims', '4', '--epochs', '2', '--validation', heldOut];
     const lines = (await succeeds(args, { cwd })).split('\n');
     const number = '\\d+(?:\\.\\d+)?';
-    const values = `loss ${number} {2}mse ${number} {2}kl ${number} {2}L0 ${number} {2}dead \\d`;
+    const values = `loss ${number} {2}mse ${number} {2}R2 -?${number} {2}kl ${number} {2}L0 ${number} {2}dead \\d {2}dense \\d`;
     expect(lines).toEqual([
       'parameters  148 (16-4-16, relu)',
       expect.stringMatching(/^device {6}./),
@@ -58,7 +69,15 @@ describe.concurrent('rows of one’s own', () => {
       expect(first).toEqual({ first_step_seconds: expect.any(Number) });
       const ends = lines.splice(Number(epochs));
       expect(ends).toEqual([{ validation: expect.anything() }]);
-      expect(Object.keys(ends[0].validation as object)).toEqual(['loss', 'mse', 'kl', 'active', 'dead']);
+      expect(Object.keys(ends[0].validation as object)).toEqual([
+        'loss',
+        'mse',
+        'explained_variance',
+        'kl',
+        'active',
+        'dead',
+        'dense',
+      ]);
       for (const [i, line] of lines.entries()) {
         expect(Object.keys(line)).toEqual(epochKeys);
         expect(Object.values(line).every(Number.isFinite)).toBe(true);

@@ -12,6 +12,7 @@ import {
   thresholdOf,
   tie,
 } from './autoencoder.js';
+import { columnMeans } from './column-means.js';
 import { gatherRows } from './gather.js';
 
 export interface ReferenceTraining extends ReferenceConfig {
@@ -90,8 +91,8 @@ export class ReferenceTrainer {
    */
   epoch(dataset: Dataset, order: ArrayLike<number>, batch_size: number): Metrics {
     const latents = this.config.h_dims[this.config.h_dims.length - 1];
-    const seen = new Uint8Array(latents);
-    const sum = { loss: 0, mse: 0, active: 0 };
+    const seen = new Uint32Array(latents);
+    const sum = { loss: 0, mse: 0, error: 0, active: 0 };
     const terms: Record<string, number> = {};
     let batches = 0;
     for (let first = 0; first < order.length; first += batch_size) {
@@ -99,10 +100,11 @@ export class ReferenceTrainer {
       const x = gatherRows(dataset.data, dataset.in_dims, indices, dataset.normalization);
       const { losses, hidden } = this.step(x);
       hidden.forEach((value, i) => {
-        if (isActive(this.config.activation, value)) seen[i % latents] = 1;
+        if (isActive(this.config.activation, value)) seen[i % latents]++;
       });
       sum.loss += losses.loss;
       sum.mse += losses.mse;
+      sum.error += losses.mse * indices.length;
       for (const [name, value] of Object.entries(losses.terms)) terms[name] = (terms[name] ?? 0) + value;
       sum.active += losses.active * indices.length;
       batches++;
@@ -110,12 +112,21 @@ export class ReferenceTrainer {
     const figures = {
       loss: sum.loss / batches,
       mse: sum.mse / batches,
+      explained_variance: 1 - sum.error / order.length / varianceOf(dataset),
       ...Object.fromEntries(Object.entries(terms).map(([name, value]) => [name, value / batches])),
       active: sum.active / order.length,
       dead: seen.filter((active) => active === 0).length,
+      dense: seen.filter((active) => active / order.length > 0.1).length,
     };
     return figures as Metrics;
   }
+}
+
+/** Mean over rows and values of the squared distance from each value's mean, in two passes over all rows. */
+export function varianceOf({ rows, in_dims, data, normalization }: Dataset): number {
+  const x = gatherRows(data, in_dims, [...Array(rows).keys()], normalization);
+  const means = columnMeans(x, rows, in_dims);
+  return x.reduce((sum, value, i) => sum + (value - means[i % in_dims]) ** 2, 0) / x.length;
 }
 
 /** Takes away from a gradient [outputs, latents] what lies along each latent's weights. */

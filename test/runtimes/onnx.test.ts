@@ -9,6 +9,7 @@ import {
   type ParameterSet,
   type ReferenceConfig,
   randomParameters,
+  thresholdOf,
 } from '../reference/autoencoder.js';
 import { seededRandom } from '../reference/random.js';
 import '../support/compare.js';
@@ -119,9 +120,18 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
     ['three layers of sigmoids', { h_dims: [9, 7, 5], activation: 'sigmoid' }, some],
     ['two layers, TopK', { h_dims: [9, 30], activation: 'relu', sparsity: 'topk', k: 3 }, none],
     ['TopK, centred, normalised', { ...centred, sparsity: 'topk', k: 4 }, some],
+    ['a threshold for each', { ...centred, sparsity: 'jumprelu' }, some],
+    ['one threshold', { h_dims: [9, 30], activation: 'relu', sparsity: 'batchtopk', trained: true }, none],
   ])('%s', async (_, shape, normalization) => {
     const config = { ...shape, in_dims };
     const set = randomParameters(config, seededRandom(8));
+    const { selection } = modelConfig(config);
+    if (selection && 'threshold' in selection) {
+      const length = selection.threshold === 'each' ? shape.h_dims[shape.h_dims.length - 1] : 1;
+      // Some below 0, which act as 0.
+      const data = Float64Array.from({ length }, (_, i) => Math.fround(i % 3 === 2 ? -0.2 : 0.2));
+      set[thresholdOf(config)] = { shape: [length], data };
+    }
     const x = reals(seededRandom(9), rows * in_dims, -1, 1).map(
       (value) => value * normalization.std + normalization.mean,
     );
@@ -160,7 +170,7 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
       const { files, x, expected } = formatFixture(fixture);
       const sae = await importBytes(files);
       const { codes, reconstruction } = await run(
-        await open(onnxFiles(modelOf(sae, fixture))),
+        await open(onnxFiles(modelOf(sae))),
         x,
         sae.in_dims,
       );

@@ -111,7 +111,7 @@ export async function program(gpu: Gpu, loader: ShaderLoader, blob: Blob): Promi
   const progress = ({ rows, samples_per_second }: Progress) => rows + samples_per_second;
   for await (const epoch of trainer.epochs({ progress })) {
     const { loss, mse, kl, active, dead, samples_per_second, seconds } = epoch;
-    history.push(epoch, { epoch: 1, loss, mse, kl, active, dead, samples_per_second, seconds });
+    history.push(epoch, { ...epoch, epoch: 1, loss, mse, kl, active, dead, samples_per_second, seconds });
   }
   const told: TrainedSteps[] = [];
   const losses = new LossHistory(10);

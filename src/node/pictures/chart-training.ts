@@ -1,4 +1,5 @@
 import type { SparsityName } from '../../sae/sparsity/index.js';
+import type { EpochMetrics } from '../../sae/training/metrics.js';
 
 /**
  * What a chart needs besides the epochs: the kind of sparsity, and the options that are the weights of its terms.
@@ -9,3 +10,6 @@ export interface ChartTraining {
   /** How the loss counts a row's squared errors; `mean` by default. */
   readonly reconstruction?: 'mean' | 'sum';
 }
+
+/** An epoch as a loss chart takes it, with its terms by name: also one of a metrics.jsonl that an earlier version wrote. */
+export type ChartEpoch = Pick<EpochMetrics<SparsityName>, 'epoch' | 'loss' | 'mse'>;

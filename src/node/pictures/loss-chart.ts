@@ -8,10 +8,8 @@ import {
   type TitleComponentOption,
 } from 'echarts/components';
 import { type ComposeOption, use } from 'echarts/core';
-import type { SparsityName } from '../../sae/sparsity/index.js';
 import { lossCurves, weightedTerms } from '../../sae/training/loss-curves.js';
-import type { EpochMetrics } from '../../sae/training/metrics.js';
-import type { ChartTraining } from './chart-training.js';
+import type { ChartEpoch, ChartTraining } from './chart-training.js';
 
 /** The options of ECharts' `setOption` that the loss chart uses. */
 export type LossChartOption = ComposeOption<
@@ -32,10 +30,7 @@ const maxPoints = 40;
  * where loss and mse together span a factor of 30 or more. ECharts leaves a gap where a value is not finite, or not
  * positive on a logarithmic axis.
  */
-export function lossChart(
-  epochs: readonly EpochMetrics<SparsityName>[],
-  training: ChartTraining,
-): LossChartOption {
+export function lossChart(epochs: readonly ChartEpoch[], training: ChartTraining): LossChartOption {
   const points = epochs.map((epoch) => ({ ...training, ...epoch }));
   const { curves, logarithmic, range } = lossCurves(points, ({ epoch }) => epoch, training.sparsity);
   const last = Math.max(1, ...epochs.slice(-1).map(({ epoch }) => epoch));

@@ -1,9 +1,7 @@
 import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import { DataError } from '../../sae/errors.js';
-import type { SparsityName } from '../../sae/sparsity/index.js';
-import type { EpochMetrics } from '../../sae/training/metrics.js';
-import type { ChartTraining } from './chart-training.js';
+import type { ChartEpoch, ChartTraining } from './chart-training.js';
 import { loadSharp } from './fonts.js';
 import { lossChart } from './loss-chart.js';
 import { savePicture } from './save.js';
@@ -20,7 +18,7 @@ const density = 2;
  */
 export async function writeLossCurve(
   file: string,
-  epochs: readonly EpochMetrics<SparsityName>[],
+  epochs: readonly ChartEpoch[],
   training: ChartTraining,
 ): Promise<void> {
   if (epochs.length === 0) {
@@ -37,7 +35,7 @@ export async function writeLossCurve(
 }
 
 /** The chart as an SVG document of 800 by 450 pixels. */
-export function lossSvg(epochs: readonly EpochMetrics<SparsityName>[], training: ChartTraining): string {
+export function lossSvg(epochs: readonly ChartEpoch[], training: ChartTraining): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, ...size });
   try {
     chart.setOption(lossChart(epochs, training));

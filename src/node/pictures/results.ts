@@ -4,10 +4,8 @@ import { imageShape } from '../../sae/insight/pictures.js';
 import type { Model } from '../../sae/model/model.js';
 import { sampleRows } from '../../sae/model/random.js';
 import { type Dataset, normalizedRows, pickRows } from '../../sae/rows/dataset.js';
-import type { SparsityName } from '../../sae/sparsity/index.js';
-import type { EpochMetrics } from '../../sae/training/metrics.js';
 import { checkFile } from '../folder.js';
-import type { ChartTraining } from './chart-training.js';
+import type { ChartEpoch, ChartTraining } from './chart-training.js';
 import { writeDrawings } from './drawings.js';
 import { writeFeatures } from './features.js';
 import { loadSharp } from './fonts.js';
@@ -114,7 +112,7 @@ async function drawingsOf(model: Model): Promise<Float32Array> {
  * @throws DataError if there is no epoch; EngineError if the file cannot be written.
  */
 export async function drawLoss(
-  epochs: readonly EpochMetrics<SparsityName>[],
+  epochs: readonly ChartEpoch[],
   training: ChartTraining,
   images_dir: string,
 ): Promise<string> {

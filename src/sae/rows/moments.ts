@@ -1,10 +1,19 @@
 import type { StoredRows } from './rows.js';
 
+/** The moments of some rows. */
+export interface MomentsState {
+  readonly rows: number;
+  /** The sum over rows and columns of (x - mean)². */
+  readonly squares: number;
+  /** Of each column. */
+  readonly mean: Float64Array;
+}
+
 /**
  * The mean of each column of rows, and the sum of their squared distances from it, in double. Blocks of rows are merged
  * one after another (Chan, Golub and LeVeque, 1979), so that nothing is read twice.
  */
-export class RowMoments {
+export class RowMoments implements MomentsState {
   #rows = 0;
   #squares = 0;
   readonly #mean: Float64Array;
@@ -46,10 +55,14 @@ export class RowMoments {
     }
     const mean = sums.map((sum, j) => first[j] + sum / rows);
     const around = squares - sums.reduce((total, sum) => total + sum ** 2, 0) / rows;
-    this.#merge(rows, mean, Math.max(0, around));
+    this.merge({ rows, mean, squares: Math.max(0, around) });
   }
 
-  #merge(rows: number, mean: Float64Array, squares: number): void {
+  /** Adds the rows whose moments these are. */
+  merge({ rows, mean, squares }: MomentsState): void {
+    if (rows === 0) {
+      return;
+    }
     const all = this.#rows + rows;
     this.#squares += squares;
     for (const [j, value] of mean.entries()) {

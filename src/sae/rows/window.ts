@@ -2,8 +2,10 @@ import type { Device } from '../../gpu/device.js';
 import type { Bindings, Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import { padded, padRows, type Tensor } from '../../gpu/tensor.js';
+import { DataError } from '../errors.js';
 import { checkRead } from './check.js';
 import { grouped } from './formats/array.js';
+import { type MomentsState, RowMoments } from './moments.js';
 import { type RowSource, type StoredRows, valueBytes } from './source.js';
 
 /** How kernels read a batch's input: WGSL files and what they bind. */
@@ -21,6 +23,11 @@ const gatherColumns = 32;
 
 function orderOf(rows: number): string {
   return `The order of ${grouped(rows)} rows at a time`;
+}
+
+/** The moments of the blocks that steps have read so far, as they are stored, and which these are. */
+export interface Spread extends MomentsState {
+  readonly blocks: readonly number[];
 }
 
 /** A buffer with places for rows, from place `first` on. */
@@ -42,6 +49,11 @@ export class Windows {
   readonly order: GPUBuffer;
   /** The block in each window. */
   readonly #blocks: (number | undefined)[];
+  /** The moments of blocks that were loaded, and are not among those of `#moments` yet. */
+  readonly #loaded = new Map<number, RowMoments>();
+  /** Of the blocks that steps have read: in their order, whatever was loaded ahead. */
+  #moments: RowMoments;
+  #counted = new Set<number>();
   /** The window that steps read. */
   #current = 0;
   #loading: { readonly block: number; readonly done: Promise<void> } | undefined;
@@ -56,6 +68,7 @@ export class Windows {
     readonly scope: Scope,
   ) {
     this.blocks = Math.ceil(source.rows / size);
+    this.#moments = new RowMoments(source.in_dims);
     this.#blocks = new Array(Math.min(2, this.blocks)).fill(undefined);
     this.order = scope.adopt(gpu.buffer(orderOf(size), size * 4), (buffer) => gpu.free(buffer));
   }
@@ -128,9 +141,48 @@ export class Windows {
       throw new RangeError(`block ${block} is not on the device`);
     }
     this.#current = window;
+    this.#count(block);
     const first = window * this.size;
     const places = first === 0 ? order : order.map((row) => first + row);
     this.gpu.write(this.order, places);
+  }
+
+  /**
+   * The mean, over values and the rows of the blocks that were opened, of the squared distance from each value's mean, in
+   * normalised units.
+   */
+  get variance(): number {
+    const { rows, squares, columns } = this.#moments;
+    const unit = (this.source.type === 'u8' ? 1 / 255 : 1) / this.source.normalization.std;
+    return (squares / (rows * columns)) * unit ** 2;
+  }
+
+  /** What `variance` is computed from. */
+  get spread(): Spread {
+    const { rows, squares, mean } = this.#moments;
+    return { rows, squares, mean: mean.slice(), blocks: [...this.#counted] };
+  }
+
+  /** Replaces that by another's of the same rows. @throws DataError if it has another width. */
+  restoreSpread({ blocks, ...moments }: Spread): void {
+    const { in_dims } = this.source;
+    if (moments.mean.length !== in_dims) {
+      throw new DataError(
+        `The snapshot has the means of ${moments.mean.length} values; expected ${in_dims}. Resume it unchanged.`,
+      );
+    }
+    this.#moments = new RowMoments(in_dims);
+    this.#moments.merge(moments);
+    this.#counted = new Set(blocks);
+  }
+
+  #count(block: number): void {
+    const moments = this.#loaded.get(block);
+    this.#loaded.delete(block);
+    if (moments && !this.#counted.has(block)) {
+      this.#moments.merge(moments);
+      this.#counted.add(block);
+    }
   }
 
   /**
@@ -192,6 +244,7 @@ export class Windows {
       1,
       Math.floor(writeBytes / (padded(source.in_dims) * valueBytes[source.type])),
     );
+    const moments = this.#counted.has(block) ? undefined : new RowMoments(source.in_dims);
     for (let row = 0; row < rows; row += pieceRows) {
       const end = Math.min(row + pieceRows, rows);
       const values = await source.read(block * size + row, block * size + end);
@@ -199,7 +252,11 @@ export class Windows {
         return;
       }
       checkRead(values, source, block * size + row, block * size + end);
+      moments?.add(values);
       this.#write(window * size + row, values);
+    }
+    if (moments) {
+      this.#loaded.set(block, moments);
     }
     this.#blocks[window] = block;
   }

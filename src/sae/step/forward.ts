@@ -22,7 +22,7 @@ export function allocateForward(build: StepBuild): void {
   build.makeBuffer('active_counts', `The counts of active latents in ${code}`, rowBlocks * padded(hidden));
   const errors = `The squared errors of a batch [${rows}, ${config.in_dims}]`;
   build.makeBuffer('squared_errors', errors, rowBlocks * padded(config.in_dims));
-  build.makePassBuffer('ever_active', 'The counts of active rows', padded(hidden) * 4);
+  build.makePassBuffer('rows_active', 'The counts of active rows', padded(hidden) * 4);
   build.makeBuffer('shares', 'Shares of sums', statisticsGroups(build) * statisticsThreads * shareBytes);
   for (const name of build.penalty.perLatent) {
     build.makeBuffer(name, name, padded(hidden) * 4);

@@ -20,8 +20,8 @@ export interface StepFigures {
 /** What the steps of one submit logged. */
 export interface StepLog {
   readonly steps: readonly StepFigures[];
-  /** Dead latents, active in no row of the pass so far, if the submit ends a pass or the run. */
-  readonly dead: number | undefined;
+  /** For each latent, in how many rows of the pass so far it was active, if the submit ends a pass or the run. */
+  readonly rowsActive: Uint32Array | undefined;
   /** A parameter with a moment that is not finite, if the submit ends with a check of the moments. */
   readonly overflow: string | undefined;
 }
@@ -54,11 +54,10 @@ export function parseLog(bytes: ArrayBuffer, rows: readonly number[], end: EndOf
     };
   });
   if (!end) {
-    return { steps, dead: undefined, overflow: undefined };
+    return { steps, rowsActive: undefined, overflow: undefined };
   }
   const first = rows.length * stride;
-  const counts = words.subarray(first, first + end.latents);
+  const rowsActive = words.subarray(first, first + end.latents);
   const overflows = words.subarray(first + end.latentWords);
-  const dead = counts.filter((active) => active === 0).length;
-  return { steps, dead, overflow: end.parameters.find((_, i) => overflows[i] !== 0) };
+  return { steps, rowsActive, overflow: end.parameters.find((_, i) => overflows[i] !== 0) };
 }

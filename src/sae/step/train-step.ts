@@ -7,7 +7,7 @@ import { DataError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { grouped } from '../rows/formats/array.js';
 import type { RowSource } from '../rows/source.js';
-import { Windows } from '../rows/window.js';
+import { type Spread, Windows } from '../rows/window.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { addBackward } from './backward.js';
 import { StepBuild } from './build.js';
@@ -30,6 +30,8 @@ export interface StepState {
   readonly pass: ReadonlyMap<string, ArrayBuffer>;
   /** Those that are kept over the whole training, by name. */
   readonly kept: ReadonlyMap<string, ArrayBuffer>;
+  /** The rows' moments so far. */
+  readonly spread: Spread;
   /** Whether something was not finite. */
   readonly halted: boolean;
 }
@@ -79,7 +81,7 @@ export class TrainStep {
     this.#before = this.batches;
     const { gpu } = build.model;
     const log = batchesOf(windows.size, build.rows) * logBytes;
-    const most = log + build.buffer('ever_active').size + (check ? build.buffer('overflows').size : 0);
+    const most = log + build.buffer('rows_active').size + (check ? build.buffer('overflows').size : 0);
     this.#readbacks = Array.from({ length: submitsInFlight }, () =>
       scope.adopt(gpu.staging('The log of a submit', most), (buffer) => gpu.free(buffer)),
     );
@@ -137,6 +139,14 @@ export class TrainStep {
 
   get source(): RowSource {
     return this.windows.source;
+  }
+
+  /**
+   * The variance of the rows that steps have begun with: the mean, over rows and values, of the squared distance from each
+   * value's mean, in normalised units.
+   */
+  get variance(): number {
+    return this.windows.variance;
   }
 
   /** Rows per batch. */
@@ -223,7 +233,7 @@ export class TrainStep {
     let end: EndOfPass | undefined;
     this.#unchecked += times;
     if (ends) {
-      const latentWords = copy('ever_active');
+      const latentWords = copy('rows_active');
       const checked = this.check !== undefined && this.#unchecked >= checkInterval;
       if (checked) {
         this.#unchecked = 0;
@@ -243,6 +253,7 @@ export class TrainStep {
   /** Reads the state as of one moment: all copies are submitted before the first is awaited. */
   async state(): Promise<StepState> {
     const { build, model } = this;
+    const { spread } = this.windows;
     const copy = async (name: string) => [name, await model.gpu.read(build.buffer(name))] as const;
     const [moments, pass, kept, counters] = await Promise.all([
       Promise.all(model.trained.flatMap((tensor) => momentsOf(build, tensor).map(copy))),
@@ -254,6 +265,7 @@ export class TrainStep {
       moments: new Map(moments),
       pass: new Map(pass),
       kept: new Map(kept),
+      spread,
       halted: new Uint32Array(counters)[1] !== 0,
     };
   }
@@ -266,8 +278,9 @@ export class TrainStep {
   }
 
   /** Replaces the state on the device by another step's. @throws DataError if that has other sizes. */
-  restore({ moments, pass, kept }: StepState): void {
+  restore({ moments, pass, kept, spread }: StepState): void {
     const { build } = this;
+    this.windows.restoreSpread(spread);
     const named = [
       ...build.ofPass.map((name) => [name, pass.get(name)] as const),
       ...build.kept.map((name) => [name, kept.get(name)] as const),

@@ -57,9 +57,9 @@ function measure<S extends SparsityName>(
     step.schedule(stepRecords(() => config, { rows, batchRows: step.batchRows, updates: 0 }));
     const submit = (most: number) => (step.leftInWindow > 0 ? step.submit(most) : undefined);
     let sums = noSums;
-    let unused = 0;
+    let counts: Uint32Array = new Uint32Array();
     let done = 0;
-    for await (const { steps, dead } of new Pacer().run(submit)) {
+    for await (const { steps, rowsActive } of new Pacer().run(submit)) {
       const wrong = steps.findIndex(({ fault }) => fault !== undefined);
       if (wrong >= 0) {
         const first = (done + wrong) * step.batchRows;
@@ -71,8 +71,8 @@ function measure<S extends SparsityName>(
       done += steps.length;
       const losses = steps.map((figures) => lossOf(figures, config, model));
       sums = addSteps(sums, steps, losses);
-      unused = dead ?? 0;
+      counts = rowsActive ?? counts;
     }
-    return summarize(config.sparsity, sums, unused);
+    return summarize(config.sparsity, sums, counts, step.variance);
   });
 }

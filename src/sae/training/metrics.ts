@@ -12,6 +12,12 @@ interface LossFigures {
   readonly loss: number;
   /** Mean over rows and inputs of the squared error, in normalised units. */
   readonly mse: number;
+  /**
+   * R²: 1 - sum of squared errors / sum of squared distances from each value's mean over the data, so 1 is perfect, and 0
+   * what the mean row is worth. If all rows are equal: 1 without an error, else 0. With rows that are read in blocks, the
+   * first epoch knows the data up to the current block.
+   */
+  readonly explained_variance: number;
   /** L0: mean number of active latents of a row, above 0 for ReLU and above 0.5 for sigmoid. */
   readonly active: number;
 }
@@ -20,6 +26,8 @@ interface LossFigures {
 export type Metrics<S extends SparsityName = 'kl'> = LossFigures & {
   /** Dead latents: active for no row. */
   readonly dead: number;
+  /** Dense latents: active for more than a tenth of the rows. */
+  readonly dense: number;
 } & TermValues<S>;
 
 /** The metrics of one epoch of training: over the rows so far, if the run ends within it. */
@@ -73,18 +81,39 @@ export function lossOf(
   );
 }
 
+/** Dense are latents that are active for more than this share of the rows. */
+const denseFrom = 0.1;
+
+/**
+ * The share of the data's variance that a reconstruction explains.
+ * @param mse mean over rows and values. @param variance the same of the distances from each value's mean.
+ */
+export function explainedVariance(mse: number, variance: number): number {
+  return variance > 0 ? 1 - mse / variance : Number(mse === 0);
+}
+
 /** The sums over the steps of a pass so far, in double. */
 export interface PassSums {
   readonly steps: number;
   readonly rows: number;
   readonly loss: number;
   readonly mse: number;
+  /** The mean squared errors of all rows. */
+  readonly squared_error: number;
   /** The unweighted terms. */
   readonly terms: readonly number[];
   readonly active: number;
 }
 
-export const noSums: PassSums = { steps: 0, rows: 0, loss: 0, mse: 0, terms: [0, 0, 0, 0], active: 0 };
+export const noSums: PassSums = {
+  steps: 0,
+  rows: 0,
+  loss: 0,
+  mse: 0,
+  squared_error: 0,
+  terms: [0, 0, 0, 0],
+  active: 0,
+};
 
 /** The sums with some more steps. @param losses of each of them, since their weights may differ. */
 export function addSteps(
@@ -92,34 +121,41 @@ export function addSteps(
   figures: readonly StepFigures[],
   losses: readonly number[],
 ): PassSums {
-  let { steps, rows, loss, mse, active } = sums;
+  let { steps, rows, loss, mse, squared_error, active } = sums;
   const terms = [...sums.terms];
   for (const [i, step] of figures.entries()) {
     steps += 1;
     rows += step.rows;
     loss += losses[i];
     mse += step.mse;
+    squared_error += step.mse * step.rows;
     active += step.active;
     for (let j = 0; j < terms.length; j++) {
       terms[j] += step.terms[j];
     }
   }
-  return { steps, rows, loss, mse, terms, active };
+  return { steps, rows, loss, mse, squared_error, terms, active };
 }
 
-/** A pass's metrics: means over batches, as in the original program; `active` is a mean over rows. */
+/**
+ * A pass's metrics: means over batches, as in the original program; `active` and `explained_variance` are of rows.
+ * @param rowsActive for each latent, in how many rows it was active. @param variance of the data's rows.
+ */
 export function summarize<S extends SparsityName>(
   sparsity: S,
-  { steps, rows, loss, mse, terms, active }: PassSums,
-  dead: number,
+  { steps, rows, loss, mse, squared_error, terms, active }: PassSums,
+  rowsActive: Uint32Array,
+  variance: number,
 ): Metrics<S> {
   const means = terms.map((sum) => sum / steps);
   const figures = {
     loss: loss / steps,
     mse: mse / steps,
+    explained_variance: explainedVariance(squared_error / rows, variance),
     ...namedTerms(sparsity, means),
     active: active / rows,
-    dead,
+    dead: rowsActive.filter((count) => count === 0).length,
+    dense: rowsActive.filter((count) => count > denseFrom * rows).length,
   };
   return figures as unknown as Metrics<S>;
 }

@@ -23,6 +23,12 @@ export interface Snapshot<S extends SparsityName = 'kl'> extends Place {
 }
 
 const count = z.number().int().min(0);
+const spread = z.object({
+  rows: count,
+  squares: z.number().min(0),
+  mean: z.instanceof(Float64Array),
+  blocks: z.array(count),
+});
 /** What a snapshot is made of; its parameters and the bytes of its step are looked at where they are used. */
 const shape = z.object({
   model: z.looseObject({}),
@@ -42,11 +48,17 @@ const shape = z.object({
     rows: count,
     loss: z.number(),
     mse: z.number(),
+    squared_error: z.number(),
     terms: z.array(z.number()).length(4),
     active: z.number(),
   }),
   seconds: z.number().min(0),
-  step: z.object({ moments: z.instanceof(Map), pass: z.instanceof(Map), kept: z.instanceof(Map) }),
+  step: z.object({
+    moments: z.instanceof(Map),
+    pass: z.instanceof(Map),
+    kept: z.instanceof(Map),
+    spread,
+  }),
 });
 
 /** @throws DataError if it is not what a trainer gave. */

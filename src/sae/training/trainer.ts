@@ -326,7 +326,12 @@ export class Trainer<S extends SparsityName = 'kl'> {
   }
 
   #submit(most: number): Submitted<TrainedSteps<S>> {
-    const during = { epoch: this.#course.epoch, done: this.done, config: this.#config };
+    const during = {
+      epoch: this.#course.epoch,
+      done: this.done,
+      config: this.#config,
+      variance: this.step.variance,
+    };
     const { times, ended } = this.#course.submit(most);
     return { times, ended: ended.then((log) => this.#log.add(log, during)) };
   }

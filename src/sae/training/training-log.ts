@@ -6,6 +6,7 @@ import type { TrainStep } from '../step/train-step.js';
 import {
   addSteps,
   type EpochMetrics,
+  explainedVariance,
   lossOf,
   namedTerms,
   noSums,
@@ -30,6 +31,8 @@ export interface During<S extends SparsityName> {
   /** Steps done before them, over all epochs. */
   readonly done: number;
   readonly config: TrainConfig<S>;
+  /** Of the rows that were read until then. */
+  readonly variance: number;
 }
 
 /** Rows, and the time that they took. */
@@ -95,8 +98,8 @@ export class TrainingLog<S extends SparsityName> {
   }
 
   /** Adds the log of a submit that has ended. Steps before a fault are reported, and `failure` is set. */
-  add({ steps: all, dead, overflow }: StepLog, during: During<S>): TrainedSteps<S> {
-    const { epoch, config, done } = during;
+  add({ steps: all, rowsActive, overflow }: StepLog, during: During<S>): TrainedSteps<S> {
+    const { epoch, config, done, variance } = during;
     if (this.failure) {
       // This submit was in flight when a step failed: its steps changed nothing, or do not count.
       return { steps: [], samples_per_second: perSecond(this.#lately) };
@@ -109,7 +112,8 @@ export class TrainingLog<S extends SparsityName> {
     this.#spend(good.reduce((sum, { rows }) => sum + rows, 0));
     const told = {
       steps: good.map((figures, i) => {
-        return stepMetrics({ ...figures, loss: losses[i] }, done + i + 1, { epoch, config: settings[i] });
+        const at = { epoch, config: settings[i], variance };
+        return stepMetrics({ ...figures, loss: losses[i] }, done + i + 1, at);
       }),
       samples_per_second: perSecond(this.#lately),
     };
@@ -125,7 +129,7 @@ export class TrainingLog<S extends SparsityName> {
       this.#sums = noSums;
     }
     this.#tell(now);
-    if (dead === undefined) {
+    if (!rowsActive) {
       return told;
     }
     // The ends of submits are reported in bursts, which a short epoch does not average out.
@@ -136,7 +140,7 @@ export class TrainingLog<S extends SparsityName> {
     }
     const metrics = {
       epoch,
-      ...summarize(config.sparsity, sums, dead),
+      ...summarize(config.sparsity, sums, rowsActive, variance),
       samples_per_second,
       seconds: this.seconds,
       ...scheduledSettings(config, now - 1, this.runSteps),
@@ -185,7 +189,7 @@ export class TrainingLog<S extends SparsityName> {
 function stepMetrics<S extends SparsityName>(
   { loss, mse, terms, active, rows }: StepFigures & { readonly loss: number },
   step: number,
-  { epoch, config }: { readonly epoch: number; readonly config: TrainConfig<S> },
+  { epoch, config, variance }: Omit<During<S>, 'done'>,
 ): StepMetrics<S> {
   const live = Object.fromEntries(
     liveSettings.filter((name) => name in config).map((name) => [name, config[name as 'lr']]),
@@ -195,6 +199,7 @@ function stepMetrics<S extends SparsityName>(
     epoch,
     loss,
     mse,
+    explained_variance: explainedVariance(mse, variance),
     ...namedTerms(config.sparsity, terms),
     active: active / rows,
     ...live,

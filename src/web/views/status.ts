@@ -29,6 +29,7 @@ export function showStatus(
     'time-left': training && speed > 0 ? duration(left / speed) : none,
     loss: recent ? recent.loss.toFixed(3) : none,
     mse: recent ? recent.mse.toFixed(3) : none,
+    'explained-variance': recent ? recent.explained_variance.toFixed(3) : none,
     active: recent ? `${recent.active.toFixed(1)} of ${model.hidden}` : none,
   };
   for (const [id, text] of Object.entries(texts)) {

@@ -41,7 +41,18 @@ export function epochs(
   return Array.from({ length: count }, (_, i) => {
     const { mse, kl } = at(i + 1);
     const loss = mse + sparsity_lambda * kl + constant;
-    return { epoch: i + 1, loss, mse, kl, active: 2, dead: 0, samples_per_second: 1, seconds: i };
+    return {
+      epoch: i + 1,
+      loss,
+      mse,
+      explained_variance: 0.5,
+      kl,
+      active: 2,
+      dead: 0,
+      dense: 1,
+      samples_per_second: 1,
+      seconds: i,
+    };
   });
 }
 

@@ -410,7 +410,7 @@ describe('a snapshot', () => {
   test.each<[string, Partial<Snapshot>]>([
     ['moments of another size', { step: { ...step, moments } }],
     ['no moments', { step: { ...step, moments: new Map() } }],
-    ['a pass of another size', { step: { ...step, pass: new Map([['ever_active', new ArrayBuffer(4)]]) } }],
+    ['a pass of another size', { step: { ...step, pass: new Map([['rows_active', new ArrayBuffer(4)]]) } }],
     ['an order of fewer rows', { order: { ...order, order: order.order.slice(0, 22) } }],
     ['an order with rows beyond the end', { order: { ...order, order: order.order.map((row) => row + 1) } }],
     ['a block that there is not', { order: { ...order, blocks: [7] } }],
@@ -422,6 +422,8 @@ describe('a snapshot', () => {
     ['a state of the generator that is cut', { order: { ...order, random: order.random.slice(1) } }],
     ['a state of the generator that is none', { order: { ...order, random: [1, 2, 3, Number.NaN] } }],
     ['rows of a window that are none', { window_rows: 0 }],
+    ['means of another width', { step: { ...step, spread: { ...step.spread, mean: new Float64Array(3) } } }],
+    ['no moments of rows', { step: { ...step, spread: undefined as never } }],
     ['seconds that are no number', { seconds: Number.NaN }],
     ['seconds below 0', { seconds: -1 }],
     ['seconds as text', { seconds: '1' as never }],

@@ -35,7 +35,7 @@ describe.each(sparsityNames)('%s', (sparsity) => {
       history.add(steps);
       if (epoch) {
         const expected = reference.epoch(dataset, orders.next().value!, 5);
-        const figures = ['loss', 'mse', ...names, 'active', 'dead'];
+        const figures = ['loss', 'mse', 'explained_variance', ...names, 'active', 'dead', 'dense'];
         expect(Object.keys(epoch)).toEqual(['epoch', ...figures, 'samples_per_second', 'seconds']);
         const values = (metrics: object) => figures.map((name) => metrics[name as keyof typeof metrics]);
         expect(values(epoch)).toBeCloseTensor(values(expected), 1e-5);
@@ -45,14 +45,34 @@ describe.each(sparsityNames)('%s', (sparsity) => {
       expect(data, name).toBeCloseTensor(start[name].data, 1e-4);
     }
     const live = Object.keys(sparsityOf(sparsity).live);
-    const columns = ['step', 'epoch', 'loss', 'mse', ...names, 'active', 'lr', ...live, 'steps'];
+    const columns = [
+      'step',
+      'epoch',
+      'loss',
+      'mse',
+      'explained_variance',
+      ...names,
+      'active',
+      'lr',
+      ...live,
+      'steps',
+    ];
     expect(history.toCsv().split('\n')[0]).toBe(columns.join());
     // A reference that learns nothing.
     const still = new ReferenceTrainer({ ...small, ...config, lr: 0, trained: true }, start);
     const held = await evaluate<SparsityName>(model, dataset, options);
     const expected = still.epoch(dataset, [...Array(23).keys()], 5);
-    expect(Object.keys(held)).toEqual(['loss', 'mse', ...names, 'active', 'dead']);
+    expect(Object.keys(held)).toEqual([
+      'loss',
+      'mse',
+      'explained_variance',
+      ...names,
+      'active',
+      'dead',
+      'dense',
+    ]);
     expect([held.loss, held.mse]).toBeCloseTensor([expected.loss, expected.mse], 1e-4);
+    expect(held.explained_variance).toBeCloseTo(expected.explained_variance, 4);
     trainer.close();
     model.close();
   });

@@ -61,7 +61,7 @@ async function measure(bench: Bench, inputs: Inputs) {
   const state = bench.buffer(new Uint32Array([index, inputs.halted ?? 0]));
   const log = bench.buffer(new Uint32Array(6 * 8).fill(unwritten));
   const gradients = bench.unwritten('gradients', [columns]);
-  const everActive = bench.buffer(new Uint32Array(padded(columns)));
+  const rowsActive = bench.buffer(new Uint32Array(padded(columns)));
   const shares = bench.buffer(new Uint32Array(groups * 64 * 8));
   await bench.run(
     ['metrics/step.wgsl', 'sparsity/kl.wgsl', 'metrics/statistics.wgsl'],
@@ -72,7 +72,7 @@ async function measure(bench: Bench, inputs: Inputs) {
       active_counts: bench.buffer(active),
       squared_errors: bench.buffer(new Uint32Array(inputs.squaredErrors.buffer)),
       penalty_gradients: gradients,
-      ever_active: everActive,
+      rows_active: rowsActive,
       shares,
     },
     [groups, 1],
@@ -108,7 +108,7 @@ async function measure(bench: Bench, inputs: Inputs) {
     records,
     gradients: await gradients.read(),
     padding: await paddingOf(gradients),
-    everActive: [...(await bench.words(everActive))],
+    rowsActive: [...(await bench.words(rowsActive))],
     elsewhere: [...logged].filter((_, i) => Math.floor(i / 8) !== index),
   };
 }
@@ -143,7 +143,7 @@ describe('the end of a forward pass', () => {
       expect(seen.gradients).toBeCloseTensor(expected, 5e-5);
       expect(seen.padding).toBe(0);
       expect(seen.active).toBe(hidden.reduce((total, value) => total + (value > 0 ? 1 : 0), 0));
-      expect(seen.everActive.slice(0, columns).map(Boolean)).toEqual(
+      expect(seen.rowsActive.slice(0, columns).map(Boolean)).toEqual(
         Array.from({ length: columns }, (_, j) => hidden.some((value, i) => i % columns === j && value > 0)),
       );
       expect(seen).toMatchObject({ fault: undefined, state: [index + 1, 0] });

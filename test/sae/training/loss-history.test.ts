@@ -9,6 +9,7 @@ function step(number: number): StepMetrics {
     epoch: Math.ceil(number / 7),
     loss: 3 + Math.sin(number),
     mse: 2 + Math.cos(number),
+    explained_variance: 1 - (2 + Math.cos(number)) / 8,
     kl: number % 5,
     active: 1 + (number % 2),
     lr: number < 50 ? 0.1 : 0.01,
@@ -85,11 +86,19 @@ describe('a history', () => {
 
   test('as CSV', () => {
     const history = new LossHistory(2);
-    history.add(steps(1, 2).map((metrics) => ({ ...metrics, loss: metrics.step, mse: 0.5, kl: 1e-7 })));
+    history.add(
+      steps(1, 2).map((metrics) => ({
+        ...metrics,
+        loss: metrics.step,
+        mse: 0.5,
+        explained_variance: 0.25,
+        kl: 1e-7,
+      })),
+    );
     expect(history.toCsv()).toBe(
-      'step,epoch,loss,mse,kl,active,lr,sparsity_lambda,sparsity_target,steps\n' +
-        '1,1,1,0.5,1e-7,2,0.1,0.2,0.05,1\n' +
-        '2,1,2,0.5,1e-7,1,0.1,0.2,0.05,1\n',
+      'step,epoch,loss,mse,explained_variance,kl,active,lr,sparsity_lambda,sparsity_target,steps\n' +
+        '1,1,1,0.5,0.25,1e-7,2,0.1,0.2,0.05,1\n' +
+        '2,1,2,0.5,0.25,1e-7,1,0.1,0.2,0.05,1\n',
     );
     expect(new LossHistory().toCsv().split('\n')).toHaveLength(2);
   });

@@ -1,5 +1,4 @@
 import { noNormalization } from '../../rows/dataset.js';
-import type { Selection } from '../../sparsity/index.js';
 import type { SaeFiles } from '../formats/index.js';
 import { type Layer, layersOf } from '../layers.js';
 import type { SavedModel } from '../saved-model.js';
@@ -101,11 +100,23 @@ function addLayer(graph: Graph, layer: Layer, input: string, output: string): st
     return product;
   }
   const active = graph.add(activationOps[activation], [product], selection ? `${name}.output` : output);
-  return selection ? addSelection(graph, selection, active, output) : active;
+  if (!selection) {
+    return active;
+  }
+  return 'topk' in selection
+    ? addTopK(graph, selection.topk, active, output)
+    : addThreshold(graph, `${name}.threshold`, active, output);
 }
 
-/** What does not stay becomes 0. (Latents kept above thresholds would be a `Greater` and a `Where`.) */
-function addSelection(graph: Graph, { topk }: Selection, input: string, output: string): string {
+/** What is not above its threshold becomes 0. What a threshold below 0 lets through is 0 already. */
+function addThreshold(graph: Graph, threshold: string, input: string, output: string): string {
+  const zero = graph.constant('zero', [], Float32Array.of(0));
+  const above = graph.add('Greater', [input, threshold], 'codes.above');
+  return graph.add('Where', [above, input, zero], output);
+}
+
+/** What is not among the largest becomes 0. */
+function addTopK(graph: Graph, topk: number, input: string, output: string): string {
   const k = graph.constant('k', [1], BigInt64Array.of(BigInt(topk)));
   // Of equal values, the one with the lower index is the larger for TopK, as it is for the model.
   const [values, indices] = ['topk.values', 'topk.indices'];
