@@ -1,4 +1,4 @@
-// The length of each latent's list, and whether it was ever active in this pass. An invocation a latent. Provides the entry point.
+// The length of each latent's list, and in how many rows of this pass it was active. An invocation a latent. Provides the entry point.
 override workgroup_size: u32 = 64;
 
 struct Counting {
@@ -10,7 +10,7 @@ struct Counting {
 var<uniform> counting: Counting;
 var<storage, read> bitmaps: array<u32>;
 var<storage, read_write> latent_counts: array<u32>;
-var<storage, read_write> ever_active: array<u32>;
+var<storage, read_write> rows_active: array<u32>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -23,6 +23,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       own += select(0, here, i < counting.row_words);
     }
     latent_counts[latent] = count;
-    ever_active[latent] |= own;
+    rows_active[latent] += own;
   }
 }

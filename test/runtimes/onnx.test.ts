@@ -169,11 +169,7 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
     async (fixture) => {
       const { files, x, expected } = formatFixture(fixture);
       const sae = await importBytes(files);
-      const { codes, reconstruction } = await run(
-        await open(onnxFiles(modelOf(sae))),
-        x,
-        sae.in_dims,
-      );
+      const { codes, reconstruction } = await run(await open(onnxFiles(modelOf(sae))), x, sae.in_dims);
       expect(codes.data).toBeCloseTensor(expected.encode.data, 1e-5);
       expect(reconstruction.data).toBeCloseTensor(expected.decode.data, 1e-5);
     },

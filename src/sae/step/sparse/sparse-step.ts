@@ -46,7 +46,7 @@ export function allocateSparse(build: StepBuild): void {
   build.makeTensor('batch', [rows, model.config.in_dims], `A batch [${rows}, ${model.config.in_dims}]`);
   const gradients = [gradientRows(build), decoder.outputs];
   build.makeTensor(`${decoder.name}.gradient`, gradients, `The gradients of reconstructions [${gradients}]`);
-  build.makePassBuffer('ever_active', 'The counts of active rows', padded(model.hidden) * 4);
+  build.makePassBuffer('rows_active', 'The counts of active rows', padded(model.hidden) * 4);
   build.makeBuffer('shares', 'Shares of sums', rows * shareBytes);
   for (const { bias } of model.layers) {
     build.makeTensor(gradientOf(bias.name), bias.shape);
