@@ -13,7 +13,14 @@ import { onDrop, readFiles, saveBlob } from './browser/files.js';
 import { announce, element, forget, onClick, tell } from './browser/page.js';
 import { Session } from './session/session.js';
 import { SettingsForm } from './settings/form.js';
-import { fromAddress, isLive, type Settings, settingText, toAddress } from './settings/settings.js';
+import {
+  fromAddress,
+  isLive,
+  modelSettings,
+  type Settings,
+  settingText,
+  toAddress,
+} from './settings/settings.js';
 import { whyNoDevice } from './views/status.js';
 import { Views } from './views/views.js';
 
@@ -184,13 +191,13 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
     await session.start(settings, rows, saved);
     // Other rows may have been opened meanwhile.
     data = data === wanted ? rows : data;
-    const { h_dims, activation } = session.run!.model.config;
-    made = { settings: { ...settings, h_dims, activation }, data: rows, loaded: saved !== undefined };
+    const own = modelSettings(session.run!.model.config);
+    made = { settings: { ...settings, ...own }, data: rows, loaded: saved !== undefined };
     // Settings may have been changed meanwhile.
     session.change(form.settings);
     views.goal = session.run!.trainer.stepsOf(form.settings.epochs);
     if (saved) {
-      form.show({ ...form.settings, h_dims, activation });
+      form.show({ ...form.settings, ...own });
       history.replaceState(null, '', toAddress(form.settings));
     }
     if (news) {

@@ -36,7 +36,7 @@ async function digitsShown(page: Page): Promise<void> {
 describe.skipIf(!chromiumPath)('the page trains', () => {
   const { open, handedOn } = builtPage();
   const folder = temporaryFolder();
-  const { h_dims, activation, ...training } = standard;
+  const { h_dims, activation, pre_bias: _, tied: _t, ...training } = standard;
 
   test('as the CLI and as the engine in Node do, and its model goes to the CLI and back unchanged', async () => {
     const page = await handedOn();
@@ -143,7 +143,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('0.5');
     await page.getByLabel('Weighted by decoder norm').uncheck();
     expect(page.url()).toContain(
-      'sparsity=l1&lr=0.001&sparsity_lambda=0.5&reconstruction=sum&l1_weighted=false&',
+      'sparsity=l1&lr=0.001&sparsity_lambda=0.5&reconstruction=sum&encoder_init=random&l1_weighted=false&',
     );
     await button(page, 'One step').click();
     await trained(page, 1);

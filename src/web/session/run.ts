@@ -15,9 +15,8 @@ import {
   type Snapshot,
   type SparsityName,
   Trainer,
-  type TrainOptions,
 } from '../../sae/index.js';
-import type { Settings } from '../settings/settings.js';
+import { parted, type Settings } from '../settings/settings.js';
 
 /** Rows that are shown with their reconstructions. */
 export const sampleCount = 10;
@@ -105,28 +104,24 @@ export interface RunAndSnapshot {
  */
 export function buildRun(
   gpu: Gpu,
-  { h_dims, activation, ...options }: Settings,
+  settings: Settings,
   dataset: Dataset,
   saved: SavedModel | undefined,
   prepared: (samples: Probe, dataset: Dataset) => Promise<void>,
 ): Promise<RunAndSnapshot> {
   return Scope.building(async (scope) => {
+    const { model: sizes, training: options } = parted(settings);
     const model = scope.use(
       saved
         ? await Model.from(gpu, saved.config, saved.parameters)
-        : await Model.create(
-            gpu,
-            { in_dims: dataset.in_dims, h_dims, activation },
-            options as TrainOptions<SparsityName>,
-            dataset,
-          ),
+        : await Model.create(gpu, { ...sizes, in_dims: dataset.in_dims }, options, dataset),
     );
     model.checkWidth(dataset);
     // The probe is recorded before training begins, which would do this too late for it.
     await prepareModel(model, parseTrainConfig(options as TrainOptions<SparsityName>));
     const samples = scope.use(await Probe.create(model, sampleCount));
     await prepared(samples, dataset);
-    const training = Trainer.create(model, dataset, options as TrainOptions<SparsityName>);
+    const training = Trainer.create(model, dataset, options);
     const run = await Run.create(scope, samples, training, dataset);
     return { run, snapshot: await run.trainer.snapshot() };
   });

@@ -1,6 +1,7 @@
 import {
   liveSettings,
   type ModelConfig,
+  type ModelOptions,
   modelOptions,
   parseModelConfig,
   parseTrainConfig,
@@ -12,18 +13,18 @@ import {
   trainOptions,
 } from '../../sae/index.js';
 
-/** The data has the input size; the other options, and those of update rules, are only on the command line. */
+/**
+ * The data has the input size; the mean, to which pre_bias_init is left, suits all rows; the other options, and those of
+ * update rules, are only on the command line.
+ */
 const omitted: readonly string[] = [
   'in_dims',
-  'pre_bias',
-  'tied',
   'steps',
   'lr_warmup',
   'lr_decay',
   'lr_decay_steps',
   'sparsity_warmup',
   'shuffle',
-  'decoder_norm',
   'pre_bias_init',
   'clip_norm',
   'optimizer',
@@ -68,26 +69,36 @@ export function settingText(settings: Settings, name: string): string {
  */
 export function withSetting(settings: Settings, name: string, text: string): Settings {
   const value = readValue(name, text);
-  const { h_dims, activation, ...training } = settings;
+  const { model, training } = parted(settings);
   if (modelOptions.some((option) => option.name === name)) {
-    return complete({ h_dims, activation, [name]: value }, training);
+    return complete({ ...model, [name]: value }, training);
   }
   if (name !== 'sparsity') {
-    return complete({ h_dims, activation }, { ...training, [name]: value });
+    return complete(model, { ...training, [name]: value });
   }
   const kept = trainOptions.filter((option) => !option.owners && option.name in training);
-  const common = Object.fromEntries(kept.map((option) => [option.name, training[option.name]]));
+  const common = Object.fromEntries(kept.map((option) => [option.name, settings[option.name]]));
   const { lr, ...own } = standardTraining;
-  return complete(
-    { h_dims, activation },
-    { ...common, ...(value === own.sparsity ? own : { sparsity: value }) },
-  );
+  return complete(model, { ...common, ...(value === own.sparsity ? own : { sparsity: value }) });
+}
+
+/** The options of the model, and those of training. */
+export function parted(settings: Settings) {
+  const ofModel = (name: string) => modelOptions.some((option) => option.name === name);
+  const pick = (wanted: boolean) =>
+    Object.fromEntries(Object.entries(settings).filter(([name]) => ofModel(name) === wanted));
+  return { model: pick(true) as ModelOptions, training: pick(false) as TrainOptions<SparsityName> };
+}
+
+/** What a model's configuration, which leaves out what the model lacks, is among the settings. */
+export function modelSettings({ h_dims, activation, pre_bias = false, tied = false }: ModelConfig) {
+  return { h_dims, activation, pre_bias, tied };
 }
 
 /** Settings with the engine's defaults for those that are left out. @throws ConfigError. */
 function complete(model: object, training: object): Settings {
   const config = parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>);
-  const all = { ...trainedConfig(parseModelConfig(model), config), ...config };
+  const all = { ...modelSettings(trainedConfig(parseModelConfig(model), config)), ...config };
   const offered = settingOptions.map(({ name }) => name).filter((name) => name in all);
   return Object.fromEntries(offered.map((name) => [name, all[name as 'lr']])) as unknown as Settings;
 }
