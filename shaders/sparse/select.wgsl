@@ -2,7 +2,7 @@
 // A workgroup a row. The k-th largest maximum of spans of neighbouring latents is a lower bound: only the k spans that reach it, the
 // first of equal ones, can matter, and of their latents those that reach it, which are few. The k-th largest is found in two bits a turn: latents
 // are not negative, so that their bits are in the order of their values. Also notes each entry in its latent's bitmap of rows.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, considered(), wanted(), workgroup_size, add_lanes(), before_lanes(). Provides the entry point.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, considered(), wanted(), workgroup_size, add_lanes(), max_lanes(), before_lanes(). Provides the entry point.
 override capacity: u32;     // keys that are held: at least as many as a row has spans
 override most_chosen: u32;  // spans that can matter: as many as k at most, or all
 
@@ -25,7 +25,7 @@ var<storage, read_write> entries: array<Entry>;
 var<storage, read_write> bitmaps: array<atomic<u32>>;
 
 var<workgroup> keys: array<u32, capacity>;
-var<workgroup> candidates: atomic<u32>;
+var<workgroup> places: array<u32, capacity>;  // of the keys: latents
 var<workgroup> chosen: array<u32, most_chosen>;
 
 fn bits_at(start: u32, block: u32) -> vec4u {
@@ -44,15 +44,18 @@ fn reaching(bits: u32, limits: vec3u) -> vec3u {
   return vec3u(vec3u(bits) >= limits);
 }
 
-// The k-th largest of `count` keys or, if they were too many to be held, of the latents in `blocks` blocks of the chosen
-// spans. At least 1, so that it is no more than any key above 0 if there are fewer than k.
-fn kth_largest(k: u32, count: u32, blocks: u32, start: u32, lane: u32) -> u32 {
+// A limit that the k largest reach and no others, unless the k-th has equals: then it is these. Of `count` keys or, if they were too many to be held,
+// of the latents in `blocks` blocks of the chosen spans. At least 1, so that it is no more than any key above 0 if there are fewer than k.
+// None is below `least` or above `most`.
+fn limit_of(k: u32, count: u32, blocks: u32, start: u32, least: u32, most: u32, lane: u32) -> u32 {
   let held = count <= capacity;
   // One of the two loops does nothing: a branch would read for all lanes what either needs.
   let held_end = select(0, count, held);
   let blocks_end = select(blocks, 0, held);
-  var found = 0u;
-  for (var turn = 0u; turn < 16; turn++) {
+  // The leading bits that all have in common.
+  let first_turn = countLeadingZeros(least ^ most) / 2;
+  var found = least & ~((0xffffffffu >> first_turn) >> first_turn);
+  for (var turn = first_turn; turn < 16; turn++) {
     let shift = 30 - 2 * turn;
     let limits = vec3u(found) + (vec3u(1, 2, 3) << vec3u(shift));
     var reached = vec3u(0);
@@ -63,8 +66,12 @@ fn kth_largest(k: u32, count: u32, blocks: u32, start: u32, lane: u32) -> u32 {
       let bits = bits_at(start, chosen_block(i));
       reached += reaching(bits.x, limits) + reaching(bits.y, limits) + reaching(bits.z, limits) + reaching(bits.w, limits);
     }
-    let digit = vec3u(add_lanes(reached, lane) >= vec3u(k));
+    let all = add_lanes(reached, lane);
+    let digit = vec3u(all >= vec3u(k));
     found += (digit.x + digit.y + digit.z) << shift;
+    if (any(all == vec3u(k))) {
+      break;
+    }
   }
   return max(found, 1);
 }
@@ -74,31 +81,29 @@ fn compared(bits: u32, limit: u32) -> vec2u {
   return vec2u(u32(bits > limit), u32(bits == limit));
 }
 
-fn offer(bits: u32, limit: u32) {
-  if (bits >= limit) {
-    let at = atomicAdd(&candidates, 1);
-    if (at < capacity) {
-      keys[at] = bits;
+// Holds a latent that reaches the bound, if there is room.
+fn hold(bits: u32, latent: u32, bound: u32, at: ptr<function, u32>) {
+  if (bits >= bound) {
+    if (*at < capacity) {
+      keys[*at] = bits;
+      places[*at] = latent;
     }
+    *at += 1;
   }
 }
 
-// Of what a limit lets through: how many, and how many of those that equal it.
-struct Limit {
-  bits: u32,
-  equal: u32,
+fn candidate_bits(i: u32, held: bool, start: u32) -> u32 {
+  if (held) {
+    return keys[i];
+  }
+  return bits_at(start, chosen_block(i / 4))[i % 4];
 }
 
-// Lists a latent if it is let through. `seen`: how many before it were above the limit, and how many equal.
-fn list(bits: u32, latent: u32, row: u32, limit: Limit, seen: ptr<function, vec2u>) {
-  let here = compared(bits, limit.bits);
-  if (here.x + here.y * u32((*seen).y < limit.equal) != 0) {
-    let at = selection.first_entry + row * selection.most + (*seen).x + min((*seen).y, limit.equal);
-    entries[at] = Entry(latent, bitcast<f32>(bits), 0);
-    let place = selection.first_list + row;
-    atomicOr(&bitmaps[latent * selection.bitmap_words + place / 32], 1u << (place % 32));
+fn candidate_latent(i: u32, held: bool) -> u32 {
+  if (held) {
+    return places[i];
   }
-  *seen += here;
+  return chosen_block(i / 4) * 4 + i % 4;
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -110,26 +115,30 @@ fn main(
   let k = min(wanted(), selection.most);
   for (var row = group.x; row < selection.rows; row += groups.x) {
     let first_entry = selection.first_entry + row * selection.most;
+    let list = selection.first_list + row;
     if (row >= step.rows) {
       if (lane == 0) {
-        row_lists[selection.first_list + row] = vec2u(first_entry);
+        row_lists[list] = vec2u(first_entry);
       }
       continue;
     }
     let start = row * selection.column_blocks;
 
-    if (lane == 0) {
-      atomicStore(&candidates, 0);
-    }
+    var extremes = vec2u(0);  // the largest, and the complement of the least
     for (var span = lane; span < selection.spans; span += workgroup_size) {
       var largest = vec4u(0);
       for (var i = span << selection.span_shift; i < (span + 1) << selection.span_shift; i++) {
         largest = max(largest, bits_at(start, i));
       }
-      keys[span] = max(max(largest.x, largest.y), max(largest.z, largest.w));
+      let key = max(max(largest.x, largest.y), max(largest.z, largest.w));
+      keys[span] = key;
+      extremes = max(extremes, vec2u(key, ~key));
     }
+    extremes = max_lanes(extremes, lane);
     workgroupBarrier();
-    let bound = kth_largest(k, selection.spans, 0, start, lane);
+    // With fewer spans than k, their least maximum is no bound.
+    let least = select(~extremes.y, 0, selection.spans < k);
+    let bound = limit_of(k, selection.spans, 0, start, least, extremes.x, lane);
 
     // Each invocation has some neighbouring ones, so that equal ones are counted in their order.
     let spans_each = (selection.spans + workgroup_size - 1) / workgroup_size;
@@ -151,36 +160,51 @@ fn main(
     let blocks = (all.x + min(all.y, equal)) << selection.span_shift;
     workgroupBarrier();
 
-    for (var i = lane; i < blocks; i += workgroup_size) {
-      let bits = bits_at(start, chosen_block(i));
-      offer(bits.x, bound);
-      offer(bits.y, bound);
-      offer(bits.z, bound);
-      offer(bits.w, bound);
+    // The candidates, in order.
+    let blocks_each = (blocks + workgroup_size - 1) / workgroup_size;
+    let first_block = lane * blocks_each;
+    let blocks_end = min(first_block + blocks_each, blocks);
+    var mine = vec4u(0);
+    for (var i = first_block; i < blocks_end; i++) {
+      mine += vec4u(bits_at(start, chosen_block(i)) >= vec4u(bound));
+    }
+    own = vec2u(mine.x + mine.y + mine.z + mine.w, 0);
+    var at = before_lanes(own, lane).x;
+    let count = add_lanes(vec3u(own, 0), lane).x;
+    for (var i = first_block; i < blocks_end; i++) {
+      let block = chosen_block(i);
+      let bits = bits_at(start, block);
+      hold(bits.x, block * 4, bound, &at);
+      hold(bits.y, block * 4 + 1, bound, &at);
+      hold(bits.z, block * 4 + 2, bound, &at);
+      hold(bits.w, block * 4 + 3, bound, &at);
     }
     workgroupBarrier();
-    let limit = kth_largest(k, atomicLoad(&candidates), blocks, start, lane);
+    let limit = limit_of(k, count, blocks, start, bound, extremes.x, lane);
 
-    let each = (blocks + workgroup_size - 1) / workgroup_size;
-    let end = min((lane + 1) * each, blocks);
+    let held = count <= capacity;
+    let candidates = select(blocks * 4, count, held);
+    let each = (candidates + workgroup_size - 1) / workgroup_size;
+    let end = min((lane + 1) * each, candidates);
     own = vec2u(0);
     for (var i = lane * each; i < end; i++) {
-      let bits = bits_at(start, chosen_block(i));
-      own += compared(bits.x, limit) + compared(bits.y, limit) + compared(bits.z, limit) + compared(bits.w, limit);
+      own += compared(candidate_bits(i, held, start), limit);
     }
     seen = before_lanes(own, lane);
     all = add_lanes(vec3u(own, 0), lane);
     equal = k - all.x;
     for (var i = lane * each; i < end; i++) {
-      let block = chosen_block(i);
-      let bits = bits_at(start, block);
-      list(bits.x, block * 4, row, Limit(limit, equal), &seen);
-      list(bits.y, block * 4 + 1, row, Limit(limit, equal), &seen);
-      list(bits.z, block * 4 + 2, row, Limit(limit, equal), &seen);
-      list(bits.w, block * 4 + 3, row, Limit(limit, equal), &seen);
+      let bits = candidate_bits(i, held, start);
+      let here = compared(bits, limit);
+      if (here.x + here.y * u32(seen.y < equal) != 0) {
+        let latent = candidate_latent(i, held);
+        entries[first_entry + seen.x + min(seen.y, equal)] = Entry(latent, bitcast<f32>(bits), 0);
+        atomicOr(&bitmaps[latent * selection.bitmap_words + list / 32], 1u << (list % 32));
+      }
+      seen += here;
     }
     if (lane == 0) {
-      row_lists[selection.first_list + row] = vec2u(first_entry, first_entry + all.x + min(all.y, equal));
+      row_lists[list] = vec2u(first_entry, first_entry + all.x + min(all.y, equal));
     }
     workgroupBarrier();
   }

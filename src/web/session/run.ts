@@ -15,6 +15,7 @@ import {
   type Snapshot,
   type SparsityName,
   Trainer,
+  type TrainOptions,
 } from '../../sae/index.js';
 import { parted, type Settings } from '../settings/settings.js';
 
