@@ -18,15 +18,15 @@ const longestEpoch = 25;
  * @returns { title, stepsAnEpoch, batch_size, results } or undefined where there was nothing to compare or no time.
  */
 export async function runShape(bench, shape) {
-  const { in_dims, h_dims, batch_size, isDefault } = shape;
-  const title = `${[in_dims, ...h_dims].join('-')}, batch ${batch_size}`;
+  const { in_dims, h_dims, batch_size, k, isDefault } = shape;
+  const title = `${[in_dims, ...h_dims].join('-')}, batch ${batch_size}${k === undefined ? '' : `, k ${k}`}`;
   const stepsAnEpoch = Math.ceil(rows / batch_size);
   const taking = bench.contestants.filter(({ takes }) => takes({ shape }));
   const budget = isDefault ? budgets.default : budgets.other;
   const turnSeconds = Math.min(isDefault ? 2 : 1.2, (budget * bench.scale) / (bench.repeats * taking.length));
   const prepare = async (contestant) => {
     const { wholeEpochs } = contestant;
-    const turns = [await contestant.ask({ do: 'prepare', in_dims, h_dims, batch_size })];
+    const turns = [await contestant.ask({ do: 'prepare', in_dims, h_dims, batch_size, k })];
     const turn = async (steps) => {
       turns.push(await contestant.ask({ do: 'turn', steps }));
       return turns.at(-1);

@@ -46,14 +46,30 @@ async function hello() {
 async function prepare(shape) {
   trainer?.close();
   trainer?.model.close();
-  const { in_dims, h_dims, batch_size } = shape;
+  const { in_dims, h_dims, batch_size, k } = shape;
+  const selects = k !== undefined;
+  const config = sae.parseModelConfig({ in_dims, h_dims, pre_bias: selects });
+  const model = await sae.Model.from(gpu, config, initialParameters(shape));
+  const options = selects ? { lr: settings.lr, sparsity: 'topk', k } : settings;
+  trainer = await sae.Trainer.create(model, selects ? madeUpRows(in_dims) : digits(in_dims), {
+    ...options,
+    batch_size,
+  });
+  return turn({ steps: 1 });
+}
+
+function digits(in_dims) {
   const { rows, data } = readRows(in_dims);
   const normalization = sae.mnistNormalization;
-  const dataset = { name: 'the benchmark’s digits', rows, in_dims, data, normalization };
-  const config = sae.parseModelConfig({ in_dims, h_dims });
-  const model = await sae.Model.from(gpu, config, initialParameters(shape));
-  trainer = await sae.Trainer.create(model, dataset, { ...settings, batch_size });
-  return turn({ steps: 1 });
+  return { name: 'the benchmark’s digits', rows, in_dims, data, normalization };
+}
+
+/** As torch_loops.py has them: normal numbers. */
+function madeUpRows(in_dims) {
+  const rows = 8192;
+  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  const data = Float32Array.from({ length: rows * in_dims }, normal);
+  return { name: 'made-up rows', rows, in_dims, data, normalization: { mean: 0, std: 1 } };
 }
 
 async function turn({ steps: count }) {

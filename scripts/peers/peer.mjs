@@ -1,5 +1,5 @@
 // What the benchmark's JavaScript peers share. Each peer is a process that answers one JSON object a line for one that it is
-// asked on standard input: { do: 'prepare', in_dims, h_dims, batch_size }, { do: 'turn', steps } or { do: 'gemm', size, times }.
+// asked on standard input: { do: 'prepare', in_dims, h_dims, batch_size, k }, { do: 'turn', steps } or { do: 'gemm', size, times }.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 

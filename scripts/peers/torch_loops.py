@@ -161,6 +161,37 @@ class Preloaded:
         return lambda: torch.stack(losses).mean().item()
 
 
+class Selecting(nn.Module):
+    """A sparse autoencoder of which the k largest latents of each row stay, as PyTorch's users write it: the others become 0,
+    and all products are of whole matrices."""
+
+    def __init__(self, in_dims, latents, k):
+        super().__init__()
+        self.encoder = nn.Linear(in_dims, latents)
+        self.decoder = nn.Linear(latents, in_dims)
+        self.k = k
+
+    def forward(self, x):
+        code = torch.relu(self.encoder(x - self.decoder.bias))
+        values, indices = code.topk(self.k, dim=-1)
+        return self.decoder(torch.zeros_like(code).scatter_(-1, indices, values))
+
+
+class Selected(Preloaded):
+    """Such a model, on rows of normal numbers."""
+
+    def __init__(self, in_dims, h_dims, batch_size, device, k):
+        self.device, self.batch_size = device, batch_size
+        self.rows = torch.randn(8192, in_dims, device=device)
+        self.model = Selecting(in_dims, *h_dims, k).to(device)
+        self.indices = forever(self.epoch)
+        self.start()
+
+    @staticmethod
+    def loss_of(model, x):
+        return (model(x) - x).pow(2).sum(-1).mean()
+
+
 class Compiled(Preloaded):
     """Forward and backward compiled, for one shape: whole batches only."""
 

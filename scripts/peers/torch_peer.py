@@ -104,11 +104,14 @@ def hello():
 trainer = None
 
 
-def prepare(in_dims, h_dims, batch_size):
+def prepare(in_dims, h_dims, batch_size, k=None):
     global trainer
     trainer = None
     torch.manual_seed(42)
-    trainer = LOOPS[VARIANT](in_dims, h_dims, batch_size, DEVICE)
+    if k is None:
+        trainer = LOOPS[VARIANT](in_dims, h_dims, batch_size, DEVICE)
+    else:
+        trainer = torch_loops.Selected(in_dims, h_dims, batch_size, DEVICE, k)
     return turn(1)
 
 

@@ -24,6 +24,9 @@ const cases: BenchmarkCase[] = [
   { in_dims: 784, h_dims: [1024], batch_size: 64 },
   { in_dims: 784, h_dims: [4096], batch_size: 256 },
   { in_dims: 768, h_dims: [4096], batch_size: 1024 },
+  { in_dims: 100, h_dims: [2048], batch_size: 256, k: 16 },
+  { in_dims: 768, h_dims: [4096], batch_size: 1024, k: 32 },
+  { in_dims: 768, h_dims: [16384], batch_size: 1024, k: 32 },
   { in_dims: 768, h_dims: [24576], batch_size: 4096 },
 ];
 
@@ -127,8 +130,8 @@ async function training(
   profile: boolean,
   reporter: Reporter,
 ): Promise<number | undefined> {
-  const { in_dims, h_dims, batch_size } = benchmarkCase;
-  const name = [in_dims, ...h_dims].join('-');
+  const { in_dims, h_dims, batch_size, k } = benchmarkCase;
+  const name = [in_dims, ...h_dims].join('-') + (k === undefined ? '' : ` k ${k}`);
   if (gpu.software && stepFlops(benchmarkCase) > softwareFlops) {
     const why = new LimitError('A step is too much work for a software adapter.');
     return skipped(reporter, { model: name, batch_size }, `${name} at ${batch_size}`, why);

@@ -3,8 +3,10 @@ import type { HostTime } from '../../gpu/pacer.js';
 import type { Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import { type Spread, spread, timeProgram } from '../../gpu/timing.js';
+import type { TrainOptions } from '../config.js';
 import { Model } from '../model/model.js';
 import { type Dataset, mnistNormalization, noNormalization } from '../rows/dataset.js';
+import type { SparsityName } from '../sparsity/index.js';
 import { Trainer } from './trainer.js';
 
 /** A model and a batch size to time. */
@@ -12,6 +14,8 @@ export interface BenchmarkCase {
   readonly in_dims: number;
   readonly h_dims: readonly number[];
   readonly batch_size: number;
+  /** Latents of a row that are selected; the KL penalty is trained with if there is none. */
+  readonly k?: number;
 }
 
 /** The measurements of a training. */
@@ -52,9 +56,13 @@ const measuring = 2500;
 const aRound = 200;
 
 /**
- * Operations of one step's GEMMs, two per multiply-add: forward, and the gradients of weights and of layers' inputs.
+ * Operations of one step's GEMMs, two per multiply-add: forward, and the gradients of weights and of layers' inputs. Where
+ * latents are selected, those of the encoder's product, and of the reconstruction and the gradients from as many as are selected.
  */
-export function stepFlops({ in_dims, h_dims, batch_size }: BenchmarkCase): number {
+export function stepFlops({ in_dims, h_dims, batch_size, k }: BenchmarkCase): number {
+  if (k !== undefined) {
+    return 2 * batch_size * in_dims * (h_dims[0] + 4 * k);
+  }
   const sizes = [in_dims, ...h_dims];
   const weights = h_dims.reduce((sum, width, i) => sum + 2 * width * sizes[i], 0);
   return 2 * batch_size * (3 * weights - in_dims * h_dims[0]);
@@ -63,9 +71,13 @@ export function stepFlops({ in_dims, h_dims, batch_size }: BenchmarkCase): numbe
 /**
  * Bytes that a step moves between memory and the processor at least: every weight is read in the forward pass and,
  * except in the first layer, in the backward pass; the update reads and writes it with Adam's moments; rows are read
- * three times.
+ * three times. Where latents are selected, the decoder's weights are read for the update alone, and the code is
+ * written and read once.
  */
-export function stepTraffic({ in_dims, h_dims, batch_size }: BenchmarkCase): number {
+export function stepTraffic({ in_dims, h_dims, batch_size, k }: BenchmarkCase): number {
+  if (k !== undefined) {
+    return 4 * (13 * in_dims * h_dims[0] + 2 * batch_size * h_dims[0] + 3 * batch_size * in_dims);
+  }
   const sizes = [in_dims, ...h_dims];
   const weights = h_dims.reduce((sum, width, i) => sum + 2 * width * sizes[i], 0);
   const valueBytes = isDigits(in_dims) ? 1 : 4;
@@ -82,12 +94,14 @@ export function measureTraining(
   profile = false,
 ): Promise<BenchmarkResult> {
   return Scope.during(async (scope) => {
-    const { in_dims, h_dims, batch_size } = benchmarkCase;
+    const { in_dims, h_dims, batch_size, k } = benchmarkCase;
     const dataset = madeUpRows(benchmarkCase);
     const began = performance.now();
     const bytesBefore = gpu.allocatedBytes;
     const model = scope.use(await Model.create(gpu, { in_dims, h_dims: [...h_dims] }));
-    const trainer = scope.use(await Trainer.create(model, dataset, { batch_size }));
+    const sparsity = k === undefined ? {} : ({ sparsity: 'topk', k } as const);
+    const options = { batch_size, ...sparsity } as TrainOptions<SparsityName>;
+    const trainer = scope.use(await Trainer.create<SparsityName>(model, dataset, options));
     const enough = new AbortController();
     const times: number[] = [];
     let firstStep = 0;
@@ -151,7 +165,8 @@ function isDigits(in_dims: number): boolean {
   return in_dims === 784;
 }
 
-function madeUpRows({ in_dims, batch_size }: BenchmarkCase): Dataset {
+/** 8-bit rows if they have 784 values, else floats; of all signs where latents are selected, so that rows differ in which. */
+function madeUpRows({ in_dims, batch_size, k }: BenchmarkCase): Dataset {
   const digits = isDigits(in_dims);
   const batchBytes = batch_size * in_dims * (digits ? 1 : 4);
   const rows = batch_size * Math.max(4, Math.min(mostBatches, Math.floor(exampleBytes / batchBytes)));
@@ -159,7 +174,8 @@ function madeUpRows({ in_dims, batch_size }: BenchmarkCase): Dataset {
   const data = digits ? new Uint8Array(length) : new Float32Array(length);
   for (let i = 0; i < length; i++) {
     const value = i % 13 < 4 ? (i * 7919) % 251 : 0;
-    data[i] = digits ? value : value / 251;
+    const whole = (Math.imul(i, 0x9e3779b1) ^ (i >>> 7)) >> 8;
+    data[i] = digits ? value : k === undefined ? value / 251 : whole / 2 ** 23;
   }
   const normalization = digits ? mnistNormalization : noNormalization;
   return { name: 'made-up rows', rows, in_dims, data, normalization };
