@@ -16,6 +16,7 @@ import {
   whole,
 } from './options.js';
 import {
+  type ModelShape,
   type Selection,
   type SparsityName,
   type sparsities,
@@ -142,7 +143,16 @@ const fixed = {
       "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
     label: 'Decoder norms',
   }),
-  dead_after: option(whole('dead_after', 1).default(100_000), {
+  revive: option(choice('revive', ['none', 'auxk', 'resample']).default('none'), {
+    description:
+      'how dead latents are revived: none; auxk, by a loss of their own; resample, by new weights from badly reconstructed rows',
+    label: 'Revival of dead latents',
+  }),
+  resample_every: option(whole('resample_every', 1).optional(), {
+    description: 'steps between two resamplings with revive resample (default: 1000)',
+    label: 'Steps between resamplings',
+  }),
+  dead_after: option(whole('dead_after', 1).default(50_000), {
     description: 'rows after which a latent that was active in none of them counts as dead',
     label: 'Dead after rows',
   }),
@@ -233,8 +243,34 @@ export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOpt
   }
   const parsed = parse(z.strictObject(shape), given) as TrainConfig<SparsityName>;
   checkSchedules(parsed, parsed.steps);
+  checkRevival(parsed, undefined);
   sparsityOf(sparsity).check?.(parsed, undefined);
   return parsed as TrainConfig<S>;
+}
+
+/** @throws ConfigError if dead latents cannot be revived so. */
+function checkRevival(
+  { revive, resample_every, sparsity }: TrainConfig<SparsityName>,
+  model: ModelShape | undefined,
+): void {
+  if (revive === 'auxk' && !('auxk_k' in sparsityOf(sparsity).fixed)) {
+    const kinds = sparsityNames.filter((name) => 'auxk_k' in sparsityOf(name).fixed);
+    throw new ConfigError(
+      `revive auxk is for sparsity ${kinds.join(', ')}: it gives a gradient to latents above 0 that are not selected, and with ` +
+        `${sparsity} there are none. Use resample.`,
+    );
+  }
+  if (resample_every !== undefined && revive !== 'resample') {
+    throw new ConfigError(
+      `resample_every is ${resample_every}, and revive is ${revive}. Set revive to resample, or leave it out.`,
+    );
+  }
+  if (revive !== 'none' && model && model.h_dims.length > 1) {
+    throw new ConfigError(
+      `revive ${revive} needs a model with one hidden layer, whose latents add directions to the output, each by itself. Give ` +
+        'h_dims one number.',
+    );
+  }
 }
 
 /** A model's configuration once it is trained so. @throws ConfigError if it cannot be. */
@@ -243,6 +279,7 @@ export function trainedConfig(
   config: TrainConfig<SparsityName>,
 ): ModelConfig {
   const { selection, check } = sparsityOf(config.sparsity);
+  checkRevival(config, sizes);
   check?.(config, sizes);
   const selects = selection?.(config);
   return parseModelConfig(selects ? { ...sizes, selection: selects } : sizes);

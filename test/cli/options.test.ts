@@ -101,7 +101,6 @@ const ofKinds = {
       reconstruction: 'sum',
       encoder_init: 'random',
       pre_bias_init: 'median',
-      revive: 'none',
       auxk_alpha: '0.1',
     },
     {
@@ -165,8 +164,22 @@ const ofKinds = {
     },
   ],
   none: [
-    { epochs: '2', reconstruction: 'mean', encoder_init: 'decoder_transpose' },
-    { epochs: 2, sparsity: 'none', reconstruction: 'mean', encoder_init: 'decoder_transpose' },
+    {
+      epochs: '2',
+      h_dims: '3',
+      reconstruction: 'mean',
+      encoder_init: 'decoder_transpose',
+      revive: 'resample',
+      resample_every: '2',
+    },
+    {
+      epochs: 2,
+      sparsity: 'none',
+      reconstruction: 'mean',
+      encoder_init: 'decoder_transpose',
+      revive: 'resample',
+      resample_every: 2,
+    },
   ],
 } as const satisfies Record<SparsityName, unknown>;
 

@@ -208,11 +208,24 @@ describe('wrong usage', () => {
     ],
     [
       ['--revive', 'auxk'],
-      /revive is an option of sparsity topk, batchtopk, matryoshka, and sparsity is kl\./,
+      /revive auxk is for sparsity topk, batchtopk, matryoshka: .* with kl there are none\. Use resample\./,
+    ],
+    [['--revive', 'some'], /revive must be none, auxk or resample, and is "some"\./],
+    [
+      ['--resample_every', '5'],
+      /resample_every is 5, and revive is none\. Set revive to resample, or leave it out\./,
+    ],
+    [
+      ['--revive', 'resample', '--resample_every', '0'],
+      /resample_every must be a whole number of at least 1, and is 0\./,
+    ],
+    [
+      ['--revive', 'resample', '--h_dims', '[8,4]'],
+      /revive resample needs a model with one hidden layer, .* Give h_dims one number\./,
     ],
     [
       ['--sparsity', 'topk', '--k', '2', '--revive', 'auxk', '--h_dims', '[8,4]'],
-      /revive auxk needs a model with one hidden layer: .* Give h_dims one number\./,
+      /revive auxk needs a model with one hidden layer, .* Give h_dims one number\./,
     ],
     [
       ['--sparsity', 'matryoshka', '--h_dims', '[8,4]', '--k', '2'],

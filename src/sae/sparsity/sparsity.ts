@@ -149,10 +149,6 @@ export const auxk = {
     }),
   },
   fixed: {
-    revive: option(choice('revive', ['none', 'auxk']).default('none'), {
-      description: 'how dead latents are revived: none, or auxk, by a loss of their own',
-      label: 'Revival of dead latents',
-    }),
     auxk_k: option(whole('auxk_k', 1).optional(), {
       description: 'dead latents of a row in AuxK, at most (default: half of in_dims)',
       label: 'Dead latents a row in AuxK',
@@ -168,12 +164,12 @@ export interface ModelShape {
 }
 
 interface AuxkOptions {
-  readonly revive: string;
+  readonly revive?: string;
   readonly auxk_k?: number | undefined;
 }
 
 /** @throws ConfigError for options of AuxK without it, and for it with several layers. */
-export function checkAuxk({ revive, auxk_k }: AuxkOptions, model: ModelShape | undefined): void {
+export function checkAuxk({ revive = 'none', auxk_k }: AuxkOptions, model: ModelShape | undefined): void {
   if (auxk_k !== undefined && revive !== 'auxk') {
     throw new ConfigError(
       `auxk_k is ${auxk_k}, and revive is ${revive}. Set revive to auxk, or leave it out.`,

@@ -4,6 +4,7 @@ import { firstInput } from '../model/forward.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
 import { codingOf } from './codings.js';
+import { addSilentRows } from './silent-rows.js';
 import { addStoredUpdates, parameterEnding } from './update.js';
 
 /** Appends the backward pass and the update: two dispatches per layer, and one for the first. */
@@ -20,6 +21,7 @@ export async function addBackward(build: StepBuild, input: BatchInput): Promise<
     }
     await addParameterGradient(build, l, ownInput);
   }
+  addSilentRows(build);
   addStoredUpdates(build);
 }
 

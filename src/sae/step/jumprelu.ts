@@ -24,7 +24,6 @@ export const jumprelu: CodingKernels = {
     build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
     const sums = `The sums over a batch's pre-activations [${code}]`;
     build.makeBuffer('pre_act_sums', sums, (padded(rows) / 4) * latents * 4);
-    build.makeKeptBuffer('silent_rows', 'The rows since each latent was active', latents * 4);
     if (update) {
       const shares = rowGroups(build) * (latents / 4) * shareBytes;
       build.makeBuffer('threshold_shares', "Shares of the thresholds' gradients", shares);
@@ -63,9 +62,6 @@ export const jumprelu: CodingKernels = {
       { ...bindings, sizes, thresholds, threshold_gradients },
       [groups, 1],
     );
-    const counted = new Uint32Array([padded(build.rows) / 4, columnBlocks]);
-    const silent = { files: ['metrics/step.wgsl', 'metrics/silent.wgsl'] };
-    program.add(silent, { ...bindings, sizes: counted }, [groups, 1]);
   },
 };
 

@@ -14,6 +14,7 @@ import { StepBuild } from './build.js';
 import { codingOf } from './codings.js';
 import { addForward, allocateForward } from './forward.js';
 import { batchesOf, stepBytes } from './records.js';
+import { allocateSilentRows } from './silent-rows.js';
 import { prepareModel, takesLists } from './sparse/choice.js';
 import { addSparseStep, allocateSparse } from './sparse/sparse-step.js';
 import { type EndOfPass, logBytes, parseLog, type StepLog } from './step-log.js';
@@ -349,6 +350,7 @@ function allocate(build: StepBuild, windowRows: number, update: boolean): void {
   build.makeBuffer('step', "The next step's record", stepBytes, uniform);
   build.makeBuffer('update', "The step's record", stepBytes, uniform);
   build.makeBuffer('state', 'The counters', 8, uniform);
+  allocateSilentRows(build);
   if (build.sparse) {
     allocateSparse(build);
   } else {

@@ -20,6 +20,7 @@ import { batchesOf } from '../step/records.js';
 import { TrainStep } from '../step/train-step.js';
 import { Course } from './course.js';
 import { type EpochMetrics, noSums } from './metrics.js';
+import { Resampler } from './resampler.js';
 import { checkSchedules, runLength } from './schedule.js';
 import { checkSnapshot, type Snapshot } from './snapshot.js';
 import { type TrainedSteps, TrainingLog } from './training-log.js';
@@ -40,6 +41,9 @@ export interface Placement {
   readonly window_rows?: number | undefined;
 }
 
+/** Steps between two resamplings of dead latents, unless the configuration says otherwise. */
+const resampleEvery = 1000;
+
 /** A call of `steps`. */
 interface Call {
   readonly submits: AsyncGenerator<unknown, void, void>;
@@ -55,6 +59,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
   readonly #course: Course;
   #config: TrainConfig<S>;
   readonly #log: TrainingLog<S>;
+  readonly #resampler: Resampler | undefined;
   #call: Call | undefined;
   #closed = false;
 
@@ -66,6 +71,9 @@ export class Trainer<S extends SparsityName = 'kl'> {
     this.#config = config;
     this.runSteps = runLength(config, step.batches);
     this.#course = new Course(step, config, this.runSteps, from);
+    const { revive, resample_every = resampleEvery } = config;
+    this.#resampler =
+      revive === 'resample' ? new Resampler(step, resample_every, this.runSteps, from?.done ?? 0) : undefined;
     this.#log = new TrainingLog(step, this.runSteps, from ?? { seconds: 0, done: 0, sums: noSums });
   }
 
@@ -230,11 +238,12 @@ export class Trainer<S extends SparsityName = 'kl'> {
       if (left <= 0 || signal?.aborted || this.#log.failure) {
         return undefined;
       }
-      const loading = this.#course.advance(this.#config);
-      if (loading) {
-        return loading;
+      const waiting = this.#course.advance(this.#config) ?? this.#resampler?.before(this.done, this.#config);
+      if (waiting) {
+        return waiting;
       }
-      const submitted = this.#submit(Math.min(most, left));
+      const until = this.#resampler?.left(this.done) ?? most;
+      const submitted = this.#submit(Math.min(most, left, until));
       left -= submitted.times;
       return submitted;
     };

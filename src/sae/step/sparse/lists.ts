@@ -98,13 +98,18 @@ export function addRowLists(build: StepBuild): void {
   addByLines(build, { files: [...head, 'sparse/kept_lists.wgsl'] }, own, rows);
 }
 
-/** Appends the second lists of the rows, of dead latents. */
-export function addAuxLists(build: StepBuild): void {
-  const { program, model, config, bindings, code } = build;
+/** Appends the counts of rows since each latent was active, and which are dead. Before second lists are made. */
+export function addDead(build: StepBuild): void {
+  const { program, model, config, bindings } = build;
   const counting = new Uint32Array([model.hidden, bitmapWords(build)]);
   const dead = { files: ['metrics/step.wgsl', 'sparse/dead.wgsl'] };
   const constants = { dead_after: config.dead_after };
   program.add({ ...dead, constants }, { ...bindings, counting }, byThreads(build, model.hidden));
+}
+
+/** Appends the second lists of the rows, of dead latents. */
+export function addAuxLists(build: StepBuild): void {
+  const { code } = build;
   const place = { most: auxEntries(build), firstList: listRows(build), firstEntry: mostEntries(build) };
   const step = build.buffer('update');
   addSelection(build, 'sparse/dead_latents.wgsl', { code, step }, place);

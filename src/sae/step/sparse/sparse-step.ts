@@ -5,6 +5,7 @@ import type { Windows } from '../../rows/window.js';
 import { nestedWidths } from '../../sparsity/matryoshka.js';
 import type { StepBuild } from '../build.js';
 import { addLog, shareBytes } from '../forward.js';
+import { countsSilentRows } from '../silent-rows.js';
 import {
   addClip,
   addPreBiasGradient,
@@ -18,6 +19,7 @@ import { listOptions } from './choice.js';
 import {
   addAuxLists,
   addByLines,
+  addDead,
   addLatentLists,
   addRowLists,
   allocateLists,
@@ -57,9 +59,10 @@ export function allocateSparse(build: StepBuild): void {
     const shares = squaresShares(encoder.bias) + squaresShares(decoder.bias);
     build.makeBuffer('squares', "Shares of the gradients' squares", (2 * model.hidden + shares) * 4);
   }
-  if (auxEntries(build) > 0) {
-    build.makeKeptBuffer('silent_rows', 'The rows since each latent was active', padded(model.hidden) * 4);
+  if (countsSilentRows(build)) {
     build.makeBuffer('dead', 'Which latents are dead', padded(model.hidden) * 4);
+  }
+  if (auxEntries(build) > 0) {
     build.makeBuffer('auxk_shares', 'Shares of the squared errors of AuxK', padded(rows) * 4);
     build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
     build.makeTensor('error_sums', [decoder.outputs]);
@@ -78,6 +81,9 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   addRowLists(build);
   addDecoding(build);
   addLog(build);
+  if (countsSilentRows(build)) {
+    addDead(build);
+  }
   if (auxEntries(build) > 0) {
     addAuxK(build);
   }
