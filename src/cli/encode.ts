@@ -1,8 +1,12 @@
 import { Command, Option } from 'commander';
-import { elementNames, formatNames } from '../node/index.js';
-import { valuesOf } from './arguments.js';
+import { ConfigError, elementNames, formatNames, type Model } from '../node/index.js';
+import { parseNumber, valuesOf } from './arguments.js';
 import * as options from './options.js';
 import { type WriteRowsValues, type WrittenRows, writeRows } from './write-rows.js';
+
+interface EncodeValues extends WriteRowsValues {
+  readonly k?: number;
+}
 
 const codes: WrittenRows = {
   what: 'latents',
@@ -23,12 +27,24 @@ export function encodeCommand(): Command {
       ).makeOptionMandatory(),
     )
     .addOption(new Option('--out <file>', 'the .npy file to write').makeOptionMandatory())
+    .addOption(
+      new Option(
+        '--k <number>',
+        'keep the k largest latents of each row, whatever the model selects itself',
+      ).argParser(parseNumber),
+    )
     .addOption(options.activationOption)
     .addOption(options.normalizeOption);
   for (const option of options.runGroup) {
     command.addOption(option);
   }
   return command.action(async (file: string) => {
-    await writeRows(file, valuesOf<WriteRowsValues>(command).values, codes);
+    const { values } = valuesOf<EncodeValues>(command);
+    const { k } = values;
+    if (k !== undefined && !(Number.isInteger(k) && k >= 1)) {
+      throw new ConfigError(`k must be a whole number of at least 1, and is ${k}.`);
+    }
+    const selecting = k === undefined ? {} : { prepare: (model: Model) => model.select({ topk: k }) };
+    await writeRows(file, values, { ...codes, ...selecting });
   });
 }

@@ -40,6 +40,8 @@ export interface WrittenRows {
   readonly field: string;
   /** Their number. */
   width(model: Model): number;
+  /** Changes the model before it is used. @throws ConfigError. */
+  prepare?(model: Model): void;
   /** Those of a block of rows, [rows, width]. */
   of(model: Model, block: Dataset): Promise<Float32Array>;
 }
@@ -65,6 +67,7 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);
+    written.prepare?.(model);
     const { rows } = dataset;
     const width = written.width(model);
     await checkRoom(dirname(out), rows * width * 4, out);

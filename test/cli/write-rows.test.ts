@@ -39,8 +39,44 @@ function made(name: string, config: ReferenceConfig) {
     const { output } = forward(config, toParameterSet(parameters), input);
     return output.map((value) => value * std + mean);
   };
-  return { file, reconstructed };
+  const codes = (x: ArrayLike<number>, k: number) => {
+    const input = Float64Array.from(x, (value) => (value - mean) / std);
+    return forward({ ...config, sparsity: 'topk', k }, toParameterSet(parameters), input).hidden;
+  };
+  return { file, reconstructed, codes };
 }
+
+describe.concurrent('sae encode --k', () => {
+  const [rows, in_dims] = [50, 6];
+  const floats = Float32Array.from(bytes(rows * in_dims), (byte) => byte / 32 - 3);
+  const data = folder.write('floats.npy', npy([rows, in_dims], floats));
+
+  it('keeps as many latents of each row, whatever the model selects itself', async () => {
+    for (const own of [{}, { sparsity: 'topk', k: 2 }]) {
+      const cwd = folder.make();
+      const config = { in_dims, h_dims: [12], activation: 'relu', ...own } as const;
+      const { file, codes } = made(`k-${Object.keys(own).length}`, config);
+      await succeeds(['encode', file, '--data', data, '--out', 'out.npy', '--k', '4'], { cwd });
+      const { values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+      expect(values).toBeCloseTensor(codes(floats, 4), 1e-5);
+    }
+  });
+
+  it('refuses a number of latents that there is not', async () => {
+    const cwd = folder.make();
+    const { file } = made('twelve', { in_dims, h_dims: [12], activation: 'relu' });
+    for (const [k, said] of [
+      ['0', 'k must be a whole number of at least 1, and is 0.'],
+      ['2.5', 'k must be a whole number of at least 1, and is 2.5.'],
+      ['13', 'k must be at most 12, the number of latents, and is 13.'],
+    ]) {
+      const result = await sae(['encode', file, '--data', data, '--out', 'out.npy', '--k', k], { cwd });
+      expect([result.status, result.stdout]).toEqual([2, '']);
+      expect(result.stderr).toContain(said);
+    }
+    expect(filesIn(cwd)).toEqual([]);
+  });
+});
 
 describe.concurrent('sae reconstruct --out', () => {
   const [rows, in_dims] = [8200, 6];

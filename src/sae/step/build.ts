@@ -3,6 +3,7 @@ import type { Scope } from '../../gpu/scope.js';
 import { Tensor, tensorBytes } from '../../gpu/tensor.js';
 import type { TrainConfig } from '../config.js';
 import type { Model } from '../model/model.js';
+import { transposed } from '../model/transposed.js';
 import { type Optimizer, optimizerOf } from '../optimizer/index.js';
 import { type Penalty, type SparsityName, sparsityOf } from '../sparsity/index.js';
 
@@ -93,6 +94,27 @@ export class StepBuild {
   /** The names of the buffers of `makePassBuffer`. */
   get ofPass(): readonly string[] {
     return this.#ofPass;
+  }
+
+  /**
+   * The weights of the first decoder layer for kernels of matrices, [outputs, latents]: the model's own or, where these lie
+   * by latents and the step only measures, a copy.
+   */
+  get decoderWeights(): Tensor {
+    const copy = this.#named.decoder_by_outputs;
+    return copy instanceof Tensor ? copy : this.model.decoder[0].weight;
+  }
+
+  /** Makes that copy if a penalty depends on the weights. */
+  async copyDecoder(): Promise<void> {
+    const [{ weight, byLatents, inputs, outputs }] = this.model.decoder;
+    if (byLatents && this.penalty.decoder) {
+      const values = transposed(await weight.read(), inputs);
+      await this.model.gpu.allocate('a copy of the decoder', () =>
+        this.makeTensor('decoder_by_outputs', [outputs, inputs]),
+      );
+      this.tensor('decoder_by_outputs').write(values);
+    }
   }
 
   /** The code of a batch, [rows, latents]. */

@@ -35,7 +35,7 @@ export function allocateForward(build: StepBuild): void {
  */
 export async function addForward(build: StepBuild, input: BatchInput, first?: number): Promise<void> {
   const { program, model, rows, penalty, bindings } = build;
-  const { layers, encoder, decoder, hidden } = model;
+  const { layers, encoder, hidden } = model;
   const last = layers.length - 1;
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
@@ -78,7 +78,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
   const statistics = { files: ['metrics/step.wgsl', penalty.statistics, 'metrics/statistics.wgsl'] };
   const sizes = new Uint32Array([padded(rows) / 4, padded(hidden) / 4, hidden]);
   const thresholds = model.threshold && { thresholds: model.threshold };
-  const own = { sizes, decoder_weights: decoder[0].weight, ...thresholds };
+  const own = { sizes, decoder_weights: build.decoderWeights, ...thresholds };
   program.add(statistics, { ...bindings, ...own }, [statisticsGroups(build), 1]);
 
   addLog(build);

@@ -74,11 +74,12 @@ function l0File({ config }: StepBuild): string {
 }
 
 /** Appends the norms of decoder directions. */
-function addDecoderNorms({ program, model, bindings }: StepBuild): void {
-  const [{ weight, inputs, outputs }] = model.decoder;
+function addDecoderNorms(build: StepBuild): void {
+  const { program, model, bindings } = build;
+  const [{ inputs, outputs }] = model.decoder;
   const latentBlocks = padded(inputs) / 4;
   const decoder = new Uint32Array([outputs, latentBlocks]);
-  const own = { decoder, decoder_weights: weight };
+  const own = { decoder, decoder_weights: build.decoderWeights };
   const groups = [model.gpu.groups(Math.ceil(latentBlocks / threads)), 1] as const;
   program.add({ files: ['sparsity/decoder_norms.wgsl'] }, { ...bindings, ...own }, groups);
 }

@@ -121,6 +121,9 @@ export class TrainStep {
         const check = update && !storesGradients(build) ? scope.use(new Program(model.gpu)) : undefined;
         return new TrainStep(build, windows, scope, check);
       });
+      if (!update) {
+        await build.copyDecoder();
+      }
       if (build.sparse) {
         await addSparseStep(build, windows);
       } else {
