@@ -25,7 +25,7 @@ const gpu = await Gpu.open(navigator.gpu, (file) => {
   }
   return file === 'gemm/enable_subgroups.wgsl'
     ? withoutSubgroups
-    : text.replace(/subgroup(Exclusive)?Add\(value\)/g, 'value');
+    : text.replace('enable subgroups;\n', '').replace(/subgroup(Add|ExclusiveAdd|Max)\(value\)/g, 'value');
 });
 const chosen = gpu.tuner.tile.bind(gpu.tuner);
 

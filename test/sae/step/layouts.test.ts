@@ -5,6 +5,7 @@ import { makeShaderDataDefinitions } from 'webgpu-utils';
 import { optimizerNames, optimizerOf } from '../../../src/sae/optimizer/index.js';
 import { shareBytes } from '../../../src/sae/step/forward.js';
 import { stepBytes } from '../../../src/sae/step/records.js';
+import { entryBytes } from '../../../src/sae/step/sparse/lists.js';
 import { logBytes } from '../../../src/sae/step/step-log.js';
 
 // The library expects WebGPU's constants.
@@ -22,6 +23,12 @@ test('the host’s records are as WGSL lays them out', () => {
   expect(offsets('StepLog')).toEqual({ terms: 0, mse: 16, active_latents: 20, fault: 24 });
   expect(structs.Share.size).toBe(shareBytes);
   expect(structs.State.size).toBe(8);
+});
+
+test('the entries of lists are as large as WGSL makes them', () => {
+  const code = readFileSync(new URL('../../../shaders/sparse/lists.wgsl', import.meta.url), 'utf8');
+  const { structs } = makeShaderDataDefinitions(code);
+  expect([structs.Entry.size, structs.LatentEntry.size]).toEqual([entryBytes, entryBytes]);
 });
 
 test.each(optimizerNames)('%s keeps as many moments as its WGSL says', (name) => {

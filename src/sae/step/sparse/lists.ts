@@ -66,11 +66,9 @@ export function allocateLists(build: StepBuild): void {
 export function addByLines(build: StepBuild, source: KernelSource, bindings: Bindings, lines: number): void {
   const { gpu } = build.model;
   const inSubgroup = gpu.software && gpu.subgroupSize === subgroupLanes;
-  const lanes = inSubgroup
-    ? ['gemm/enable_subgroups.wgsl', 'sparse/lanes_subgroup.wgsl']
-    : ['sparse/lanes_workgroup.wgsl'];
+  const lanes = inSubgroup ? 'sparse/lanes_subgroup.wgsl' : 'sparse/lanes_workgroup.wgsl';
   const constants = { ...source.constants, ...(!inSubgroup && { workgroup_size: workgroupSize }) };
-  const files = [...lanes, 'metrics/step.wgsl', 'sparse/lists.wgsl', ...(source.files ?? [])];
+  const files = [lanes, 'metrics/step.wgsl', 'sparse/lists.wgsl', ...(source.files ?? [])];
   build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [gpu.groups(lines), 1]);
 }
 
