@@ -26,6 +26,8 @@ const omitted: readonly string[] = [
   'sparsity_warmup',
   'shuffle',
   'pre_bias_init',
+  // Of its values, quadratic needs a target, which has no default.
+  'l0_loss',
   'clip_norm',
   'optimizer',
 ];
