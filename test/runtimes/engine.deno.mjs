@@ -35,8 +35,10 @@ function useTile(tile) {
 }
 
 /** Makes what a training has, and lends it to `use`. */
-async function training({ in_dims, h_dims, activation, pre_bias, tied, ...options }, parameters, rows, use) {
-  const sizes = { in_dims, h_dims, activation, ...(pre_bias && { pre_bias }), ...(tied && { tied }) };
+async function training(config, parameters, rows, use) {
+  const { in_dims, h_dims, activation, pre_bias, tied, selection, ...options } = config;
+  const flags = { ...(pre_bias && { pre_bias }), ...(tied && { tied }), ...(selection && { selection }) };
+  const sizes = { in_dims, h_dims, activation, ...flags };
   const model = parameters
     ? await Model.from(gpu, sizes, new Map(parameters))
     : await Model.create(gpu, sizes, options.seed);

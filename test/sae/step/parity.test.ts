@@ -98,7 +98,9 @@ describe.each(familiesOf(gpu))('%s tiles', (family) => {
     const layers = layersOf(vector.config);
     const hidden = `${layers[layers.length / 2 - 1].name}.output`;
     const { config, params, x } = vector;
-    if (family === main) {
+    // Once trained it would keep what is above a threshold.
+    const batch = config.sparsity === 'batchtopk' || config.sparsity === 'matryoshka';
+    if (family === main && !batch) {
       const untrained = await Model.from(gpu, modelConfig(config), toParameters(params));
       const rows = floatRows(x, config.in_dims);
       compare(vector.name, 'output', await untrained.reconstruct(rows), vector.output);
@@ -111,7 +113,9 @@ describe.each(familiesOf(gpu))('%s tiles', (family) => {
         compare(vector.name, name, actual, expected);
       if (step === 1) {
         const read = (name: string) => trainer.step.tensor(name).read();
-        check('hidden', await read(hidden), vector.hidden);
+        if (!trainer.step.build.sparse) {
+          check('hidden', await read(hidden), vector.hidden);
+        }
         check('mse', [metrics.mse], [vector.mse]);
         for (const [name, value] of Object.entries(vector.terms)) {
           check(name, [metrics[name as 'mse']], [value]);

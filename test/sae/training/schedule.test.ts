@@ -296,7 +296,10 @@ describe('the length of a run in steps', () => {
     const fewer = { ...rows, rows: 15, data: rows.data.subarray(0, 15 * 9) };
     const own = await trained(gpu, small, fewer, { ...ordered, epochs: 1 });
     expect(sameParameters(await model.parameters(), own.parameters)).toBe(true);
-    expect(figures(epochs)).toEqual(figures(own.epochs));
+    // The variance that is explained is that of all rows.
+    const seen = (of: readonly EpochMetrics[]) =>
+      figures(of).map(({ explained_variance, ...others }) => others);
+    expect(seen(epochs)).toEqual(seen(own.epochs));
     trainer.close();
     model.close();
   });
