@@ -190,7 +190,7 @@ describe('wrong usage', () => {
     [['--sparsity', 'jumprelu', '--l0_loss', 'quadratic'], /l0_loss quadratic needs l0_target/],
     [
       ['--sparsity', 'jumprelu', '--l0_target', '5'],
-      /l0_target is an option of l0_loss quadratic, and l0_loss is linear\. Leave it out\./,
+      /l0_target is an option of l0_loss quadratic, and l0_loss is tanh\. Leave it out\./,
     ],
     [
       ['--sparsity', 'jumprelu', '--l0_loss', 'quadratic', '--l0_target', '21'],

@@ -17,13 +17,16 @@ const l0Losses = ['linear', 'quadratic', 'tanh'] as const;
  * To it pre_act_lambda adds the sum over dead latents of n mean relu(threshold - pre), which revives them: this one's
  * gradient goes to the threshold, the pre-activation and, through n, to the decoder.
  *
+ * With narrow windows and a penalty linear in L0, thresholds hardly move within some thousand steps: the defaults are those of
+ * the update of January 2025.
+ *
  * Straight-through gradients, of the width `bandwidth`, reach thresholds alone: of z -(threshold / bandwidth)
  * K((pre - threshold) / bandwidth), of H -(1 / bandwidth) K(same). The gradient of z by pre is H, that of H by pre is 0.
  */
 export const jumprelu = sparsity({
   summary: 'latents above a trained threshold each',
   live: {
-    sparsity_lambda: sparsityLambda(1, [1e-3, 100]),
+    sparsity_lambda: sparsityLambda(0.5, [1e-3, 100]),
     pre_act_lambda: option(number('pre_act_lambda', 'of at least 0', (value) => value >= 0).default(0), {
       description: 'weight of what pulls the pre-activations of dead latents to their thresholds',
       label: 'Weight of dead pre-activations',
@@ -32,7 +35,7 @@ export const jumprelu = sparsity({
   },
   fixed: {
     sparsity_warmup: sparsityWarmup,
-    l0_loss: option(choice('l0_loss', l0Losses).default('linear'), {
+    l0_loss: option(choice('l0_loss', l0Losses).default('tanh'), {
       description: 'how the number of active latents is penalised: linear, quadratic about l0_target, tanh',
       label: 'Penalty on L0',
     }),
@@ -40,11 +43,11 @@ export const jumprelu = sparsity({
       description: 'active latents a row that l0_loss quadratic aims at',
       label: 'Target of L0',
     }),
-    bandwidth: option(positiveF32('bandwidth').default(0.05), {
+    bandwidth: option(positiveF32('bandwidth').default(2), {
       description: 'width of the window about a threshold in which latents give it a gradient',
       label: 'Bandwidth',
     }),
-    threshold_init: option(number('threshold_init', 'of at least 0', (value) => value >= 0).default(0.01), {
+    threshold_init: option(number('threshold_init', 'of at least 0', (value) => value >= 0).default(0.1), {
       description: 'thresholds at the beginning',
       label: 'Initial threshold',
     }),
