@@ -12,8 +12,5 @@ var<storage, read> code: array<vec4u>;
 
 fn stay(row: u32, block: u32) -> vec4<bool> {
   let i = row * kept.column_blocks + block;
-  let bits = code[i];
-  let index = vec4u(i * 4) + vec4u(0, 1, 2, 3);
-  let stays = (bits > vec4u(batch_cut.bits)) | ((bits == vec4u(batch_cut.bits)) & (index <= vec4u(batch_cut.last)));
-  return stays & vec4<bool>(row < step.rows);
+  return stays(batch_cut, code[i], i) & vec4<bool>(row < step.rows);
 }

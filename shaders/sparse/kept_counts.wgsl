@@ -11,8 +11,8 @@ fn main(
   for (var row = group.x; row < kept.rows; row += groups.x) {
     var count = 0u;
     for (var block = lane; block < kept.column_blocks; block += workgroup_size) {
-      let stays = vec4u(stay(row, block));
-      count += stays.x + stays.y + stays.z + stays.w;
+      let here = vec4u(stay(row, block));
+      count += here.x + here.y + here.z + here.w;
     }
     let total = add_lanes(vec3u(count, 0, 0), lane).x;
     if (lane == 0) {

@@ -18,16 +18,16 @@ fn main(
   for (var row = group.x; row < kept.rows; row += groups.x) {
     var count = 0u;
     for (var block = first; block < end; block++) {
-      let stays = vec4u(stay(row, block));
-      count += stays.x + stays.y + stays.z + stays.w;
+      let here = vec4u(stay(row, block));
+      count += here.x + here.y + here.z + here.w;
     }
     var at = row_offsets[row] + before_lanes(vec2u(count, 0), lane).x;
     if (count > 0) {
       for (var block = first; block < end; block++) {
-        let stays = stay(row, block);
+        let here = stay(row, block);
         let values = bitcast<vec4f>(code[row * kept.column_blocks + block]);
         for (var i = 0u; i < 4; i++) {
-          if (stays[i]) {
+          if (here[i]) {
             let latent = block * 4 + i;
             entries[at] = Entry(latent, values[i], 0);
             atomicOr(&bitmaps[latent * kept.bitmap_words + row / 32], 1u << (row % 32));

@@ -7,12 +7,9 @@ var<storage, read_write> code: array<vec4u>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let limit = vec4u(batch_cut.bits);
-  let last = vec4u(batch_cut.last);
+  let cut = batch_cut;
   for (var i = id.x; i < arrayLength(&code); i += groups.x * workgroup_size) {
     let bits = code[i];
-    let index = vec4u(i * 4) + vec4u(0, 1, 2, 3);
-    let stays = (bits > limit) | ((bits == limit) & (index <= last));
-    code[i] = select(vec4u(0), bits, stays);
+    code[i] = select(vec4u(0), bits, stays(cut, bits, i));
   }
 }

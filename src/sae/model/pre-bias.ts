@@ -1,12 +1,10 @@
 import type { PreBiasInit } from '../config.js';
-import { checkRead } from '../rows/check.js';
+import { blocks, everyRow, runsOf } from '../rows/blocks.js';
 import { normalizedRows } from '../rows/dataset.js';
 import { RowMoments } from '../rows/moments.js';
-import { type RowSource, valueBytes } from '../rows/source.js';
+import type { RowSource } from '../rows/source.js';
 import { sampleRows } from './random.js';
 
-/** Bytes read at a time. */
-const readBytes = 16 * 2 ** 20;
 /** Rows of which the median is computed, at most. */
 const medianRows = 8192;
 
@@ -96,34 +94,4 @@ export function geometricMedian(points: Float32Array, columns: number): Float64A
 
 function norm(vector: Float64Array): number {
   return Math.sqrt(vector.reduce((sum, value) => sum + value ** 2, 0));
-}
-
-/** Runs of rows that follow each other: from the first up to, not including, the last. */
-type Runs = Iterable<readonly [first: number, end: number]>;
-
-/** All rows, some at a time. */
-function* everyRow({ rows, in_dims, type }: RowSource): Generator<readonly [number, number]> {
-  const each = Math.max(1, Math.floor(readBytes / (in_dims * valueBytes[type])));
-  for (let first = 0; first < rows; first += each) {
-    yield [first, Math.min(rows, first + each)];
-  }
-}
-
-/** @param places of rows, in ascending order. */
-function* runsOf(places: readonly number[]): Generator<readonly [number, number]> {
-  let first = 0;
-  for (let i = 1; i <= places.length; i++) {
-    if (places[i] !== places[i - 1] + 1) {
-      yield [places[first], places[i - 1] + 1];
-      first = i;
-    }
-  }
-}
-
-async function* blocks(source: RowSource, runs: Runs) {
-  for (const [first, end] of runs) {
-    const values = await source.read(first, end);
-    checkRead(values, source, first, end);
-    yield { values, first };
-  }
 }

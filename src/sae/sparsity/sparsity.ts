@@ -213,11 +213,17 @@ export function checkK(
   }
 }
 
-/** The option of that number, for kinds in which it is a mean over a batch. */
-export const meanK = option(number('k', 'above 0', (value) => value > 0).default(8), {
+/** What is said of k. */
+const kFacts: OptionFacts = {
   description: 'latents of a row that stay in its code, at most; of a batch: on average',
   label: 'Latents a row',
-});
+};
+
+/** The number of latents of each row that stay. */
+export const rowK = option(whole('k', 1).default(8), kFacts);
+
+/** The same for kinds in which it is a mean over a batch. */
+export const meanK = option(number('k', 'above 0', (value) => value > 0).default(8), kFacts);
 
 /** For every kind with a `sparsity_lambda`. */
 export const sparsityWarmup = option(whole('sparsity_warmup', 0).default(0), {

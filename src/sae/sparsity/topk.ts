@@ -1,5 +1,4 @@
-import { option, whole } from '../options.js';
-import { auxk, checkAuxk, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { auxk, checkAuxk, encoderInit, noPenalty, reconstruction, rowK, sparsity } from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
@@ -10,10 +9,7 @@ export const topk = sparsity({
   summary: 'the k largest latents of each row',
   live: auxk.live,
   fixed: {
-    k: option(whole('k', 1).default(8), {
-      description: 'latents of a row that stay in its code, at most; of a batch: on average',
-      label: 'Latents a row',
-    }),
+    k: rowK,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
     ...auxk.fixed,

@@ -52,13 +52,12 @@ export function addBatchCut({ program, bindings, code, model }: Cutting): void {
   const head = ['metrics/step.wgsl', 'sparsity/batch_cut.wgsl'];
   const files = (name: string) => ({ files: [...head, `sparsity/${name}.wgsl`] });
   let places = 0;
-  for (const [i, shift] of shifts.entries()) {
+  for (const shift of shifts) {
     const digit = new Uint32Array([columnBlocks, shift, places]);
     const groups = gpu.groups(Math.ceil(vectorsOf(code) / threads / vectorsEach));
     program.add(files('batch_histogram'), { ...bindings, code, digit }, [groups, 1]);
     program.add(files('batch_digit'), { ...bindings, digit }, [1, 1]);
-    places |= i === 0 ? -1 << shift : (1 << shifts[i - 1]) - (1 << shift);
-    places >>>= 0;
+    places = (-1 << shift) >>> 0;
   }
   const own = { batch: new Uint32Array([columnBlocks]), thresholds: model.threshold! };
   program.add(files('batch_last'), { ...bindings, ...own, code }, [1, 1]);

@@ -113,11 +113,11 @@ export class TrainStep {
       const size = Math.min(window_rows ?? source.rows, source.rows);
       // Reading rows may take long, so sizes are checked before.
       Windows.checkSizes(model.gpu, source, size);
-      build.checkSizes(() => allocate(build, size, update));
+      build.checkSizes(() => allocate(build, size));
       const windows = scope.use(await Windows.create(model.gpu, source, window_rows));
       const what = `training with batches of ${rows} rows`;
       const step = await model.gpu.allocate(what, () => {
-        allocate(build, windows.size, update);
+        allocate(build, windows.size);
         const check = update && !storesGradients(build) ? scope.use(new Program(model.gpu)) : undefined;
         return new TrainStep(build, windows, scope, check);
       });
@@ -333,7 +333,7 @@ async function addMatrixStep(build: StepBuild, windows: Windows, latents?: numbe
 }
 
 /** @param windowRows rows that are on the device at a time. */
-function allocate(build: StepBuild, windowRows: number, update: boolean): void {
+function allocate(build: StepBuild, windowRows: number): void {
   const { rows } = build;
   const { layers } = build.model;
   const makeLayer = (name: string, width: number) =>
@@ -360,7 +360,7 @@ function allocate(build: StepBuild, windowRows: number, update: boolean): void {
     allocateForward(build);
     codingOf(build)?.allocate(build);
   }
-  if (update) {
+  if (build.update) {
     allocateUpdate(build);
   }
 }

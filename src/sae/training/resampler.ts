@@ -2,7 +2,7 @@ import { uniformFloat32 } from 'pure-rand/distribution/uniformFloat32';
 import { padded, type Tensor, tensorBytes } from '../../gpu/tensor.js';
 import type { TrainConfig } from '../config.js';
 import { randomPair, sampleRows } from '../model/random.js';
-import { checkRead } from '../rows/check.js';
+import { blocks, runsOf } from '../rows/blocks.js';
 import { normalizedRows } from '../rows/dataset.js';
 import type { SparsityName } from '../sparsity/index.js';
 import type { TrainStep } from '../step/train-step.js';
@@ -155,10 +155,10 @@ export class Resampler {
       source.type === 'u8'
         ? new Uint8Array(places.length * in_dims)
         : new Float32Array(places.length * in_dims);
-    for (const [i, row] of places.entries()) {
-      const values = await source.read(row, row + 1);
-      checkRead(values, source, row, row + 1);
-      data.set(values, i * in_dims);
+    let at = 0;
+    for await (const { values } of blocks(source, runsOf(places))) {
+      data.set(values, at);
+      at += values.length;
     }
     const { name, normalization } = source;
     const sample = { name, normalization, in_dims, rows: places.length, data };

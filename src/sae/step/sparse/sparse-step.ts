@@ -94,20 +94,18 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
 function decoding(build: StepBuild, firstList: number, firstGradient: number) {
-  const { model, rows, config } = build;
+  const { model, rows } = build;
   const [, decoder] = model.layers;
   const divisor = divisorOf(build);
   const columnBlocks = padded(decoder.outputs) / 4;
   const words = [rows, columnBlocks, divisor, firstList, firstGradient, listRows(build)];
-  const centred = { centred: model.config.pre_bias ? 1 : 0 };
-  const bindings = {
+  return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
     decoder_weights: decoder.weight,
     bias: decoder.bias,
     levels: levelsOf(build),
   };
-  return { bindings, constants: config.sparsity === 'matryoshka' || firstList === 0 ? centred : {} };
 }
 
 function divisorOf({ config, model }: StepBuild): number {
@@ -130,12 +128,12 @@ function levelFile({ config }: StepBuild): string {
 
 /** Appends the reconstruction, its errors and their gradients. */
 function addDecoding(build: StepBuild): void {
-  const { bindings, constants } = decoding(build, 0, 0);
+  const constants = { centred: build.model.config.pre_bias ? 1 : 0 };
   const files =
     build.config.sparsity === 'matryoshka'
       ? ['sparse/nested_levels.wgsl', 'sparse/decode_nested.wgsl']
       : ['sparse/decode_rows.wgsl', 'sparse/decode.wgsl'];
-  addByLines(build, { files, constants }, bindings, build.rows);
+  addByLines(build, { files, constants }, decoding(build, 0, 0), build.rows);
 }
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
@@ -149,7 +147,7 @@ function addAuxK(build: StepBuild): void {
   program.add(scaling, { ...bindings, scale }, [1, 1]);
   const own = decoding(build, listRows(build), levels * listRows(build));
   const files = ['sparse/decode_residuals.wgsl', 'sparse/decode.wgsl'];
-  addByLines(build, { files }, { ...own.bindings, step: build.buffer('update') }, rows);
+  addByLines(build, { files }, { ...own, step: build.buffer('update') }, rows);
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
 }
 

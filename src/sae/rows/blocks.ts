@@ -1,0 +1,36 @@
+import { checkRead } from './check.js';
+import { type RowSource, valueBytes } from './source.js';
+
+/** Bytes read at a time. */
+const readBytes = 16 * 2 ** 20;
+
+/** Runs of rows that follow each other: from the first up to, not including, the last. */
+type Runs = Iterable<readonly [first: number, end: number]>;
+
+/** All rows, some at a time. */
+export function* everyRow({ rows, in_dims, type }: RowSource): Generator<readonly [number, number]> {
+  const each = Math.max(1, Math.floor(readBytes / (in_dims * valueBytes[type])));
+  for (let first = 0; first < rows; first += each) {
+    yield [first, Math.min(rows, first + each)];
+  }
+}
+
+/** @param places of rows, in ascending order. */
+export function* runsOf(places: readonly number[]): Generator<readonly [number, number]> {
+  let first = 0;
+  for (let i = 1; i <= places.length; i++) {
+    if (places[i] !== places[i - 1] + 1) {
+      yield [places[first], places[i - 1] + 1];
+      first = i;
+    }
+  }
+}
+
+/** The values of runs of rows as they are stored, with the first row of each. @throws DataError if a row is not finite. */
+export async function* blocks(source: RowSource, runs: Runs) {
+  for (const [first, end] of runs) {
+    const values = await source.read(first, end);
+    checkRead(values, source, first, end);
+    yield { values, first };
+  }
+}
