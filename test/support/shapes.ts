@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { seededRandom } from '../reference/random.js';
-import { type Bench, onBench } from './device.js';
+import { type Bench, onBench, reals } from './device.js';
 
 const dimension = fc.oneof(
   fc.integer({ min: 1, max: 300 }),
@@ -39,4 +39,13 @@ export function pick<T>(values: readonly T[], random: () => number): T {
 
 export function maxDistance(actual: Float32Array, expected: Float64Array): number {
   return expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0);
+}
+
+/** Latents of which many may be 0, and half of the others are of a few values, so that many are equal. */
+export function someCode(length: number, random: () => number): Float32Array<ArrayBuffer> {
+  const few = reals(random, 5, 0.1, 2);
+  const zeros = pick([0, 0.5, 0.99, 1], random);
+  return reals(random, length, 0, 1).map((value) =>
+    random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
+  );
 }

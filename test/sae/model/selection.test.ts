@@ -12,7 +12,7 @@ import { topk } from '../../reference/topk.js';
 import '../../support/compare.js';
 import { type Bench, gpuOfFile, onBench, paddingOf, reals } from '../../support/device.js';
 import { byteRows, floatRows, sameParameters, toReference } from '../../support/models.js';
-import { pick, shapes, upTo } from '../../support/shapes.js';
+import { pick, shapes, someCode, upTo } from '../../support/shapes.js';
 
 const gpu = await gpuOfFile();
 
@@ -35,11 +35,7 @@ async function check(
 describe('the k largest latents of each row', () => {
   test('of random codes, with many zeros and many equal values', async () => {
     await shapes(gpu, async (bench, { rows, columns, random }) => {
-      const few = reals(random, 5, 0.1, 2);
-      const zeros = pick([0, 0.5, 0.99, 1], random);
-      const values = reals(random, rows * columns, 0, 1).map((value) =>
-        random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
-      );
+      const values = someCode(rows * columns, random);
       await check(bench, values, rows, pick([1, 2, columns, upTo(columns, random)], random));
     });
   });

@@ -7,7 +7,7 @@ import { batchTopk } from '../../reference/topk.js';
 import '../../support/compare.js';
 import { type Bench, gpuOfFile, onBench, paddingOf, reals } from '../../support/device.js';
 import { byteRows, sameParameters } from '../../support/models.js';
-import { pick, shapes, upTo } from '../../support/shapes.js';
+import { pick, shapes, someCode, upTo } from '../../support/shapes.js';
 
 const gpu = await gpuOfFile();
 
@@ -52,11 +52,7 @@ async function check(bench: Bench, batches: readonly Batch[]): Promise<number[]>
 describe('the largest latents of a batch', () => {
   test('of random codes, with many zeros and many equal values', async () => {
     await shapes(gpu, async (bench, { rows, columns, random }) => {
-      const few = reals(random, 5, 0.1, 2);
-      const zeros = pick([0, 0.5, 0.99, 1], random);
-      const values = reals(random, rows * columns, 0, 1).map((value) =>
-        random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
-      );
+      const values = someCode(rows * columns, random);
       const short = upTo(rows, random);
       const count = pick([0, 1, short, short * columns, upTo(short * columns, random)], random);
       await check(bench, [{ values, columns, rows: short, count }]);

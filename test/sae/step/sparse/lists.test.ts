@@ -7,7 +7,7 @@ import { addLatentLists, addRowLists, allocateLists } from '../../../../src/sae/
 import { seededRandom } from '../../../reference/random.js';
 import { topk } from '../../../reference/topk.js';
 import { gpuOfFile, reals } from '../../../support/device.js';
-import { pick, shapes, upTo } from '../../../support/shapes.js';
+import { pick, shapes, someCode, upTo } from '../../../support/shapes.js';
 
 const gpu = await gpuOfFile();
 const { subgroupSize } = gpu;
@@ -101,11 +101,7 @@ describe.each(lanes)('%s a row, k of a batch', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
-      const few = reals(random, 5, 0.1, 2);
-      const zeros = pick([0, 0.5, 0.99, 1], random);
-      const values = reals(random, rows * columns, 0, 1).map((value) =>
-        random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
-      );
+      const values = someCode(rows * columns, random);
       const counted = pick([rows, upTo(rows, random)], random);
       const k = pick([1, upTo(counted * columns, random), counted * columns], random);
       await check({ values, rows, counted, k, most: columns, batch: true });
@@ -117,11 +113,7 @@ describe.each(lanes)('%s a row', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
-      const few = reals(random, 5, 0.1, 2);
-      const zeros = pick([0, 0.5, 0.99, 1], random);
-      const values = reals(random, rows * columns, 0, 1).map((value) =>
-        random() < zeros ? 0 : random() < 0.5 ? value : pick([...few], random),
-      );
+      const values = someCode(rows * columns, random);
       const most = pick([1, Math.min(2, columns), columns, upTo(columns, random)], random);
       const counted = pick([rows, upTo(rows, random)], random);
       await check({ values, rows, counted, k: pick([most, upTo(most, random)], random), most });
