@@ -1,12 +1,11 @@
 // Operand A less a bias in each row: for the first layer of a model that subtracts its output's bias from its input.
-// Expects gemm/gemm.wgsl. Provides load_a, load_a_row, a_along_depth.
+// Expects gemm/gemm.wgsl, a_at. Provides load_a, load_a_row, a_along_depth.
 const a_along_depth = true;  // how it lies in memory
 
-var<storage, read> a: array<vec4f>;
 var<storage, read> pre_bias: array<vec4f>;
 
 fn load_a_row(row: u32, depth_block: u32) -> vec4f {
-  return a[row * gemm.depth_blocks + depth_block] - pre_bias[depth_block];
+  return a_at(row, gemm.depth_blocks, depth_block) - pre_bias[depth_block];
 }
 
 fn load_a(row_block: u32, depth_block: u32) -> mat4x4f {

@@ -19,8 +19,9 @@ export abstract class Device {
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #wait: Wait;
   #failure: EngineError | undefined;
-  readonly #buffers = new Set<GPUBuffer>();
-  readonly #freed = new WeakSet<GPUBuffer>();
+  /** The bytes of all buffers and textures that were made here and not freed yet. */
+  readonly #allocated = new Map<GPUBuffer | GPUTexture, number>();
+  readonly #freed = new WeakSet<GPUBuffer | GPUTexture>();
   #allocatedBytes = 0;
 
   constructor(
@@ -57,7 +58,7 @@ export abstract class Device {
     return usable && (subgroupMinSize === 4 || subgroupMinSize === 8) ? subgroupMinSize : undefined;
   }
 
-  /** Bytes of all buffers that were made here and not freed yet. */
+  /** Bytes of all buffers and textures that were made here and not freed yet. */
   get allocatedBytes(): number {
     return this.#allocatedBytes;
   }
@@ -178,18 +179,36 @@ export abstract class Device {
       );
     }
     const buffer = this.device.createBuffer({ label, size, usage });
-    this.#buffers.add(buffer);
-    this.#allocatedBytes += size;
+    this.#own(buffer, size);
     return buffer;
   }
 
-  /** Frees a buffer; does nothing if it was freed before. */
-  free(buffer: GPUBuffer): void {
-    buffer.destroy();
-    this.#freed.add(buffer);
-    if (this.#buffers.delete(buffer)) {
-      this.#allocatedBytes -= buffer.size;
+  /** A storage texture of f32 RGBA texels, for kernels to read and commands to copy to. @throws LimitError. */
+  texture(label: string, size: readonly [width: number, height: number, layers: number]): GPUTexture {
+    const { maxTextureDimension2D: side, maxTextureArrayLayers: layers } = this.device.limits;
+    if (Math.max(size[0], size[1]) > side || size[2] > layers) {
+      throw new LimitError(
+        `${label} needs ${size[2]} layers of ${size[0]} x ${size[1]} texels, and this adapter (${this.name}) allows ${layers} of ` +
+          `${side} x ${side}.`,
+      );
     }
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
+    const texture = this.device.createTexture({ label, size: [...size], format: 'rgba32float', usage });
+    this.#own(texture, size[0] * size[1] * size[2] * 16);
+    return texture;
+  }
+
+  #own(made: GPUBuffer | GPUTexture, bytes: number): void {
+    this.#allocated.set(made, bytes);
+    this.#allocatedBytes += bytes;
+  }
+
+  /** Frees a buffer or a texture; does nothing if it was freed before. */
+  free(made: GPUBuffer | GPUTexture): void {
+    made.destroy();
+    this.#freed.add(made);
+    this.#allocatedBytes -= this.#allocated.get(made) ?? 0;
+    this.#allocated.delete(made);
   }
 
   /**
@@ -223,11 +242,11 @@ export abstract class Device {
     this.device.queue.writeBuffer(buffer, offset, bytes);
   }
 
-  /** @throws ClosedError if a buffer was freed: the device would reject the command and be unusable afterwards. */
-  checkUse(buffer: GPUBuffer): void {
-    if (this.#freed.has(buffer)) {
+  /** @throws ClosedError if a buffer or texture was freed: the device would reject the command and be unusable afterwards. */
+  checkUse(used: GPUBuffer | GPUTexture): void {
+    if (this.#freed.has(used)) {
       throw new ClosedError(
-        `${buffer.label} was freed while it was still needed: its owner was closed. Close the owner only when nothing uses it.`,
+        `${used.label} was freed while it was still needed: its owner was closed. Close the owner only when nothing uses it.`,
       );
     }
   }

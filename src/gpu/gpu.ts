@@ -22,6 +22,8 @@ const usedLimits = [
   'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupSizeX',
   'maxComputeWorkgroupSizeY',
+  'maxTextureDimension2D',
+  'maxTextureArrayLayers',
 ] as const;
 
 /** A GPU, or a software adapter, opened with all that the adapter allows. */

@@ -15,6 +15,7 @@ export interface KernelSource {
  * A compiled kernel with one entry point, `main`. Its WGSL declares what it binds by name only,
  *
  *     var<storage, read> x: array<vec4f>;
+ *     var y: texture_storage_2d_array<rgba32float, read>;
  *
  * and the kernel numbers the bindings. If several of its files declare the same variable, it is one binding.
  */
@@ -35,7 +36,7 @@ export class Kernel {
     const fail = (reason: string, cause?: unknown) =>
       new EngineError(`The kernel ${name} does not compile:${reason}`, { cause });
     const { code, bindings } = numberBindings(texts.join('\n'), fail);
-    const storage = bindings.filter(({ type }) => type !== 'uniform');
+    const storage = bindings.filter(({ type }) => type === 'storage' || type === 'read-only-storage');
     const { maxStorageBuffersPerShaderStage: most } = device.limits;
     if (storage.length > most) {
       const names = storage.map(({ variable }) => variable).join(', ');
@@ -46,7 +47,7 @@ export class Kernel {
     const entries = bindings.map(({ type }, binding) => ({
       binding,
       visibility: GPUShaderStage.COMPUTE,
-      buffer: { type },
+      ...(type === 'image' ? { storageTexture: imageLayout } : { buffer: { type } }),
     }));
     // The scope makes an error this kernel's failure, not the device's.
     device.pushErrorScope('validation');
@@ -88,9 +89,10 @@ function placeOf(line: number, { files = [] }: KernelSource, texts: readonly str
   return `line ${line}`;
 }
 
-/** The declaration of a bound variable. */
+/** The declaration of a bound variable: a buffer, or an image. */
 const declaration =
-  /\bvar\s*<\s*(uniform|storage)\s*(?:,\s*(read|read_write)\s*)?,?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
+  /\bvar\s*(?:<\s*(uniform|storage)\s*(?:,\s*(read|read_write)\s*)?,?\s*>\s*(\w+)\s*:\s*([^;]+)|(\w+)\s*:\s*texture_storage_2d_array\s*<\s*rgba32float\s*,\s*read\s*,?\s*>\s*);/g;
+const imageLayout = { access: 'read-only', format: 'rgba32float', viewDimension: '2d-array' } as const;
 const bindingTypes = {
   uniform: 'uniform',
   'storage, read': 'read-only-storage',
@@ -99,7 +101,7 @@ const bindingTypes = {
 
 interface Binding {
   readonly variable: string;
-  readonly type: GPUBufferBindingType;
+  readonly type: GPUBufferBindingType | 'image';
 }
 
 /** WGSL with its comments replaced by spaces. Block comments can be nested. */
@@ -139,9 +141,12 @@ function numberBindings(
   }
   const bindings: Binding[] = [];
   const declared = new Map<string, string>();
-  const code = text.replace(declaration, (whole, kind, access, variable, type) => {
+  const code = text.replace(declaration, (whole, kind, access, ofBuffer, type, ofImage) => {
+    const variable = ofBuffer ?? ofImage;
     const space = (kind === 'uniform' ? kind : `storage, ${access ?? 'read'}`) as keyof typeof bindingTypes;
-    const written = `var<${space}> ${variable}: ${type};`;
+    const written = ofImage
+      ? `var ${variable}: texture_storage_2d_array<rgba32float, read>;`
+      : `var<${space}> ${variable}: ${type};`;
     const same = declared.get(variable);
     if (same !== undefined && bare(same) !== bare(written)) {
       throw fail(`\n  ${variable} is declared twice, as\n    ${same}\n    ${written}`);
@@ -152,7 +157,7 @@ function numberBindings(
       return '\n'.repeat(whole.split('\n').length - 1);
     }
     declared.set(variable, written);
-    bindings.push({ variable, type: bindingTypes[space] });
+    bindings.push({ variable, type: ofImage ? 'image' : bindingTypes[space] });
     return `@group(0) @binding(${bindings.length - 1}) ${written}${rest}`;
   });
   return { code, bindings };

@@ -1,12 +1,14 @@
 import type { Device } from './device.js';
 import { ClosedError, EngineError, LimitError } from './errors.js';
+import type { Reading } from './gemm/tiles.js';
+import { Image } from './image.js';
 import { type Kernel, type KernelSource, kernelName } from './kernel.js';
 import { Scope } from './scope.js';
 import { shown } from './shown.js';
 import { Tensor } from './tensor.js';
 
 /** What a variable of a kernel can be bound to. */
-export type Resource = Tensor | GPUBuffer | Uint32Array<ArrayBuffer>;
+export type Resource = Tensor | GPUBuffer | Uint32Array<ArrayBuffer> | Image;
 /** Resources by the names of the variables. */
 export type Bindings = Readonly<Record<string, Resource>>;
 /** Workgroups of a dispatch along each axis. */
@@ -25,17 +27,21 @@ interface Dispatch {
   readonly workgroups: Workgroups;
 }
 
+/** A dispatch, or the copy of a matrix to its image. */
+type Step = Dispatch | Image;
+
 /**
  * An ordered list of dispatches whose kernels are compiled in parallel and whose bind groups are made once, so that
  * encoding it again makes no new buffers or bind groups. Each dispatch sees what the ones before it wrote.
  */
 export class Program {
-  readonly #planned: Planned[] = [];
-  #binding: Promise<readonly Dispatch[]> | undefined;
+  readonly #planned: (Planned | Image)[] = [];
+  #binding: Promise<readonly Step[]> | undefined;
   /** Set when all of them are ready. */
-  #dispatches: readonly Dispatch[] | undefined;
-  /** All buffers that the dispatches bind. */
-  readonly #buffers = new Set<GPUBuffer>();
+  #steps: readonly Step[] | undefined;
+  /** All buffers and textures that the steps use. */
+  readonly #used = new Set<GPUBuffer | GPUTexture>();
+  readonly #images: Image[] = [];
   #destroyed = false;
   readonly #scope = new Scope();
 
@@ -48,9 +54,7 @@ export class Program {
    *   after `ready`.
    */
   add(source: KernelSource, bindings: Bindings, workgroups: Workgroups): void {
-    if (this.#binding) {
-      throw new RangeError('a program takes no more dispatches after ready()');
-    }
+    this.#checkOpen();
     const { maxComputeWorkgroupsPerDimension: most } = this.gpu.device.limits;
     const [x, y] = workgroups;
     if (![x, y].every((count) => Number.isInteger(count) && count >= 0)) {
@@ -71,6 +75,28 @@ export class Program {
   }
 
   /**
+   * Appends the copy of a matrix to an image, for the dispatches after it to bind. The image is the program's: one for
+   * each matrix and reading, however often it is copied.
+   * @throws LimitError if the matrix does not fit into a texture, RangeError after `ready`.
+   */
+  copyToImage(matrix: Tensor, reading: Reading): Image {
+    this.#checkOpen();
+    let image = this.#images.find((made) => made.matrix === matrix && made.reading === reading);
+    if (!image) {
+      image = this.#scope.use(new Image(this.gpu, matrix, reading));
+      this.#images.push(image);
+    }
+    this.#planned.push(image);
+    return image;
+  }
+
+  #checkOpen(): void {
+    if (this.#binding) {
+      throw new RangeError('a program takes no more dispatches after ready()');
+    }
+  }
+
+  /**
    * Waits until every kernel is compiled and its bind group made. A program can be submitted after that.
    * @throws EngineError if a kernel does not compile or is too large for what it binds, RangeError if a variable was
    *   not given or is written and bound to the same buffer as another, TypeError if it was given something else,
@@ -78,22 +104,23 @@ export class Program {
    */
   async ready(): Promise<void> {
     this.#binding ??= this.#bind();
-    this.#dispatches = await this.#binding;
+    this.#steps = await this.#binding;
   }
 
-  /** Number of dispatches. */
+  /** Number of dispatches, and of copies to images. */
   get length(): number {
     return this.#planned.length;
   }
 
-  /** The name of a dispatch's kernel. @throws RangeError before `ready`. */
+  /** The name of a dispatch's kernel, or of a copy. @throws RangeError before `ready`. */
   name(index: number): string {
-    return this.#ready[index].kernel.name;
+    const step = this.#ready[index];
+    return step instanceof Image ? `copy of ${step.matrix.name}` : step.kernel.name;
   }
 
   /**
-   * Encodes the program `times` times, in one pass.
-   * @param only index of the one dispatch to encode; all of them by default.
+   * Encodes the program `times` times, in one pass if it copies nothing.
+   * @param only index of the one dispatch or copy to encode; all of them by default.
    * @param timestampWrites where the device writes when it began and ended.
    * @throws RangeError before `ready` has succeeded; ClosedError if a buffer that it binds was freed.
    */
@@ -103,11 +130,11 @@ export class Program {
     only?: number,
     timestampWrites?: GPUComputePassTimestampWrites,
   ): void {
-    const dispatches = only === undefined ? this.#ready : [this.#ready[only]];
-    for (const buffer of this.#buffers) {
-      this.gpu.checkUse(buffer);
+    const steps = only === undefined ? this.#ready : [this.#ready[only]];
+    for (const used of this.#used) {
+      this.gpu.checkUse(used);
     }
-    encodePass(encoder, dispatches, times, timestampWrites);
+    encodeSteps(encoder, steps, times, timestampWrites);
   }
 
   /** Submits the program by itself, once. @throws as `encode`. */
@@ -117,23 +144,23 @@ export class Program {
     this.gpu.device.queue.submit([encoder.finish()]);
   }
 
-  /** Frees the uniform buffers. The tensors are not the program's. */
+  /** Frees the uniform buffers and the images. The tensors are not the program's. */
   destroy(): void {
     this.#destroyed = true;
     this.#scope.destroy();
   }
 
-  get #ready(): readonly Dispatch[] {
-    if (!this.#dispatches) {
+  get #ready(): readonly Step[] {
+    if (!this.#steps) {
       throw new RangeError('a program can be submitted only after ready() has succeeded');
     }
-    return this.#dispatches;
+    return this.#steps;
   }
 
-  async #bind(): Promise<readonly Dispatch[]> {
-    const kernels: Kernel[] = [];
-    for (const { kernel } of this.#planned) {
-      kernels.push(await kernel);
+  async #bind(): Promise<readonly Step[]> {
+    const compiled: (readonly [Planned, Kernel] | Image)[] = [];
+    for (const planned of this.#planned) {
+      compiled.push(planned instanceof Image ? planned : [planned, await planned.kernel]);
     }
     if (this.#destroyed) {
       throw new ClosedError('A program was destroyed before its kernels were compiled.');
@@ -142,12 +169,12 @@ export class Program {
     const { device } = this.gpu;
     device.pushErrorScope('validation');
     let invalid: Promise<GPUError | null>;
-    let dispatches: readonly Dispatch[];
+    let steps: readonly Step[];
     try {
-      dispatches = this.#planned.map((planned, i) => this.#dispatch(planned, kernels[i]));
+      steps = compiled.map((step) => (step instanceof Image ? this.#copy(step) : this.#dispatch(...step)));
       // Nothing is submitted: the device says now what it would refuse, such as a buffer that is too small.
       const encoder = device.createCommandEncoder();
-      encodePass(encoder, dispatches, 1);
+      encodeSteps(encoder, steps, 1);
       encoder.finish();
     } finally {
       // A lost device is reported elsewhere.
@@ -157,7 +184,12 @@ export class Program {
     if (error) {
       throw new EngineError(`A kernel cannot be bound to what it was given: ${error.message}`);
     }
-    return dispatches;
+    return steps;
+  }
+
+  #copy(image: Image): Image {
+    this.#used.add(image.matrix.buffer).add(image.texture);
+    return image;
   }
 
   #dispatch({ bindings, workgroups }: Planned, kernel: Kernel): Dispatch {
@@ -167,10 +199,14 @@ export class Program {
       if (resource === undefined) {
         throw new RangeError(`${kernel.name} binds ${variable}, which was not given`);
       }
+      if (resource instanceof Image) {
+        this.#used.add(resource.texture);
+        return { binding, resource: resource.view };
+      }
       const buffer = this.#buffer(variable, resource);
       if (typeof buffer?.size !== 'number') {
         throw new TypeError(
-          `${kernel.name} binds ${variable}, which is ${shown(resource)}; expected a Tensor, a GPUBuffer or a Uint32Array`,
+          `${kernel.name} binds ${variable}, which is ${shown(resource)}; expected a Tensor, an Image, a GPUBuffer or a Uint32Array`,
         );
       }
       const other = bound.get(buffer);
@@ -182,7 +218,7 @@ export class Program {
         );
       }
       bound.set(buffer, variable);
-      this.#buffers.add(buffer);
+      this.#used.add(buffer);
       return { binding, resource: { buffer } };
     });
     const { name: label, layout } = kernel;
@@ -190,7 +226,7 @@ export class Program {
     return { kernel, bindGroup, workgroups };
   }
 
-  #buffer(variable: string, resource: Resource): GPUBuffer {
+  #buffer(variable: string, resource: Exclude<Resource, Image>): GPUBuffer {
     if (resource instanceof Tensor) {
       return resource.buffer;
     }
@@ -201,19 +237,36 @@ export class Program {
   }
 }
 
-function encodePass(
+function encodeSteps(
   encoder: GPUCommandEncoder,
-  dispatches: readonly Dispatch[],
+  steps: readonly Step[],
   times: number,
   timestampWrites?: GPUComputePassTimestampWrites,
 ): void {
-  const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
+  // A pass copies nothing: where copies are among the steps, the time is that between two empty passes.
+  const passes = timestampWrites && steps.some((step) => step instanceof Image);
+  if (passes) {
+    const { querySet, beginningOfPassWriteIndex = 0 } = timestampWrites;
+    encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex } }).end();
+  }
+  let pass: GPUComputePassEncoder | undefined;
   for (let i = 0; i < times; i++) {
-    for (const { kernel, bindGroup, workgroups } of dispatches) {
-      pass.setPipeline(kernel.pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+    for (const step of steps) {
+      if (step instanceof Image) {
+        pass?.end();
+        pass = undefined;
+        step.encodeCopy(encoder);
+        continue;
+      }
+      pass ??= encoder.beginComputePass(passes ? undefined : timestampWrites && { timestampWrites });
+      pass.setPipeline(step.kernel.pipeline);
+      pass.setBindGroup(0, step.bindGroup);
+      pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1]);
     }
   }
-  pass.end();
+  pass?.end();
+  if (passes) {
+    const { querySet, endOfPassWriteIndex = 1 } = timestampWrites;
+    encoder.beginComputePass({ timestampWrites: { querySet, endOfPassWriteIndex } }).end();
+  }
 }

@@ -93,6 +93,19 @@ describe.each(tiles)('%s', (_, orders, tile) => {
   });
 });
 
+// A matrix whose rows' length allows it lies in an image in strips, the last of which may be narrower; others lie in lines of
+// several rows, the last of which may have fewer.
+test.runIf(lanes === 8).each([
+  ['nt', 40, 36, 1088],
+  ['nn', 36, 192, 1088],
+  ['tn', 320, 192, 64],
+  ['nt', 20, 12, 100],
+  ['tn', 100, 36, 52],
+  ['nn', 1, 16_384, 4],
+] as const)('wide, %s %i x %i x %i', async (order, m, n, k) => {
+  await check(order, { family: 'wide' }, m, n, k, 1);
+});
+
 test('shapes that do not fit together are refused', async () => {
   await onBench(gpu, async (bench) => {
     const tensor = (...shape: number[]) => bench.tensor('x', shape);

@@ -274,7 +274,9 @@ fn main() {
     const program = scope.use(new Program(gpu));
     program.add(scale, { factor: new Uint32Array([2]), x: given as never }, [1, 1]);
     await expect(program.ready()).rejects.toThrow(
-      new TypeError(`scale binds x, which is ${written}; expected a Tensor, a GPUBuffer or a Uint32Array`),
+      new TypeError(
+        `scale binds x, which is ${written}; expected a Tensor, an Image, a GPUBuffer or a Uint32Array`,
+      ),
     );
     await gpu.finish();
   });

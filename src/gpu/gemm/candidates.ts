@@ -1,6 +1,7 @@
 import type { Device } from '../device.js';
+import { Image } from '../image.js';
 import { padded } from '../tensor.js';
-import { type GemmShape, type GemmTile, wideLanes } from './tiles.js';
+import { type GemmShape, type GemmTile, operandShapes, readings, wideLanes } from './tiles.js';
 
 /**
  * With fewer outputs than this, tiles of 64 x 64 do not keep all of a GPU's cores busy, and the sum is split as well.
@@ -31,7 +32,7 @@ export function gemmTiles(gpu: Device, shape: GemmShape): readonly GemmTile[] {
     return registerTiles(shape, fewBlocks);
   }
   const others = subgroupTiles(lanes, shape);
-  return lanes === wideLanes && suitsWide(shape) ? [{ family: 'wide' }, ...others] : others;
+  return lanes === wideLanes && suitsWide(gpu, shape) ? [{ family: 'wide' }, ...others] : others;
 }
 
 function splitTiles({ rows, columns, depth }: GemmShape): GemmTile[] {
@@ -103,18 +104,20 @@ const wideFill = 0.75;
 /** The wide tile, if it suits a product that is the only one of its program: a second to compile it once is well spent. */
 export function onlyTile(gpu: Device, shape: GemmShape): GemmTile | undefined {
   const fast = gpu.software && gpu.adapter.info.architecture !== 'swiftshader';
-  return fast && gpu.subgroupSize === wideLanes && suitsWide(shape, fewerProducts)
+  return fast && gpu.subgroupSize === wideLanes && suitsWide(gpu, shape, fewerProducts)
     ? { family: 'wide' }
     : undefined;
 }
 
-function suitsWide({ rows, columns, depth }: GemmShape, least = manyProducts): boolean {
+function suitsWide(gpu: Device, shape: GemmShape, least = manyProducts): boolean {
+  const { order, rows, columns, depth } = shape;
   const [rowBlocks, columnBlocks] = [padded(rows) / 4, padded(columns) / 4];
   const groups = Math.ceil(rowBlocks / wideLanes) * Math.ceil(columnBlocks / wideLanes);
   return (
     rows * columns * depth >= least &&
     groups >= enoughWorkgroups &&
-    fill(rowBlocks, wideLanes) * fill(columnBlocks, wideLanes) >= wideFill
+    fill(rowBlocks, wideLanes) * fill(columnBlocks, wideLanes) >= wideFill &&
+    (['a', 'b'] as const).every((name) => Image.fits(gpu, operandShapes(shape)[name], readings[order][name]))
   );
 }
 

@@ -1,13 +1,25 @@
 import type { Device } from '../device.js';
+import type { Image } from '../image.js';
 import type { KernelSource } from '../kernel.js';
 import type { Bindings, Program } from '../program.js';
 import type { Scope } from '../scope.js';
 import { padded, Tensor } from '../tensor.js';
-import { type GemmOrder, type GemmShape, type GemmTile, gemmFamilies, workgroupBlocks } from './tiles.js';
+import {
+  type GemmOrder,
+  type GemmShape,
+  type GemmTile,
+  gemmFamilies,
+  operandShapes,
+  readings,
+  workgroupBlocks,
+} from './tiles.js';
 
 /** What is special about a GEMM. */
 export interface GemmSource {
-  /** The files that read its operands and handle a finished block; see `shaders/README.md`. */
+  /**
+   * The files that say how its operands lie and handle a finished block; see `shaders/README.md`. Tensors bound as `a` and
+   * `b` are read from buffers or, where that is faster, from images.
+   */
   readonly files: readonly string[];
   readonly constants?: Readonly<Record<string, number>>;
 }
@@ -27,19 +39,44 @@ export async function addGemm(
   const tile = given ?? (await program.gpu.tuner.tile(shape));
   const rowBlocks = padded(shape.rows) / 4;
   const columnBlocks = padded(shape.columns) / 4;
-  const gemm = new Uint32Array([rowBlocks, columnBlocks, padded(shape.depth) / 4]);
+  const sizes = [rowBlocks, columnBlocks, padded(shape.depth) / 4];
   const [groupRows, groupColumns] = workgroupBlocks(tile);
   const groups = [Math.ceil(columnBlocks / groupColumns), Math.ceil(rowBlocks / groupRows)] as const;
   // The workgroups' first dimension: in `subgroup` that of the lanes, in `wide` rows; else columns.
   const turned = tile.family === 'wide' || (tile.family === 'subgroup' && tile.lanes_along_rows);
   const workgroups = turned ? ([groups[1], groups[0]] as const) : groups;
-  program.add(gemmSource(source, tile), { ...bindings, gemm }, workgroups);
+  const read = ['a', 'b'].filter((name) => bindings[name] instanceof Tensor);
+  const images = tile.family === 'wide' ? await copyToImages(program, shape, bindings, read) : {};
+  const bits = ['a', 'b'].flatMap((name) => images[name]?.bits ?? [0, 0]);
+  const gemm = new Uint32Array([...sizes, ...bits]);
+  const readers = read.map((name) => `gemm/${name in images ? 'image' : 'buffer'}_${name}.wgsl`);
+  program.add(gemmSource(source, readers, tile), { ...bindings, ...images, gemm }, workgroups);
 }
 
-function gemmSource({ files, constants }: GemmSource, { family, ...layout }: GemmTile): KernelSource {
+/** Appends the copies of those of the bindings to images. */
+async function copyToImages(
+  program: Program,
+  { order }: GemmShape,
+  bindings: Bindings,
+  names: readonly string[],
+): Promise<Readonly<Record<string, Image>>> {
+  const copies = await program.gpu.allocate('the images of a matrix product', () =>
+    names.map((name) => {
+      const reading = readings[order][name as 'a' | 'b'];
+      return [name, program.copyToImage(bindings[name] as Tensor, reading)] as const;
+    }),
+  );
+  return Object.fromEntries(copies);
+}
+
+function gemmSource(
+  { files, constants }: GemmSource,
+  readers: readonly string[],
+  { family, ...layout }: GemmTile,
+): KernelSource {
   const first = family === 'subgroup' || family === 'wide' ? ['gemm/enable_subgroups.wgsl'] : [];
   return {
-    files: [...first, 'gemm/gemm.wgsl', ...files, `gemm/${family}.wgsl`],
+    files: [...first, 'gemm/gemm.wgsl', ...readers, ...files, `gemm/${family}.wgsl`],
     constants: { ...layout, ...constants },
   };
 }
@@ -53,6 +90,7 @@ const operands: Record<GemmOrder, readonly [string, string]> = {
 /** The files of plain products, which tiles are timed with. */
 export const plainProductFiles: readonly string[] = [
   'gemm/gemm.wgsl',
+  ...['buffer', 'image'].flatMap((kind) => ['a', 'b'].map((name) => `gemm/${kind}_${name}.wgsl`)),
   ...new Set(Object.values(operands).flat()),
   'gemm/store.wgsl',
   ...gemmFamilies.map((family) => `gemm/${family}.wgsl`),
@@ -62,12 +100,13 @@ export const plainProductFiles: readonly string[] = [
 export function productOperands(
   scope: Scope,
   gpu: Device,
-  { order, rows, columns, depth }: GemmShape,
+  shape: GemmShape,
 ): readonly [a: Tensor, b: Tensor, c: Tensor] {
+  const { a, b } = operandShapes(shape);
   return [
-    scope.use(new Tensor(gpu, 'a', order === 'tn' ? [depth, rows] : [rows, depth])),
-    scope.use(new Tensor(gpu, 'b', order === 'nt' ? [columns, depth] : [depth, columns])),
-    scope.use(new Tensor(gpu, 'c', [rows, columns])),
+    scope.use(new Tensor(gpu, 'a', a)),
+    scope.use(new Tensor(gpu, 'b', b)),
+    scope.use(new Tensor(gpu, 'c', [shape.rows, shape.columns])),
   ];
 }
 

@@ -1,6 +1,29 @@
 /** Which operand is stored transposed: `nt` is A·Bᵀ, `nn` is A·B, `tn` is Aᵀ·B. */
 export type GemmOrder = 'nt' | 'nn' | 'tn';
 
+/** How a kernel goes through a matrix as it is stored: along its rows, or down a few of its columns. */
+export type Reading = 'along rows' | 'across rows';
+
+/** How a product goes through its operands as they are stored: the sum's turns go along rows or across them. */
+export const readings: Readonly<Record<GemmOrder, Readonly<Record<'a' | 'b', Reading>>>> = {
+  nt: { a: 'along rows', b: 'along rows' },
+  nn: { a: 'along rows', b: 'across rows' },
+  tn: { a: 'across rows', b: 'across rows' },
+};
+
+/** The shapes of a product's operands as they are stored. */
+export function operandShapes({
+  order,
+  rows,
+  columns,
+  depth,
+}: GemmShape): Record<'a' | 'b', [number, number]> {
+  return {
+    a: order === 'tn' ? [depth, rows] : [rows, depth],
+    b: order === 'nt' ? [columns, depth] : [depth, columns],
+  };
+}
+
 /** C [rows, columns] = A [rows, depth] · B [depth, columns]. */
 export interface GemmShape {
   readonly order: GemmOrder;

@@ -65,7 +65,7 @@ async function addParameterGradient(build: StepBuild, l: number, input: BatchInp
           files: [...input.files, firstInput(layers[0]), 'rows/b.wgsl'],
           bindings: { ...input.bindings, ...(layers[0].pre_bias && { pre_bias: layers[0].pre_bias }) },
         }
-      : { files: ['layers/b.wgsl'], bindings: { b: build.tensor(`${layers[l - 1].name}.output`) } };
+      : { files: [], bindings: { b: build.tensor(`${layers[l - 1].name}.output`) } };
   const ending = parameterEnding(build, layers[l]);
   const files = [
     'metrics/step.wgsl',

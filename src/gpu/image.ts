@@ -1,0 +1,108 @@
+import type { Device } from './device.js';
+import type { Reading } from './gemm/tiles.js';
+import { padded, type Tensor } from './tensor.js';
+
+/** Vec4s of a strip: so many of each row lie beside those of the next row. */
+const stripBits: Readonly<Record<Reading, number>> = { 'along rows': 8, 'across rows': 3 };
+/** Vec4s by which the length of a line in a buffer must be divisible, so that a part of it can be copied: 256 bytes. */
+const copied = 16;
+/**
+ * Vec4s of a line that are never read: 64 bytes, a line of a processor's cache. Without them, the lines of many matrices begin a
+ * multiple of 4096 bytes apart, and displace each other there.
+ */
+const unused = 4;
+/** Bits of an index that is never divided. */
+const allBits = 31;
+
+/** Where a vec4 lies: see `gemm/image_a.wgsl`. */
+interface Layout {
+  /** 2^lineBits rows lie in a line of texels. */
+  readonly lineBits: number;
+  /** 2^stripBits vec4s of a row lie in a layer. */
+  readonly stripBits: number;
+  readonly width: number;
+  readonly height: number;
+  readonly layers: number;
+}
+
+/**
+ * A copy of a matrix in a storage texture, a texel for each vec4. Mesa's software adapter reads a buffer lane by lane, each with a check of
+ * its own, and a texture for all lanes of a subgroup at once: a kernel that reads a matrix many times is faster with a copy. And what
+ * is read together lies together in it: in strips of columns, a layer each, where the rows' length allows to copy parts of them.
+ */
+export class Image {
+  readonly texture: GPUTexture;
+  readonly view: GPUTextureView;
+  readonly #layout: Layout;
+
+  /**
+   * @param matrix what `encodeCopy` copies.
+   * @throws LimitError if it does not fit into a texture of this adapter.
+   */
+  constructor(
+    readonly gpu: Device,
+    readonly matrix: Tensor,
+    readonly reading: Reading,
+  ) {
+    this.#layout = layout(gpu, [matrix.rows, matrix.columns], reading);
+    const { width, height, layers } = this.#layout;
+    this.texture = gpu.texture(`An image of ${matrix.name}`, [width, height, layers]);
+    this.view = this.texture.createView({ dimension: '2d-array' });
+  }
+
+  /** Whether a matrix [rows, columns] fits into a texture of this adapter. */
+  static fits(gpu: Device, shape: readonly [rows: number, columns: number], reading: Reading): boolean {
+    const { width, height } = layout(gpu, shape, reading);
+    return Math.max(width, height) <= gpu.device.limits.maxTextureDimension2D;
+  }
+
+  /** What kernels need to know to find a vec4: the bits of a row's index within a line, and of a column's within a strip. */
+  get bits(): readonly [line: number, strip: number] {
+    return [this.#layout.lineBits, this.#layout.stripBits];
+  }
+
+  /** Encodes the copy of the matrix as it is then. */
+  encodeCopy(encoder: GPUCommandEncoder): void {
+    const { texture, matrix } = this;
+    const { buffer } = matrix;
+    const { lineBits, layers } = this.#layout;
+    const rows = padded(matrix.rows);
+    const blocks = padded(matrix.columns) / 4;
+    const bytesPerRow = (blocks << lineBits) * 16;
+    const height = rows >> lineBits;
+    for (let layer = 0; layer < layers; layer++) {
+      const first = layer << this.#layout.stripBits;
+      const width = layers > 1 ? Math.min(blocks - first, 1 << this.#layout.stripBits) : blocks << lineBits;
+      const source = { buffer, offset: first * 16, bytesPerRow };
+      encoder.copyBufferToTexture(source, { texture, origin: [0, 0, layer] }, [width, height]);
+    }
+    const rest = rows - (height << lineBits);
+    if (rest > 0) {
+      const source = { buffer, offset: height * bytesPerRow };
+      encoder.copyBufferToTexture(source, { texture, origin: [0, height] }, [rest * blocks, 1]);
+    }
+  }
+
+  /** Frees the texture. */
+  destroy(): void {
+    this.gpu.free(this.texture);
+  }
+}
+
+function layout(gpu: Device, [rows, columns]: readonly [number, number], reading: Reading): Layout {
+  const { maxTextureDimension2D: side, maxTextureArrayLayers } = gpu.device.limits;
+  const blocks = padded(columns) / 4;
+  const width = 1 << stripBits[reading];
+  const layers = Math.ceil(blocks / width);
+  if (blocks % copied === 0 && layers > 1 && layers <= maxTextureArrayLayers && padded(rows) <= side) {
+    const line = reading === 'along rows' ? width + unused : width;
+    return { lineBits: 0, stripBits: stripBits[reading], width: line, height: padded(rows), layers };
+  }
+  // As many rows in a line as make it a length that can be copied, and more where there would be too many lines.
+  let lineBits = 0;
+  while ((blocks * 2 ** lineBits) % copied !== 0 || padded(rows) / 2 ** lineBits > side) {
+    lineBits += 1;
+  }
+  const height = Math.ceil(padded(rows) / 2 ** lineBits);
+  return { lineBits, stripBits: allBits, width: blocks * 2 ** lineBits + unused, height, layers: 1 };
+}
