@@ -1,6 +1,6 @@
 // Of each row's list: the reconstruction, which is not stored, its squared error, the loss's gradient by it, and by each entry's value.
 // A workgroup a row, which reads the decoder's rows of the list's latents alone.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
+// Expects metrics/step.wgsl, sparse/lists.wgsl, decoder_weight_at(), start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
 // Provides the entry point.
 struct Decode {
   rows: u32,
@@ -9,13 +9,14 @@ struct Decode {
   first_list: u32,     // where the rows' lists begin
   first_gradient: u32, // where their gradients do
   list_rows: u32,      // from one kind of lists, or one level's gradients, to the next
+  line_bits: u32,      // where the decoder is an image: see gemm/image_a.wgsl
+  strip_bits: u32,
 }
 
 var<uniform> step: Step;
 var<uniform> decode: Decode;
 var<storage, read> row_lists: array<vec2u>;
 var<storage, read_write> entries: array<Entry>;
-var<storage, read> decoder_weights: array<vec4f>;  // [latents, inputs]
 var<storage, read_write> gradients: array<vec4f>;
 
 // Stores the gradient by a vec4 of the reconstruction, and returns its squared error; 0 past the row's end.
@@ -47,12 +48,12 @@ fn main(
         let read = min(columns, vec4u(stride - 1));
         var sums = mat4x4f(start_of(read.x), start_of(read.y), start_of(read.z), start_of(read.w));
         for (var n = list.x; n < list.y; n++) {
-          let at = vec4u(entries[n].latent * stride) + read;
+          let latent = entries[n].latent;
           let weights = mat4x4f(
-            decoder_weights[at.x],
-            decoder_weights[at.y],
-            decoder_weights[at.z],
-            decoder_weights[at.w],
+            decoder_weight_at(latent, read.x),
+            decoder_weight_at(latent, read.y),
+            decoder_weight_at(latent, read.z),
+            decoder_weight_at(latent, read.w),
           );
           sums += entries[n].value * weights;
         }
@@ -62,7 +63,7 @@ fn main(
       // Four entries at a time: an invocation reads each of its gradients, which it stored itself, once for them.
       for (var n = list.x; n < list.y; n += 4) {
         let last = list.y - 1;
-        let at = stride * vec4u(
+        let latents = vec4u(
           entries[n].latent,
           entries[min(n + 1, last)].latent,
           entries[min(n + 2, last)].latent,
@@ -72,10 +73,10 @@ fn main(
         for (var column = lane; column < stride; column += workgroup_size) {
           let gradient = gradients[(decode.first_gradient + row) * stride + column];
           products += vec4f(
-            dot(gradient, decoder_weights[at.x + column]),
-            dot(gradient, decoder_weights[at.y + column]),
-            dot(gradient, decoder_weights[at.z + column]),
-            dot(gradient, decoder_weights[at.w + column]),
+            dot(gradient, decoder_weight_at(latents.x, column)),
+            dot(gradient, decoder_weight_at(latents.y, column)),
+            dot(gradient, decoder_weight_at(latents.z, column)),
+            dot(gradient, decoder_weight_at(latents.w, column)),
           );
         }
         let totals = sum_lanes(products, lane);

@@ -1,7 +1,7 @@
 // Of each row's list: the reconstruction of each level, which are not stored, their squared errors, the gradients of the loss by them, and by
 // each entry's value. The loss is the sum of all levels' losses, each as in layers/loss.wgsl. So a latent has the gradients of its own
 // level and all after it: `gradients` [levels, rows, inputs] has the sum of these. A workgroup a row.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, sparse/nested_levels.wgsl, workgroup_size, sum_lanes(). Provides the entry point.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, sparse/nested_levels.wgsl, decoder_weight_at(), workgroup_size, sum_lanes(). Provides the entry point.
 override centred: bool = false;  // the batch is already less the bias, which then cancels out
 
 struct Decode {
@@ -11,13 +11,14 @@ struct Decode {
   first_list: u32,
   first_gradient: u32,
   list_rows: u32,      // from one level's gradients to the next
+  line_bits: u32,      // where the decoder is an image: see gemm/image_a.wgsl
+  strip_bits: u32,
 }
 
 var<uniform> step: Step;
 var<uniform> decode: Decode;
 var<storage, read> row_lists: array<vec2u>;
 var<storage, read_write> entries: array<Entry>;
-var<storage, read> decoder_weights: array<vec4f>;  // [latents, inputs]
 var<storage, read> bias: array<vec4f>;
 var<storage, read> batch: array<vec4f>;
 var<storage, read_write> gradients: array<vec4f>;
@@ -36,7 +37,7 @@ fn decode_column(row: u32, column: u32, list: vec2u, scale: f32) -> vec2f {
   for (var level = 0u; level < levels.count; level++) {
     let end = end_of(level);
     while (n < list.y && entries[n].latent < end) {
-      sum += entries[n].value * decoder_weights[entries[n].latent * decode.column_blocks + column];
+      sum += entries[n].value * decoder_weight_at(entries[n].latent, column);
       n++;
     }
     let difference = sum - own;
@@ -73,7 +74,7 @@ fn main(
         let level = level_of(latent);
         var products = vec4f(0);
         for (var column = lane; column < stride; column += workgroup_size) {
-          products += gradients[gradient_at(level, row, column)] * decoder_weights[latent * stride + column];
+          products += gradients[gradient_at(level, row, column)] * decoder_weight_at(latent, column);
         }
         let total = sum_lanes(products, lane);
         if (lane == 0) {

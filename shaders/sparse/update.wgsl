@@ -3,7 +3,8 @@
 // A workgroup a latent; one without entries has the gradient 0. With the decoder also comes the gradient of the encoder's bias.
 // With unit_norm the gradient loses its part along the weights: a step along them would be undone when they are scaled to norm 1, which is
 // done after the update. That part is known without the gradient: its product with the weights is the sum of the values times their gradients.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
+// The rows, [rows, inputs], are gradients of reconstructions, level by level, or the encoder's input.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, row_value_at(), level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
 // Provides the entry point.
 override of_decoder: bool;
 override unit_norm: bool = false;
@@ -13,6 +14,8 @@ struct Latents {
   column_blocks: u32,  // vec4s of weights
   list_rows: u32,      // from a row to its second list
   levels: u32,         // of gradients of reconstructions
+  line_bits: u32,      // where row_values is an image: see gemm/image_a.wgsl
+  strip_bits: u32,
 }
 
 var<uniform> update: Step;
@@ -20,7 +23,6 @@ var<uniform> state: State;
 var<uniform> latents: Latents;
 var<storage, read> latent_offsets: array<u32>;
 var<storage, read> latent_entries: array<LatentEntry>;
-var<storage, read> row_values: array<vec4f>;  // [rows, inputs]: gradients of reconstructions, level by level, or the encoder's input
 var<storage, read_write> weights: array<vec4f>;  // [latents, inputs]
 var<storage, read_write> code_bias_gradients: array<f32>;
 
@@ -73,18 +75,29 @@ fn main(
       let squares = squares_of(start, lane);
       along = select(0, along / squares, squares > 0);
     }
-    for (var column = lane; column < latents.column_blocks; column += workgroup_size) {
-      var gradient = vec4f(0);
+    // Four vec4s an invocation: the entry is read once for them.
+    let last = latents.column_blocks - 1;
+    for (var column = lane; column <= last; column += 4 * workgroup_size) {
+      // Past the row's end the last vec4 is read again.
+      let read = min(vec4u(column) + workgroup_size * vec4u(0, 1, 2, 3), vec4u(last));
+      var sums = mat4x4f();
       for (var n = first; n < end; n++) {
         let factor = select(latent_entries[n].gradient, latent_entries[n].value, of_decoder);
-        gradient += factor * row_values[values_of(latent_entries[n].row, level) * latents.column_blocks + column];
+        let row = values_of(latent_entries[n].row, level);
+        sums += factor * mat4x4f(
+          row_value_at(row, read.x),
+          row_value_at(row, read.y),
+          row_value_at(row, read.z),
+          row_value_at(row, read.w),
+        );
       }
-      let i = start + column;
-      let weight = weights[i];
-      if (unit_norm) {
-        gradient -= along * weight;
+      // In a loop: an update is long, and is compiled once this way.
+      var gradients = array(sums[0], sums[1], sums[2], sums[3]);
+      for (var j = 0u; j < min(4, (last - column) / workgroup_size + 1); j++) {
+        let i = start + column + j * workgroup_size;
+        let weight = weights[i];
+        take(i, weight, select(gradients[j], gradients[j] - along * weight, unit_norm));
       }
-      take(i, weight, gradient);
     }
     end_latent(latent, lane);
     if (unit_norm && updates) {

@@ -35,18 +35,16 @@ export class Image {
   readonly view: GPUTextureView;
   readonly #layout: Layout;
 
-  /**
-   * @param matrix what `encodeCopy` copies.
-   * @throws LimitError if it does not fit into a texture of this adapter.
-   */
+  /** @throws LimitError if such a matrix does not fit into a texture of this adapter. */
   constructor(
     readonly gpu: Device,
-    readonly matrix: Tensor,
+    readonly rows: number,
+    readonly columns: number,
     readonly reading: Reading,
   ) {
-    this.#layout = layout(gpu, [matrix.rows, matrix.columns], reading);
+    this.#layout = layout(gpu, [rows, columns], reading);
     const { width, height, layers } = this.#layout;
-    this.texture = gpu.texture(`An image of ${matrix.name}`, [width, height, layers]);
+    this.texture = gpu.texture(`An image of a matrix [${rows}, ${columns}]`, [width, height, layers]);
     this.view = this.texture.createView({ dimension: '2d-array' });
   }
 
@@ -61,15 +59,21 @@ export class Image {
     return [this.#layout.lineBits, this.#layout.stripBits];
   }
 
-  /** Encodes the copy of the matrix as it is then. */
-  encodeCopy(encoder: GPUCommandEncoder): void {
-    const { texture, matrix } = this;
-    const { buffer } = matrix;
+  /** Encodes the copy of a matrix of this shape as it is then. */
+  encodeCopy(encoder: GPUCommandEncoder, { buffer }: Tensor): void {
+    const { texture } = this;
     const { lineBits, layers } = this.#layout;
-    const rows = padded(matrix.rows);
-    const blocks = padded(matrix.columns) / 4;
+    const rows = padded(this.rows);
+    const blocks = padded(this.columns) / 4;
     const bytesPerRow = (blocks << lineBits) * 16;
     const height = rows >> lineBits;
+    if (bytesPerRow % 256 !== 0) {
+      for (let row = 0; row < rows; row++) {
+        const source = { buffer, offset: row * bytesPerRow };
+        encoder.copyBufferToTexture(source, { texture, origin: [0, row] }, [blocks, 1]);
+      }
+      return;
+    }
     for (let layer = 0; layer < layers; layer++) {
       const first = layer << this.#layout.stripBits;
       const width = layers > 1 ? Math.min(blocks - first, 1 << this.#layout.stripBits) : blocks << lineBits;
@@ -102,6 +106,10 @@ function layout(gpu: Device, [rows, columns]: readonly [number, number], reading
   let lineBits = 0;
   while ((blocks * 2 ** lineBits) % copied !== 0 || padded(rows) / 2 ** lineBits > side) {
     lineBits += 1;
+  }
+  // Or a row in each, if that is too long: they are copied one by one.
+  if (blocks * 2 ** lineBits + unused > side && padded(rows) <= side) {
+    lineBits = 0;
   }
   const height = Math.ceil(padded(rows) / 2 ** lineBits);
   return { lineBits, stripBits: allBits, width: blocks * 2 ** lineBits + unused, height, layers: 1 };

@@ -27,15 +27,20 @@ interface Dispatch {
   readonly workgroups: Workgroups;
 }
 
-/** A dispatch, or the copy of a matrix to its image. */
-type Step = Dispatch | Image;
+/** A copy of a matrix to an image. */
+interface Copy {
+  readonly image: Image;
+  readonly matrix: Tensor;
+}
+
+type Step = Dispatch | Copy;
 
 /**
  * An ordered list of dispatches whose kernels are compiled in parallel and whose bind groups are made once, so that
  * encoding it again makes no new buffers or bind groups. Each dispatch sees what the ones before it wrote.
  */
 export class Program {
-  readonly #planned: (Planned | Image)[] = [];
+  readonly #planned: (Planned | Copy)[] = [];
   #binding: Promise<readonly Step[]> | undefined;
   /** Set when all of them are ready. */
   #steps: readonly Step[] | undefined;
@@ -75,18 +80,23 @@ export class Program {
   }
 
   /**
-   * Appends the copy of a matrix to an image, for the dispatches after it to bind. The image is the program's: one for
-   * each matrix and reading, however often it is copied.
+   * Appends the copy of a matrix to an image, for the dispatches after it to bind. The image is the program's, which uses it
+   * again: the next copy of a matrix of the same shape takes the place of this one.
+   * @param kept images whose matrices must stay.
    * @throws LimitError if the matrix does not fit into a texture, RangeError after `ready`.
    */
-  copyToImage(matrix: Tensor, reading: Reading): Image {
+  copyToImage(matrix: Tensor, reading: Reading, kept: readonly Image[] = []): Image {
     this.#checkOpen();
-    let image = this.#images.find((made) => made.matrix === matrix && made.reading === reading);
+    const { rows, columns } = matrix;
+    let image = this.#images.find(
+      (made) =>
+        made.rows === rows && made.columns === columns && made.reading === reading && !kept.includes(made),
+    );
     if (!image) {
-      image = this.#scope.use(new Image(this.gpu, matrix, reading));
+      image = this.#scope.use(new Image(this.gpu, rows, columns, reading));
       this.#images.push(image);
     }
-    this.#planned.push(image);
+    this.#planned.push({ image, matrix });
     return image;
   }
 
@@ -115,7 +125,7 @@ export class Program {
   /** The name of a dispatch's kernel, or of a copy. @throws RangeError before `ready`. */
   name(index: number): string {
     const step = this.#ready[index];
-    return step instanceof Image ? `copy of ${step.matrix.name}` : step.kernel.name;
+    return 'image' in step ? `copy of ${step.matrix.name}` : step.kernel.name;
   }
 
   /**
@@ -158,9 +168,9 @@ export class Program {
   }
 
   async #bind(): Promise<readonly Step[]> {
-    const compiled: (readonly [Planned, Kernel] | Image)[] = [];
+    const compiled: (readonly [Planned, Kernel] | Copy)[] = [];
     for (const planned of this.#planned) {
-      compiled.push(planned instanceof Image ? planned : [planned, await planned.kernel]);
+      compiled.push('image' in planned ? planned : [planned, await planned.kernel]);
     }
     if (this.#destroyed) {
       throw new ClosedError('A program was destroyed before its kernels were compiled.');
@@ -171,7 +181,7 @@ export class Program {
     let invalid: Promise<GPUError | null>;
     let steps: readonly Step[];
     try {
-      steps = compiled.map((step) => (step instanceof Image ? this.#copy(step) : this.#dispatch(...step)));
+      steps = compiled.map((step) => ('image' in step ? this.#copy(step) : this.#dispatch(...step)));
       // Nothing is submitted: the device says now what it would refuse, such as a buffer that is too small.
       const encoder = device.createCommandEncoder();
       encodeSteps(encoder, steps, 1);
@@ -187,9 +197,9 @@ export class Program {
     return steps;
   }
 
-  #copy(image: Image): Image {
-    this.#used.add(image.matrix.buffer).add(image.texture);
-    return image;
+  #copy(copy: Copy): Copy {
+    this.#used.add(copy.matrix.buffer).add(copy.image.texture);
+    return copy;
   }
 
   #dispatch({ bindings, workgroups }: Planned, kernel: Kernel): Dispatch {
@@ -244,7 +254,7 @@ function encodeSteps(
   timestampWrites?: GPUComputePassTimestampWrites,
 ): void {
   // A pass copies nothing: where copies are among the steps, the time is that between two empty passes.
-  const passes = timestampWrites && steps.some((step) => step instanceof Image);
+  const passes = timestampWrites && steps.some((step) => 'image' in step);
   if (passes) {
     const { querySet, beginningOfPassWriteIndex = 0 } = timestampWrites;
     encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex } }).end();
@@ -252,10 +262,10 @@ function encodeSteps(
   let pass: GPUComputePassEncoder | undefined;
   for (let i = 0; i < times; i++) {
     for (const step of steps) {
-      if (step instanceof Image) {
+      if ('image' in step) {
         pass?.end();
         pass = undefined;
-        step.encodeCopy(encoder);
+        step.image.encodeCopy(encoder, step.matrix);
         continue;
       }
       pass ??= encoder.beginComputePass(passes ? undefined : timestampWrites && { timestampWrites });

@@ -102,6 +102,7 @@ test.runIf(lanes === 8).each([
   ['nt', 20, 12, 100],
   ['tn', 100, 36, 52],
   ['nn', 1, 16_384, 4],
+  ['tn', 64, 8196, 4],
 ] as const)('wide, %s %i x %i x %i', async (order, m, n, k) => {
   await check(order, { family: 'wide' }, m, n, k, 1);
 });

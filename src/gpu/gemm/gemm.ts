@@ -60,13 +60,14 @@ async function copyToImages(
   bindings: Bindings,
   names: readonly string[],
 ): Promise<Readonly<Record<string, Image>>> {
-  const copies = await program.gpu.allocate('the images of a matrix product', () =>
-    names.map((name) => {
+  const images: Record<string, Image> = {};
+  await program.gpu.allocate('the images of a matrix product', () => {
+    for (const name of names) {
       const reading = readings[order][name as 'a' | 'b'];
-      return [name, program.copyToImage(bindings[name] as Tensor, reading)] as const;
-    }),
-  );
-  return Object.fromEntries(copies);
+      images[name] = program.copyToImage(bindings[name] as Tensor, reading, Object.values(images));
+    }
+  });
+  return images;
 }
 
 function gemmSource(

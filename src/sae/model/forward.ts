@@ -16,6 +16,19 @@ export function weightOperand({ byLatents }: ModelLayer): { order: 'nt' | 'nn'; 
   return byLatents ? { order: 'nn', file: 'gemm/b.wgsl' } : { order: 'nt', file: 'gemm/b_transposed.wgsl' };
 }
 
+/** How a product reads a layer's input as its first operand. */
+function inputOperand(
+  layer: ModelLayer,
+  input: Tensor | BatchInput,
+): { files: readonly string[]; bindings: Bindings } {
+  const a = input instanceof Tensor ? input : input.batch;
+  if (a) {
+    return { files: [layer.pre_bias ? 'layers/centred_a.wgsl' : 'gemm/a.wgsl'], bindings: { a } };
+  }
+  const { files, bindings } = input as BatchInput;
+  return { files: [...files, firstInput(layer), 'rows/a.wgsl'], bindings };
+}
+
 /**
  * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias), where the input is less
  * pre_bias if the layer has one.
@@ -31,13 +44,11 @@ export async function addLayer(
   tile?: GemmTile,
 ): Promise<void> {
   const { weight, bias, pre_bias, activation, inputs, outputs } = layer;
-  const plain = input instanceof Tensor;
+  const read = inputOperand(layer, input);
   const { order, file } = weightOperand(layer);
   const files = [
     'metrics/step.wgsl',
-    ...(plain
-      ? [pre_bias ? 'layers/centred_a.wgsl' : 'gemm/a.wgsl']
-      : [...input.files, firstInput(layer), 'rows/a.wgsl']),
+    ...read.files,
     file,
     `layers/${activation}.wgsl`,
     'layers/activation.wgsl',
@@ -45,14 +56,13 @@ export async function addLayer(
   ];
   const shape = { order, rows: output.rows, columns: outputs, depth: inputs };
   const columns = new Uint32Array([outputs]);
-  const read = plain ? { a: input } : input.bindings;
   await addGemm(
     program,
     shape,
     { files },
     {
       ...sums,
-      ...read,
+      ...read.bindings,
       ...(pre_bias && { pre_bias }),
       b: weight,
       bias,

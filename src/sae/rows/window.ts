@@ -13,6 +13,8 @@ export interface BatchInput {
   /** WGSL files that provide `input_at`. */
   readonly files: readonly string[];
   readonly bindings: Bindings;
+  /** The batch, [rows, in_dims], if it is gathered first: then it can also be read as any other matrix. */
+  readonly batch?: Tensor;
 }
 
 /** Bytes written to the device at a time. */
@@ -186,18 +188,24 @@ export class Windows {
   }
 
   /**
-   * How kernels read a batch's input: straight from the rows or, if these lie in several parts, from a batch that is
-   * gathered first, by dispatches that are appended to `program`.
+   * How kernels read a batch's input: straight from the rows or, if these lie in several parts or it is wanted, from a batch
+   * that is gathered first, by dispatches that are appended to `program`.
+   * @param gather whether products read the batch so often that it is faster to gather it first.
    * @param makeBatch makes the tensor for that batch, [rows, in_dims].
    */
-  async input(program: Program, step: GPUBuffer, makeBatch: () => Promise<Tensor>): Promise<BatchInput> {
-    if (this.parts.length === 1) {
+  async input(
+    program: Program,
+    step: GPUBuffer,
+    gather: boolean,
+    makeBatch: () => Promise<Tensor>,
+  ): Promise<BatchInput> {
+    if (this.parts.length === 1 && !gather) {
       return this.#read(this.parts[0], step);
     }
     const batch = await makeBatch();
     this.addGather(program, step, batch);
     const part = new Uint32Array([padded(this.source.in_dims) / 4]);
-    return { files: ['rows/batch.wgsl'], bindings: { step, part, batch } };
+    return { files: ['rows/batch.wgsl'], bindings: { step, part, batch }, batch };
   }
 
   /**

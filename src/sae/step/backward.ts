@@ -59,13 +59,14 @@ async function addParameterGradient(build: StepBuild, l: number, input: BatchInp
   const { program, model, rows, penalty, bindings } = build;
   const { layers, encoder } = model;
   const { name, inputs, outputs } = layers[l];
-  const below =
-    l === 0
-      ? {
-          files: [...input.files, firstInput(layers[0]), 'rows/b.wgsl'],
-          bindings: { ...input.bindings, ...(layers[0].pre_bias && { pre_bias: layers[0].pre_bias }) },
-        }
-      : { files: [], bindings: { b: build.tensor(`${layers[l - 1].name}.output`) } };
+  const { pre_bias } = layers[l];
+  const b = l > 0 ? build.tensor(`${layers[l - 1].name}.output`) : pre_bias ? undefined : input.batch;
+  const below = b
+    ? { files: [], bindings: { b } }
+    : {
+        files: [...input.files, firstInput(layers[l]), 'rows/b.wgsl'],
+        bindings: { ...input.bindings, ...(pre_bias && { pre_bias }) },
+      };
   const ending = parameterEnding(build, layers[l]);
   const files = [
     'metrics/step.wgsl',

@@ -319,8 +319,11 @@ function passBatches(windows: Windows, batchRows: number): number {
 
 /** Appends a step whose code is a matrix. @param latents as in `StepOptions`. */
 async function addMatrixStep(build: StepBuild, windows: Windows, latents?: number): Promise<void> {
-  const { gpu } = build.model;
-  const input = await windows.input(build.program, build.buffer('step'), () =>
+  const { gpu, layers } = build.model;
+  const [{ inputs, outputs }] = layers;
+  // A wide tile reads images, and only what is a matrix by itself has one.
+  const tile = await gpu.tuner.tile({ order: 'nt', rows: build.rows, columns: outputs, depth: inputs });
+  const input = await windows.input(build.program, build.buffer('step'), tile.family === 'wide', () =>
     gpu.allocate('a batch', () => {
       build.makeTensor('batch', [build.rows, windows.source.in_dims]);
       return build.tensor('batch');

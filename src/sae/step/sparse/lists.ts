@@ -1,3 +1,4 @@
+import type { Device } from '../../../gpu/device.js';
 import type { KernelSource } from '../../../gpu/kernel.js';
 import type { Bindings, Workgroups } from '../../../gpu/program.js';
 import { padded } from '../../../gpu/tensor.js';
@@ -62,10 +63,15 @@ export function allocateLists(build: StepBuild): void {
   }
 }
 
+/** Whether a workgroup is one subgroup: on Mesa's software adapter. */
+export function inSubgroups(gpu: Device): boolean {
+  return gpu.software && gpu.subgroupSize === subgroupLanes;
+}
+
 /** Appends a kernel whose workgroups take a row or a latent each. */
 export function addByLines(build: StepBuild, source: KernelSource, bindings: Bindings, lines: number): void {
   const { gpu } = build.model;
-  const inSubgroup = gpu.software && gpu.subgroupSize === subgroupLanes;
+  const inSubgroup = inSubgroups(gpu);
   const lanes = inSubgroup ? 'sparse/lanes_subgroup.wgsl' : 'sparse/lanes_workgroup.wgsl';
   const constants = { ...source.constants, ...(!inSubgroup && { workgroup_size: workgroupSize }) };
   const files = [lanes, 'metrics/step.wgsl', 'sparse/lists.wgsl', ...(source.files ?? [])];

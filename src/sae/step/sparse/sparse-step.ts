@@ -26,6 +26,7 @@ import {
   auxEntries,
   listRows,
 } from './lists.js';
+import { type ScatteredRows, scatteredRows } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
 // as much work as there are entries, and the update's reads and writes.
@@ -79,13 +80,14 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   const shape = { order: 'nt', rows, columns: layer.outputs, depth: layer.inputs } as const;
   await addLayer(program, layer, batch, build.code, undefined, onlyTile(model.gpu, shape));
   addRowLists(build);
-  addDecoding(build);
+  const weights = scatteredRows(build, 'decoder', decoder.weight);
+  addDecoding(build, weights);
   addLog(build);
   if (countsSilentRows(build)) {
     addDead(build);
   }
   if (auxEntries(build) > 0) {
-    addAuxK(build);
+    addAuxK(build, weights);
   }
   addLatentLists(build);
   addErrorSums(build, 0, build.tensor(gradientOf(decoder.bias.name)));
@@ -93,16 +95,16 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
 }
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
-function decoding(build: StepBuild, firstList: number, firstGradient: number) {
+function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, firstGradient: number) {
   const { model, rows } = build;
   const [, decoder] = model.layers;
   const divisor = divisorOf(build);
   const columnBlocks = padded(decoder.outputs) / 4;
-  const words = [rows, columnBlocks, divisor, firstList, firstGradient, listRows(build)];
+  const words = [rows, columnBlocks, divisor, firstList, firstGradient, listRows(build), ...weights.bits];
   return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
-    decoder_weights: decoder.weight,
+    decoder_weights: weights.resource,
     bias: decoder.bias,
     levels: levelsOf(build),
   };
@@ -127,17 +129,17 @@ function levelFile({ config }: StepBuild): string {
 }
 
 /** Appends the reconstruction, its errors and their gradients. */
-function addDecoding(build: StepBuild): void {
+function addDecoding(build: StepBuild, weights: ScatteredRows): void {
   const constants = { centred: build.model.config.pre_bias ? 1 : 0 };
   const files =
     build.config.sparsity === 'matryoshka'
-      ? ['sparse/nested_levels.wgsl', 'sparse/decode_nested.wgsl']
-      : ['sparse/decode_rows.wgsl', 'sparse/decode.wgsl'];
-  addByLines(build, { files, constants }, decoding(build, 0, 0), build.rows);
+      ? ['sparse/nested_levels.wgsl', weights.file, 'sparse/decode_nested.wgsl']
+      : ['sparse/decode_rows.wgsl', weights.file, 'sparse/decode.wgsl'];
+  addByLines(build, { files, constants }, decoding(build, weights, 0, 0), build.rows);
 }
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
-function addAuxK(build: StepBuild): void {
+function addAuxK(build: StepBuild, weights: ScatteredRows): void {
   const { program, model, rows, bindings } = build;
   const levels = widthsOf(build).length;
   addAuxLists(build);
@@ -145,8 +147,8 @@ function addAuxK(build: StepBuild): void {
   const scale = new Uint32Array([padded(model.config.in_dims) / 4, divisorOf(build)]);
   const scaling = { files: ['metrics/step.wgsl', 'sparse/auxk_scale.wgsl'] };
   program.add(scaling, { ...bindings, scale }, [1, 1]);
-  const own = decoding(build, listRows(build), levels * listRows(build));
-  const files = ['sparse/decode_residuals.wgsl', 'sparse/decode.wgsl'];
+  const own = decoding(build, weights, listRows(build), levels * listRows(build));
+  const files = ['sparse/decode_residuals.wgsl', weights.file, 'sparse/decode.wgsl'];
   addByLines(build, { files }, { ...own, step: build.buffer('update') }, rows);
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
 }
@@ -211,15 +213,21 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
     unit_norm: ofDecoder && config.decoder_norm === 'unit' ? 1 : 0,
   };
   const columnBlocks = padded(weights.columns) / 4;
+  const rows = scatteredRows(
+    build,
+    'row_values',
+    build.tensor(ofDecoder ? `${decoder.name}.gradient` : 'batch'),
+  );
+  const sizes = [model.hidden, columnBlocks, listRows(build), widthsOf(build).length];
   const bindings = {
     ...moments.bindings,
-    latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
+    latents: new Uint32Array([...sizes, ...rows.bits]),
     levels: levelsOf(build),
     weights,
-    row_values: ofDecoder ? build.tensor(`${decoder.name}.gradient`) : build.tensor('batch'),
+    row_values: rows.resource,
     code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
     place: new Uint32Array([squares?.first ?? 0]),
   };
-  const files = [levelFile(build), ...taking, 'sparse/update.wgsl'];
+  const files = [rows.file, levelFile(build), ...taking, 'sparse/update.wgsl'];
   addByLines(build, { files, constants }, bindings, model.hidden);
 }
