@@ -134,7 +134,8 @@ describe('the tiles of a shape', () => {
   test.runIf(hasWide).each([
     ['a large product', 1024, 1024, 1024, true],
     ['a wide layer at a large batch', 256, 4096, 784, true],
-    ['a wide layer at a small batch', 64, 1024, 784, false],
+    ['a wide layer at a small batch', 64, 1024, 784, true],
+    ['a narrow layer', 64, 100, 784, false],
     ['a few rows, whatever the rest', 8, 100_000, 784, false],
     ['a long sum for few workgroups', 64, 64, 100_000, false],
   ])('wide is for %s: %i x %i x %i, %s', (_, rows, columns, depth, expected) => {

@@ -94,27 +94,17 @@ function sharedTiles(gpu: Device, { rows, columns }: GemmShape): GemmTile[] {
 /** Starting an invocation costs about as much as a small tile: it makes several, while this many workgroups remain. */
 const enoughWorkgroups = 16;
 
-/** Multiply-adds from which a wide tile is taken: it compiles about three times as long as others, seconds rather than one. */
-const manyProducts = 512 ** 3;
-/** The same where it is the only product of its program: 256 x 2048 x 100 takes 0.7 times as long with it. */
-const fewerProducts = 2 ** 25;
+/** Multiply-adds from which a wide tile is taken: it takes twice as long to compile as others. */
+const manyProducts = 2 ** 23;
 /** The least share of a wide tile's blocks that must lie in C: with less, what it saves would be spent past the edge. */
 const wideFill = 0.75;
 
-/** The wide tile, if it suits a product that is the only one of its program: a second to compile it once is well spent. */
-export function onlyTile(gpu: Device, shape: GemmShape): GemmTile | undefined {
-  const fast = gpu.software && gpu.adapter.info.architecture !== 'swiftshader';
-  return fast && gpu.subgroupSize === wideLanes && suitsWide(gpu, shape, fewerProducts)
-    ? { family: 'wide' }
-    : undefined;
-}
-
-function suitsWide(gpu: Device, shape: GemmShape, least = manyProducts): boolean {
+function suitsWide(gpu: Device, shape: GemmShape): boolean {
   const { order, rows, columns, depth } = shape;
   const [rowBlocks, columnBlocks] = [padded(rows) / 4, padded(columns) / 4];
   const groups = Math.ceil(rowBlocks / wideLanes) * Math.ceil(columnBlocks / wideLanes);
   return (
-    rows * columns * depth >= least &&
+    rows * columns * depth >= manyProducts &&
     groups >= enoughWorkgroups &&
     fill(rowBlocks, wideLanes) * fill(columnBlocks, wideLanes) >= wideFill &&
     (['a', 'b'] as const).every((name) => Image.fits(gpu, operandShapes(shape)[name], readings[order][name]))

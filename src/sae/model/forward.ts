@@ -1,5 +1,4 @@
 import { addGemm } from '../../gpu/gemm/gemm.js';
-import type { GemmTile } from '../../gpu/gemm/tiles.js';
 import type { Bindings, Program } from '../../gpu/program.js';
 import { Tensor } from '../../gpu/tensor.js';
 import type { BatchInput } from '../rows/window.js';
@@ -33,7 +32,6 @@ function inputOperand(
  * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias), where the input is less
  * pre_bias if the layer has one.
  * @param sums what `metrics/code_sums.wgsl` binds, if the output is the code in a training step.
- * @param tile as of `addGemm`.
  */
 export async function addLayer(
   program: Program,
@@ -41,7 +39,6 @@ export async function addLayer(
   input: Tensor | BatchInput,
   output: Tensor,
   sums?: Bindings,
-  tile?: GemmTile,
 ): Promise<void> {
   const { weight, bias, pre_bias, activation, inputs, outputs } = layer;
   const read = inputOperand(layer, input);
@@ -69,7 +66,6 @@ export async function addLayer(
       c: output,
       columns,
     },
-    tile,
   );
 }
 

@@ -1,4 +1,3 @@
-import { onlyTile } from '../../../gpu/gemm/candidates.js';
 import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { addLayer } from '../../model/forward.js';
 import type { Windows } from '../../rows/window.js';
@@ -72,13 +71,12 @@ export function allocateSparse(build: StepBuild): void {
 
 /** Appends the whole step. */
 export async function addSparseStep(build: StepBuild, windows: Windows): Promise<void> {
-  const { program, model, rows } = build;
+  const { program, model } = build;
   const [encoder, decoder] = model.layers;
   const { pre_bias, ...layer } = encoder;
   const batch = build.tensor('batch');
   windows.addGather(program, build.buffer('step'), batch, pre_bias);
-  const shape = { order: 'nt', rows, columns: layer.outputs, depth: layer.inputs } as const;
-  await addLayer(program, layer, batch, build.code, undefined, onlyTile(model.gpu, shape));
+  await addLayer(program, layer, batch, build.code);
   addRowLists(build);
   const weights = scatteredRows(build, 'decoder', decoder.weight);
   addDecoding(build, weights);
