@@ -1,13 +1,12 @@
 // Sets all but the k largest latents of each row to 0. Of equal latents the first stay. A workgroup a row.
 // Latents are not negative, so that their bits are in the order of their values. The k-th largest is found digit by
 // digit of 8 bits, from the highest: how many latents have each digit, of those with the digits found so far. Those at 0
-// do not count: a row with no more than k others stays as it is. Provides the entry point.
+// do not count: a row with no more than k others stays as it is. Expects wanted(). Provides the entry point.
 override workgroup_size: u32 = 64;
 
 struct TopK {
   rows: u32,
   column_blocks: u32,  // vec4s a row
-  k: u32,
 }
 
 // The digits found so far, in their places, and how many of the latents with just these digits stay; 0 if all latents do.
@@ -71,7 +70,7 @@ fn main(
   for (var row = group.x; row < topk.rows; row += groups.x) {
     let start = row * topk.column_blocks;
     if (thread == 0) {
-      found = Found(0, topk.k);
+      found = Found(0, wanted());
     }
     var places = 0u;
     for (var digit = 4u; digit > 0; digit--) {

@@ -165,6 +165,12 @@ describe('wrong usage', () => {
     [['--sparsity', 'topk', '--k', '0'], /k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--k', '1.5'], /k must be a whole number of at least 1, and is 1\.5\./],
     [['--sparsity', 'topk', '--k', '21'], /k must be at most 20, the number of latents, and is 21\./],
+    [['--sparsity', 'topk', '--k_decay', '-1'], /k_decay must be a whole number of at least 0, and is -1\./],
+    [['--sparsity', 'topk', '--k_decay', '41'], /k_decay is 41 steps, and the run has 40\./],
+    [
+      ['--k_decay', '3'],
+      /k_decay is an option of sparsity topk, batchtopk, matryoshka, and sparsity is kl\./,
+    ],
     [['--k', '3'], /k is an option of sparsity topk, batchtopk, matryoshka, and sparsity is kl\./],
     [['--sparsity', 'batchtopk', '--k', '0'], /k must be a number above 0, and is 0\./],
     [

@@ -1,4 +1,4 @@
-import type { Program } from '../../gpu/program.js';
+import type { Bindings, Program } from '../../gpu/program.js';
 import { padded, type Tensor } from '../../gpu/tensor.js';
 import type { ModelLayer } from './layers.js';
 
@@ -27,7 +27,17 @@ export function addSelection(
     const files = ['sparsity/threshold.wgsl'];
     program.add({ files }, { code, thresholds: threshold, selection: sizes }, groups);
   } else if (selection && 'topk' in selection) {
-    const sizes = new Uint32Array([rows, columnBlocks, selection.topk]);
-    program.add({ files: ['sparsity/topk.wgsl'] }, { code, topk: sizes }, [program.gpu.groups(rows), 1]);
+    addTopK(program, code, ['sparsity/model_k.wgsl'], { k: new Uint32Array([selection.topk]) });
   }
+}
+
+/**
+ * Appends what sets all but the k largest latents of each row to 0.
+ * @param files those that say what k is. @param bindings what they bind.
+ */
+export function addTopK(program: Program, code: Tensor, files: readonly string[], bindings: Bindings): void {
+  const rows = padded(code.rows);
+  const topk = new Uint32Array([rows, padded(code.columns) / 4]);
+  const kernel = { files: [...files, 'sparsity/topk.wgsl'] };
+  program.add(kernel, { ...bindings, code, topk }, [program.gpu.groups(rows), 1]);
 }

@@ -1,4 +1,5 @@
-import { auxk, checkK, encoderInit, meanK, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { kDecay, meanK } from './k.js';
+import { auxk, checkK, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * In training the k * rows largest latents of a batch stay, whichever rows they are in, and the others are 0 (Bussmann et
@@ -11,6 +12,7 @@ export const batchtopk = sparsity({
   live: auxk.live,
   fixed: {
     k: meanK,
+    k_decay: kDecay,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
     ...auxk.fixed,

@@ -1,16 +1,8 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { expected, option, whole } from '../options.js';
-import {
-  auxk,
-  checkK,
-  checkLists,
-  encoderInit,
-  meanK,
-  noPenalty,
-  reconstruction,
-  sparsity,
-} from './sparsity.js';
+import { kDecay, meanK } from './k.js';
+import { auxk, checkK, checkLists, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 const list = expected('matryoshka must be a list of rising numbers of latents, such as [256, 1024, 4096]');
 
@@ -24,6 +16,7 @@ export const matryoshka = sparsity({
   live: auxk.live,
   fixed: {
     k: meanK,
+    k_decay: kDecay,
     matryoshka: option(
       z
         .array(whole('each of matryoshka', 1), list)

@@ -35,7 +35,7 @@ export type Selection = { readonly topk: number } | { readonly threshold: 'share
  * How a training step makes the code of the pre-activations, where that is not as the model itself makes it: by name, with
  * the kernels in `src/sae/step/`.
  */
-export type Coding = 'batchtopk' | 'jumprelu';
+export type Coding = 'topk' | 'batchtopk' | 'jumprelu';
 
 /** The WGSL files that compute a penalty on the mean activations of a batch. */
 export interface Penalty {
@@ -212,18 +212,6 @@ export function checkK(
     throw new ConfigError(`k must be at most ${latents}, the number of latents, and is ${k}.`);
   }
 }
-
-/** What is said of k. */
-const kFacts: OptionFacts = {
-  description: 'latents of a row that stay in its code, at most; of a batch: on average',
-  label: 'Latents a row',
-};
-
-/** The number of latents of each row that stay. */
-export const rowK = option(whole('k', 1).default(8), kFacts);
-
-/** The same for kinds in which it is a mean over a batch. */
-export const meanK = option(number('k', 'above 0', (value) => value > 0).default(8), kFacts);
 
 /** For every kind with a `sparsity_lambda`. */
 export const sparsityWarmup = option(whole('sparsity_warmup', 0).default(0), {

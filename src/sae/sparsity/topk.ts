@@ -1,4 +1,5 @@
-import { auxk, checkAuxk, encoderInit, noPenalty, reconstruction, rowK, sparsity } from './sparsity.js';
+import { kDecay, rowK } from './k.js';
+import { auxk, checkAuxk, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
@@ -10,6 +11,7 @@ export const topk = sparsity({
   live: auxk.live,
   fixed: {
     k: rowK,
+    k_decay: kDecay,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
     ...auxk.fixed,
@@ -18,5 +20,6 @@ export const topk = sparsity({
   coefficients: ({ auxk_alpha, k }) => [auxk_alpha, 0, 0, k],
   penalty: () => noPenalty,
   selection: ({ k }) => ({ topk: k }),
+  coding: 'topk',
   check: checkAuxk,
 });

@@ -3,9 +3,10 @@ import { batchtopk } from './batchtopk.js';
 import type { StepBuild } from './build.js';
 import type { CodingKernels } from './coding.js';
 import { jumprelu } from './jumprelu.js';
+import { topk } from './topk.js';
 
 // Matryoshka's code is a list, whose step is its own.
-const codings: Readonly<Record<Coding, CodingKernels>> = { batchtopk, jumprelu };
+const codings: Readonly<Record<Coding, CodingKernels>> = { topk, batchtopk, jumprelu };
 
 /** How a step makes the code; undefined if as the model does. */
 export function codingOf({ config, update }: StepBuild): CodingKernels | undefined {

@@ -127,7 +127,8 @@ export class Course {
     if (step.leftInWindow > 0) {
       const { rows, submitted } = step.window;
       const updates = this.done - submitted;
-      const configAt = (n: number) => settingsAt(config, n, this.runSteps);
+      const configAt = (n: number) =>
+        settingsAt(config, n, { steps: this.runSteps, sizes: step.model.config });
       step.schedule(stepRecords(configAt, { rows, batchRows: step.batchRows, updates, from: submitted }));
     }
   }

@@ -41,6 +41,8 @@ export type EpochMetrics<S extends SparsityName = 'kl'> = Metrics<S> & {
   readonly lr?: number;
   /** That of the epoch's last step, if `sparsity_lambda` has a schedule. */
   readonly sparsity_lambda?: number;
+  /** That of the epoch's last step, if `k` has a schedule. */
+  readonly k?: number;
 };
 
 /**

@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.js';
+import { kAt, type Sizes } from '../sparsity/k.js';
 
 /**
  * The share of the learning rate that a decay leaves where `left` of it remains: 1 at its first step, 0 just after its
@@ -27,6 +28,9 @@ export interface Scheduled extends LrSchedule {
   /** Of kinds of sparsity that have a penalty. */
   readonly sparsity_lambda?: number;
   readonly sparsity_warmup?: number;
+  /** Of kinds of sparsity that keep so many latents of a row. */
+  readonly k?: number;
+  readonly k_decay?: number;
 }
 
 /** Steps of a whole run. @param batches steps of an epoch. */
@@ -73,28 +77,37 @@ function hasLrSchedule({ lr_warmup, lr_decay }: LrSchedule): boolean {
   return lr_warmup > 0 || lr_decay !== 'none';
 }
 
-/** Those of the settings that have a schedule, as they are at a step of a run of so many. Empty if none has. */
+/** What schedules depend on besides the configuration. */
+export interface Run {
+  /** The length of the whole run. */
+  readonly steps: number;
+  /** Of the model. */
+  readonly sizes: Sizes;
+}
+
+/** Those of the settings that have a schedule, as they are at a step of a run. Empty if none has. */
 export function scheduledSettings(
   config: Scheduled,
   step: number,
-  steps: number,
-): Pick<Partial<Scheduled>, 'lr' | 'sparsity_lambda'> {
-  const { lr, sparsity_lambda = 0, sparsity_warmup = 0 } = config;
+  { steps, sizes }: Run,
+): Pick<Partial<Scheduled>, 'lr' | 'sparsity_lambda' | 'k'> {
+  const { lr, sparsity_lambda = 0, sparsity_warmup = 0, k = 0, k_decay = 0 } = config;
   return {
     ...(hasLrSchedule(config) && { lr: lr * lrFactor(step, steps, config) }),
     ...(sparsity_warmup > 0 && { sparsity_lambda: sparsity_lambda * sparsityFactor(step, sparsity_warmup) }),
+    ...(k_decay > 0 && { k: kAt(step, { k, k_decay }, sizes) }),
   };
 }
 
 /**
- * The configuration with the settings of a step, from 0, of a run of so many. Without a schedule it is the same object:
+ * The configuration with the settings of a step, from 0, of a run. Without a schedule it is the same object:
  * this is asked for each step.
  */
-export function settingsAt<Config extends Scheduled>(config: Config, step: number, steps: number): Config {
-  if (!hasLrSchedule(config) && !config.sparsity_warmup) {
+export function settingsAt<Config extends Scheduled>(config: Config, step: number, run: Run): Config {
+  if (!hasLrSchedule(config) && !config.sparsity_warmup && !config.k_decay) {
     return config;
   }
-  return { ...config, ...scheduledSettings(config, step, steps) };
+  return { ...config, ...scheduledSettings(config, step, run) };
 }
 
 /**
@@ -102,7 +115,7 @@ export function settingsAt<Config extends Scheduled>(config: Config, step: numbe
  * @throws ConfigError if the schedules do not fit into the run, or contradict each other.
  */
 export function checkSchedules(config: Scheduled, steps: number | undefined): void {
-  const { lr_warmup, lr_decay, lr_decay_steps, sparsity_warmup = 0 } = config;
+  const { lr_warmup, lr_decay, lr_decay_steps, sparsity_warmup = 0, k_decay = 0 } = config;
   if (lr_decay === 'none' && lr_decay_steps !== undefined) {
     throw new ConfigError(
       `lr_decay_steps is ${lr_decay_steps}, and lr_decay is none. Name a decay, ${lrDecays.slice(1).join(' or ')}, or leave it out.`,
@@ -111,7 +124,7 @@ export function checkSchedules(config: Scheduled, steps: number | undefined): vo
   if (steps === undefined) {
     return;
   }
-  for (const [name, length] of Object.entries({ lr_warmup, sparsity_warmup })) {
+  for (const [name, length] of Object.entries({ lr_warmup, sparsity_warmup, k_decay })) {
     if (length > steps) {
       throw new ConfigError(
         `${name} is ${length} steps, and the run has ${steps}. Make it shorter, or train for longer.`,

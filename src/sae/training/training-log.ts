@@ -14,7 +14,7 @@ import {
   type StepMetrics,
   summarize,
 } from './metrics.js';
-import { scheduledSettings, settingsAt } from './schedule.js';
+import { type Run, scheduledSettings, settingsAt } from './schedule.js';
 
 /** The steps of one submit. */
 export interface TrainedSteps<S extends SparsityName = 'kl'> {
@@ -55,6 +55,8 @@ export class TrainingLog<S extends SparsityName> {
   #lately: Pace = { rows: 0, milliseconds: 0 };
   #ofEpoch: Pace = { rows: 0, milliseconds: 0 };
 
+  readonly #run: Run;
+
   /**
    * @param runSteps steps of the run.
    * @param from the seconds spent, steps done and sums of the epoch with which the training goes on.
@@ -62,7 +64,7 @@ export class TrainingLog<S extends SparsityName> {
    */
   constructor(
     readonly step: TrainStep,
-    readonly runSteps: number,
+    runSteps: number,
     from: { readonly seconds: number; readonly done: number; readonly sums: PassSums },
   ) {
     if (from.sums.steps !== from.done % step.batches) {
@@ -70,6 +72,7 @@ export class TrainingLog<S extends SparsityName> {
         `The snapshot was taken after ${from.done} steps, and its sums are not those of the ones in its epoch. Resume it unchanged.`,
       );
     }
+    this.#run = { steps: runSteps, sizes: step.model.config };
     this.#milliseconds = from.seconds * 1000;
     this.#told = from.done;
     this.#sums = from.sums;
@@ -106,7 +109,7 @@ export class TrainingLog<S extends SparsityName> {
     }
     const wrong = all.findIndex(({ fault }) => fault !== undefined);
     const good = wrong < 0 ? all : all.slice(0, wrong);
-    const settings = good.map((_, i) => settingsAt(config, done + i, this.runSteps));
+    const settings = good.map((_, i) => settingsAt(config, done + i, this.#run));
     const losses = good.map((figures, i) => lossOf(figures, settings[i], this.step.model));
     this.#sums = addSteps(this.#sums, good, losses);
     this.#spend(good.reduce((sum, { rows }) => sum + rows, 0));
@@ -143,7 +146,7 @@ export class TrainingLog<S extends SparsityName> {
       ...summarize(config.sparsity, sums, rowsActive, variance),
       samples_per_second,
       seconds: this.seconds,
-      ...scheduledSettings(config, now - 1, this.runSteps),
+      ...scheduledSettings(config, now - 1, this.#run),
     };
     return { ...told, epoch: metrics as unknown as EpochMetrics<S> };
   }

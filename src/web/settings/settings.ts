@@ -24,6 +24,7 @@ const omitted: readonly string[] = [
   'lr_decay',
   'lr_decay_steps',
   'sparsity_warmup',
+  'k_decay',
   'shuffle',
   'pre_bias_init',
   // Of its values, quadratic needs a target, which has no default.

@@ -5,6 +5,7 @@ import { ConfigError } from '../../../src/sae/errors.js';
 import { Model } from '../../../src/sae/model/model.js';
 import type { Parameters } from '../../../src/sae/model/parameter.js';
 import { type SparsityName, sparsityNames, sparsityOf } from '../../../src/sae/sparsity/index.js';
+import { kAt } from '../../../src/sae/sparsity/k.js';
 import type { EpochMetrics, StepMetrics } from '../../../src/sae/training/metrics.js';
 import { lrFactor, sparsityFactor } from '../../../src/sae/training/schedule.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
@@ -39,6 +40,12 @@ interface Schedules {
   readonly dictionary_learning_sparsity: readonly {
     readonly sparsity_warmup_steps: number;
     readonly factor_at_step: readonly number[];
+  }[];
+  readonly dictionary_learning_k: readonly {
+    readonly activation_dim: number;
+    readonly k: number;
+    readonly k_anneal_steps: number;
+    readonly k_after_step: readonly number[];
   }[];
   readonly saev_lr: {
     readonly n_warmup: number;
@@ -112,6 +119,23 @@ test('the weight of the penalty is that of SAELens and dictionary_learning', () 
     const weights = factor_at_step.map((_, n) => sparsityFactor(n, sparsity_warmup_steps));
     expect(weights).toBeCloseTensor(factor_at_step, 1e-12);
   }
+});
+
+test('k falls as in dictionary_learning, whose steps are one behind', () => {
+  for (const { activation_dim, k, k_anneal_steps, k_after_step } of schedules.dictionary_learning_k) {
+    const sizes = { in_dims: activation_dim, h_dims: [2048] };
+    const kept = k_after_step.map((_, n) => kAt(n, { k, k_decay: k_anneal_steps }, sizes));
+    expect(kept).toEqual(k_after_step);
+  }
+});
+
+test.each([
+  [[40, 9], 8, 4, [9, 8, 8]],
+  [[6], 8, 4, [8, 8, 8]],
+  [[40], 0.5, 0, [0.5, 0.5, 0.5]],
+  [[40], 0.5, 2, [12, 6, 0.5]],
+])('with layers of %j, k %d and k_decay %d it begins with %j', (h_dims, k, k_decay, expected) => {
+  expect([0, 1, 2].map((n) => kAt(n, { k, k_decay }, { in_dims: 12, h_dims }))).toEqual(expected);
 });
 
 test('every kind of sparsity with a weight has a warm-up of it, the others refuse it', () => {
@@ -234,6 +258,48 @@ test('a run with schedules, cut short within an epoch, is that of the reference 
   close(trainer);
 });
 
+describe.each<['topk' | 'batchtopk' | 'matryoshka', number[], object, boolean]>([
+  ['topk', [30], {}, false],
+  ['topk', [12, 20], {}, false],
+  ['topk', [160], {}, true],
+  ['batchtopk', [30], {}, false],
+  ['batchtopk', [160], {}, true],
+  ['matryoshka', [30], { matryoshka: [8, 30] }, true],
+])('%s with layers of %j and a decay of k', (sparsity, h_dims, own, lists) => {
+  const kept = [9, 7, 5, 3, 3, 3];
+  const decaying = { batch_size: 8, steps: 6, lr: 0.01, shuffle: false, sparsity, k: 3, k_decay: 3, ...own };
+
+  test('keeps as many at each step as the reference with that k, and k when it is measured', async () => {
+    const model = await Model.create(gpu, { in_dims: 9, h_dims, activation: 'relu' }, 5);
+    const trainer = await Trainer.create<SparsityName>(
+      model,
+      dataset,
+      decaying as TrainOptions<SparsityName>,
+    );
+    expect(trainer.step.build.sparse).toBe(lists);
+    const config = { in_dims: 9, h_dims, activation: 'relu' as const, reconstruction: 'sum', ...decaying };
+    const reference = new ReferenceTrainer(config as never, toReference(await model.parameters()));
+    const order = Uint32Array.from({ length: 17 }, (_, i) => i);
+    const epochs: EpochMetrics[] = [];
+    let n = 0;
+    for await (const { steps, epoch } of trainer.steps({ count: 6 })) {
+      epochs.push(...(epoch ? [epoch as unknown as EpochMetrics] : []));
+      for (const { loss, active } of steps) {
+        Object.assign(config, { k: kept[n] });
+        const batch = order.slice((n % 3) * 8, (n % 3) * 8 + 8);
+        const expected = reference.step(gatherRows(dataset.data, 9, batch, dataset.normalization)).losses;
+        expect([loss, active], `step ${n + 1}`).toBeCloseTensor([expected.loss, expected.active], 1e-5);
+        expect(active).toBeGreaterThan(n === 0 ? 4 : 0);
+        n++;
+      }
+    }
+    expect(n).toBe(6);
+    expect(epochs.map(({ k }) => k)).toEqual([5, 3]);
+    expect(model.config.selection).toEqual(sparsity === 'topk' ? { topk: 3 } : { threshold: 'shared' });
+    close(trainer as unknown as Trainer);
+  });
+});
+
 test.each([0, 2, 5, 6, 16, 20])(
   'a snapshot after %d steps goes on as if there had been no stop',
   async (count) => {
@@ -312,6 +378,10 @@ test.each<[TrainOptions, string]>([
     'sparsity_warmup is 21 steps, and the run has 20. Make it shorter, or train for longer.',
   ],
   [
+    { sparsity: 'topk', k_decay: 21 } as unknown as TrainOptions,
+    'k_decay is 21 steps, and the run has 20. Make it shorter, or train for longer.',
+  ],
+  [
     { lr_decay: 'linear', lr_warmup: 15, lr_decay_steps: 6 },
     'lr_warmup is 15 steps and lr_decay takes 6, and the run has 20. Make them shorter, or train for longer.',
   ],
@@ -336,6 +406,7 @@ test.each<TrainOptions>([
   { lr_warmup: 20, sparsity_warmup: 20 },
   { lr_decay: 'linear', lr_warmup: 14, lr_decay_steps: 6 },
   { lr_decay: 'cosine', lr_warmup: 19 },
+  { sparsity: 'topk', k_decay: 20 } as unknown as TrainOptions,
 ])('%o just fits into 20 steps', (schedule) => {
   expect(parseTrainConfig({ ...schedule, steps: 20 })).toMatchObject(schedule);
 });

@@ -1,11 +1,13 @@
 import type { ModelConfig, TrainConfig } from '../../config.js';
 import type { Model } from '../../model/model.js';
 import type { SparsityName } from '../../sparsity/index.js';
+import { kAt } from '../../sparsity/k.js';
 import { leastLatents } from './crossover.js';
 
 /** What the kinds of sparsity whose codes are lists have, each some of it. */
 interface ListOptions {
   readonly k?: number;
+  readonly k_decay?: number;
   readonly revive?: string;
   readonly auxk_k?: number | undefined;
   readonly matryoshka?: readonly number[] | undefined;
@@ -16,13 +18,21 @@ export function listOptions(config: TrainConfig<SparsityName>): ListOptions {
   return config as ListOptions;
 }
 
+/** The most latents of a row that stay at any step, for which lists have room. Undefined if the kind of sparsity has no k. */
+export function mostLatents(sizes: ModelConfig, config: TrainConfig<SparsityName>): number | undefined {
+  const { k, k_decay = 0 } = listOptions(config);
+  return k === undefined ? undefined : kAt(0, { k, k_decay }, sizes);
+}
+
 /**
  * Whether a model's training step takes its code as lists. It depends on nothing but the configuration, so that a snapshot
  * goes on anywhere: a list's sums have another order. Dead latents' own reconstruction, and those by the first latents alone,
  * are made of lists only. Tied weights are those of matrices.
  */
-export function takesLists({ h_dims, tied }: ModelConfig, config: TrainConfig<SparsityName>): boolean {
-  const { k, revive } = listOptions(config);
+export function takesLists(sizes: ModelConfig, config: TrainConfig<SparsityName>): boolean {
+  const { h_dims, tied } = sizes;
+  const { revive } = listOptions(config);
+  const k = mostLatents(sizes, config);
   const needed = config.sparsity === 'matryoshka' || revive === 'auxk';
   return h_dims.length === 1 && !tied && k !== undefined && (needed || h_dims[0] >= leastLatents * k);
 }

@@ -4,7 +4,7 @@ import type { Bindings, Workgroups } from '../../../gpu/program.js';
 import { padded } from '../../../gpu/tensor.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
-import { listOptions } from './choice.js';
+import { listOptions, mostLatents } from './choice.js';
 
 /** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
@@ -24,8 +24,8 @@ const workgroupSize = 64;
 const subgroupLanes = 8;
 
 /** Entries of all rows, at most. */
-function mostEntries({ config, rows }: StepBuild): number {
-  return Math.floor(listOptions(config).k! * rows);
+function mostEntries({ config, model, rows }: StepBuild): number {
+  return Math.floor(mostLatents(model.config, config)! * rows);
 }
 
 /** Dead latents of a row in AuxK, at most; 0 without it. */
@@ -80,11 +80,11 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
 
 /** Appends the selection of latents in the code, by rows. */
 export function addRowLists(build: StepBuild): void {
-  const { config, code, program, rows } = build;
+  const { config, model, code, program, rows } = build;
   const bitmaps = build.buffer('bitmaps');
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
   if (config.sparsity === 'topk') {
-    const place = { most: listOptions(config).k!, firstList: 0, firstEntry: 0 };
+    const place = { most: mostLatents(model.config, config)!, firstList: 0, firstEntry: 0 };
     addSelection(build, 'sparse/all_latents.wgsl', { code }, place);
     return;
   }
