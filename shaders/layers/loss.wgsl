@@ -1,15 +1,15 @@
 // Ends the last decoder layer's GEMM with its bias, the reconstruction loss and its gradient. The reconstruction is not
-// stored. Loss: mean over rows of the sum or mean of a row's (reconstruction - input)^2. Rows past the batch's end have gradient 0, so that
+// stored. Loss: mean over rows of the sum of a row's (reconstruction - input)^2 / divisor. Rows past the batch's end have gradient 0, so that
 // they do not count in the backward pass. Expects gemm/gemm.wgsl, metrics/step.wgsl, input_at(). Provides store_block().
 var<uniform> step: Step;
 var<storage, read_write> gradients: array<vec4f>;
 var<storage, read> bias: array<vec4f>;
-var<uniform> divisor: u32;  // of a row's sum: 1, or for the mean the number of inputs
+var<uniform> divisor: f32;  // of a row's sum: see src/sae/step/divisor.ts
 var<storage, read_write> squared_errors: array<f32>;
 
 // Of four values of a row: stores their gradient, returns the sum of their squared errors.
 fn store_row(row: u32, column_block: u32, reconstruction: vec4f) -> f32 {
-  let scale = 2 / (f32(step.rows) * f32(divisor));
+  let scale = 2 / (f32(step.rows) * divisor);
   let difference = select(vec4f(0), reconstruction - input_at(row, column_block), row < step.rows);
   gradients[row * gemm.column_blocks + column_block] = scale * difference;
   return dot(difference, difference);

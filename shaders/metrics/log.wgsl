@@ -8,6 +8,7 @@ struct Sizes {
 }
 
 var<uniform> sizes: Sizes;
+var<uniform> divisor: f32;
 var<storage, read> shares: array<Share>;
 var<storage, read> steps: array<Step>;
 var<storage, read_write> step: Step;
@@ -39,7 +40,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     // Terms that the kind of sparsity does not have are 0, so the coefficients in their places do not count.
     let terms = terms_of(total.terms, f32(total.active_latents) / f32(step.rows));
     let finite = is_finite(mse + dot(step.coefficients, terms));
-    log_of_steps[state.done] = StepLog(terms, mse, total.active_latents, select(1u, 0u, finite));
+    log_of_steps[state.done] = StepLog(terms, mse, total.active_latents, select(1u, 0u, finite), divisor);
     if (!finite) {
       state.halted = 1;
     }

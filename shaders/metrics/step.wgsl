@@ -19,6 +19,7 @@ struct StepLog {
   mse: f32,
   active_latents: u32,  // summed over the batch's rows
   fault: u32,           // 0: none; 1: the loss is not finite; 2: the gradient is not
+  divisor: f32,         // of a row's squared errors in the loss
 }
 
 // An invocation's share of the sums over a batch.

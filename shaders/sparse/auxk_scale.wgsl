@@ -5,10 +5,10 @@ override workgroup_size: u32 = 64;
 
 struct Scale {
   column_blocks: u32,  // vec4s of inputs
-  divisor: u32,        // as in sparse/decode.wgsl
 }
 
 var<uniform> scale: Scale;
+var<uniform> divisor: f32;  // as in sparse/decode.wgsl
 var<uniform> update: Step;
 var<storage, read> shares: array<Share>;
 var<storage, read> error_sums: array<vec4f>;  // the sums over rows of the gradient of the reconstruction
@@ -38,7 +38,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     }
     let rows = f32(update.rows);
     // The gradient is the error times 2 / (rows * divisor).
-    let error = 0.5 * rows * f32(scale.divisor);
+    let error = 0.5 * rows * divisor;
     let distances = total.x - error * error * total.y / rows;
     auxk_scale = select(0, 1 / distances, total.z > 0 && distances > 0);
   }

@@ -5,7 +5,6 @@
 struct Decode {
   rows: u32,
   column_blocks: u32,  // vec4s a row of inputs
-  divisor: u32,        // of a row's sum: 1, or for the mean the number of inputs
   first_list: u32,     // where the rows' lists begin
   first_gradient: u32, // where their gradients do
   list_rows: u32,      // from one kind of lists, or one level's gradients, to the next
@@ -15,6 +14,7 @@ struct Decode {
 
 var<uniform> step: Step;
 var<uniform> decode: Decode;
+var<uniform> divisor: f32;  // of a row's sum, as in layers/loss.wgsl
 var<storage, read> row_lists: array<vec2u>;
 var<storage, read_write> entries: array<Entry>;
 var<storage, read_write> gradients: array<vec4f>;

@@ -7,7 +7,6 @@ override centred: bool = false;  // the batch is already less the bias, which th
 struct Decode {
   rows: u32,
   column_blocks: u32,  // vec4s a row of inputs
-  divisor: u32,        // of a row's sum: 1, or for the mean the number of inputs
   first_list: u32,
   first_gradient: u32,
   list_rows: u32,      // from one level's gradients to the next
@@ -17,6 +16,7 @@ struct Decode {
 
 var<uniform> step: Step;
 var<uniform> decode: Decode;
+var<uniform> divisor: f32;  // of a row's sum, as in layers/loss.wgsl
 var<storage, read> row_lists: array<vec2u>;
 var<storage, read_write> entries: array<Entry>;
 var<storage, read> bias: array<vec4f>;
@@ -61,7 +61,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let stride = decode.column_blocks;
-  let all = f32(step.rows) * f32(decode.divisor);
+  let all = f32(step.rows) * divisor;
   for (var row = group.x; row < decode.rows; row += groups.x) {
     let list = row_lists[row];
     var errors = vec2f(0);

@@ -11,7 +11,7 @@ fn start_of(column: u32) -> vec4f {
 // Those of the last level, if there are several, lie just before the gradients made here.
 fn target_at(row: u32, column: u32) -> vec4f {
   let of_rows = decode.first_gradient - decode.list_rows + row;
-  return -0.5 * f32(step.rows) * f32(decode.divisor) * gradients[of_rows * decode.column_blocks + column];
+  return -0.5 * f32(step.rows) * divisor * gradients[of_rows * decode.column_blocks + column];
 }
 
 fn loss_scale() -> f32 {

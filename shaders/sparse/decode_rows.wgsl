@@ -15,7 +15,7 @@ fn target_at(row: u32, column: u32) -> vec4f {
 }
 
 fn loss_scale() -> f32 {
-  return 2 / (f32(step.rows) * f32(decode.divisor));
+  return 2 / (f32(step.rows) * divisor);
 }
 
 fn finish_row(row: u32, squared_error: f32, count: u32) {

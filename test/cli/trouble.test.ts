@@ -145,7 +145,7 @@ describe('wrong usage', () => {
     ],
     [['--sparsity', 'l1', '--l1_weighted=2'], /l1_weighted must be True or False, and is "2"\./],
     [['--l1_weighted', 'False'], /l1_weighted is an option of sparsity l1, and sparsity is kl\./],
-    [['--reconstruction', 'median'], /reconstruction must be mean or sum, and is "median"\./],
+    [['--reconstruction', 'median'], /reconstruction must be mean, sum or fvu, and is "median"\./],
     [
       ['--encoder_init', 'transpose'],
       /encoder_init must be random or decoder_transpose, and is "transpose"\./,

@@ -3,7 +3,7 @@ import { columnSums } from './column-means.js';
 import { gemmNN, gemmNT, gemmTN } from './gemm.js';
 import { jumprelu, jumpreluBackward } from './jumprelu.js';
 import { mse, mseGradient } from './mse.js';
-import type { MadeCode, Penalty, SparsityConfig } from './penalty.js';
+import { divisorOf, type MadeCode, type Penalty, type SparsityConfig } from './penalty.js';
 import { penalties } from './sparsity.js';
 import { batchTopk, topk } from './topk.js';
 
@@ -220,7 +220,7 @@ export function gradients(
   const layers = layersOf(config);
   const penalty = penaltyOn(config, parameters, hidden, made);
   const grads: Record<string, Float64Array> = {};
-  const scale = perMse(config);
+  const scale = perMse(config, x);
   let gradient: Float64Array = mseGradient(output, x).map((value) => value * scale);
   for (let i = layers.length - 1; i >= 0; i--) {
     const layer = layers[i];
@@ -277,9 +277,9 @@ function penaltyOn(
   return penalties[config.sparsity ?? 'kl'](config, hidden, rows, decoder, made);
 }
 
-/** What the loss has of the mean squared error: a row's sum is in_dims times its mean. */
-function perMse({ reconstruction, in_dims }: ReferenceConfig): number {
-  return reconstruction === 'sum' ? in_dims : 1;
+/** What the loss has of the mean squared error of rows x. */
+function perMse({ reconstruction, in_dims }: ReferenceConfig, x: Float64Array): number {
+  return in_dims / divisorOf(reconstruction, x, in_dims);
 }
 
 function sum(a: Float64Array, b: Float64Array): Float64Array {
@@ -297,5 +297,5 @@ function lossesOf(
   const error = mse(output, x);
   let active = 0;
   for (const value of hidden) if (isActive(config.activation, value)) active++;
-  return { loss: error * perMse(config) + penalty, mse: error, terms, penalty, active: active / rows };
+  return { loss: error * perMse(config, x) + penalty, mse: error, terms, penalty, active: active / rows };
 }

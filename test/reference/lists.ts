@@ -1,4 +1,4 @@
-import type { MadeCode, PenaltyOf, SparsityConfig } from './penalty.js';
+import { divisorOf, type MadeCode, type PenaltyOf, type SparsityConfig } from './penalty.js';
 
 // What kinds that select latents add to the loss: AuxK, as dictionary_learning's trainers have it, and the reconstructions by the
 // first latents alone (Matryoshka). Of models with one hidden layer.
@@ -107,7 +107,7 @@ function addInner(
 ): number {
   const latents = code.length / rows;
   const first = code.map((value, i) => (i % latents < width ? value : 0));
-  const divisor = rows * (reconstruction === 'mean' ? in_dims : 1);
+  const divisor = rows * divisorOf(reconstruction, x, in_dims);
   const errors = through(first, rows, decoder, in_dims).map((value, i) => value + bias[i % in_dims] - x[i]);
   const gradient = errors.map((value) => (2 * value) / divisor);
   addBackward(gradient, first, rows, decoder, sums.code, sums.decoder);

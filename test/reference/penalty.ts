@@ -1,3 +1,5 @@
+import { columnMeans } from './column-means.js';
+
 /** A kind of sparsity with its options, of which each takes what it has. */
 export interface SparsityConfig {
   /** `kl` where it is not given. */
@@ -15,7 +17,19 @@ export interface SparsityConfig {
   readonly l0_target?: number | undefined;
   readonly bandwidth?: number;
   /** `mean` where it is not given. */
-  readonly reconstruction?: 'mean' | 'sum';
+  readonly reconstruction?: 'mean' | 'sum' | 'fvu';
+}
+
+/** What the squared errors of a row of x [rows, in_dims] are divided by in the loss: for `fvu` the mean squared distance of rows from their mean. */
+export function divisorOf(
+  reconstruction: SparsityConfig['reconstruction'],
+  x: Float64Array,
+  in_dims: number,
+): number {
+  if (reconstruction !== 'fvu') return reconstruction === 'sum' ? 1 : in_dims;
+  const rows = x.length / in_dims;
+  const means = columnMeans(x, rows, in_dims);
+  return x.reduce((sum, value, i) => sum + (value - means[i % in_dims]) ** 2, 0) / rows;
 }
 
 /** What the sparsity of one batch adds to the loss and its gradient. */

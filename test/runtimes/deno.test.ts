@@ -85,7 +85,7 @@ function options(sparsity: SparsityName): object[] {
   return own.map((some) => ({ sparsity, ...('k' in fixed && { k: 2 }), ...some }));
 }
 
-/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input, tied weights, lists. */
+/** Every kind of sparsity, with each value of its flags, both activations where it has both, fused and stored gradients, a centred input, tied weights, each kind of loss, lists. */
 function configurations(): object[] {
   // Matryoshka's codes are lists.
   const matrices = sparsityNames.filter((sparsity) => sparsity !== 'matryoshka');
@@ -114,6 +114,7 @@ function configurations(): object[] {
     { revive: 'auxk' },
     { sparsity: 'batchtopk' },
     { sparsity: 'matryoshka' },
+    { reconstruction: 'fvu' },
   ];
   const asLists = [lists, { ...centred, ...lists }, ...others.map((own) => ({ ...lists, ...own }))];
   return [...all, { ...sizes, ...centred }, tied, ...asLists];

@@ -8,7 +8,7 @@ import type { EpochMetrics } from '../../sae/training/metrics.js';
 export interface ChartTraining {
   readonly sparsity: SparsityName;
   /** How the loss counts a row's squared errors; `mean` by default. */
-  readonly reconstruction?: 'mean' | 'sum';
+  readonly reconstruction?: 'mean' | 'sum' | 'fvu';
 }
 
 /** An epoch as a loss chart takes it, with its terms by name: also one of a metrics.jsonl that an earlier version wrote. */

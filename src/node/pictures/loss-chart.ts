@@ -105,9 +105,10 @@ function decomposition(
   epochs: readonly { loss: number; mse: number }[],
   { sparsity, reconstruction }: ChartTraining,
 ): string {
-  if (reconstruction === 'sum') {
+  if (reconstruction === 'sum' || reconstruction === 'fvu') {
+    const errors = reconstruction === 'sum' ? 'in_dims * mse' : 'fvu';
     const terms = weightedTerms(sparsity, epochs[0] ?? { loss: 0, mse: 0 });
-    return ['loss = in_dims * mse', ...terms.map(({ name }) => name)].join(' + ');
+    return [`loss = ${errors}`, ...terms.map(({ name }) => name)].join(' + ');
   }
   const sumOf = (epoch: { loss: number; mse: number }) =>
     weightedTerms(sparsity, epoch).reduce((sum, { value }) => sum + value, epoch.mse);

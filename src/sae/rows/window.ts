@@ -204,8 +204,7 @@ export class Windows {
     }
     const batch = await makeBatch();
     this.addGather(program, step, batch);
-    const part = new Uint32Array([padded(this.source.in_dims) / 4]);
-    return { files: ['rows/batch.wgsl'], bindings: { step, part, batch }, batch };
+    return gathered(step, batch);
   }
 
   /**
@@ -284,4 +283,10 @@ export class Windows {
       }
     }
   }
+}
+
+/** How kernels read the input of a batch that was gathered, [rows, in_dims]. */
+export function gathered(step: GPUBuffer, batch: Tensor): BatchInput {
+  const part = new Uint32Array([padded(batch.columns) / 4]);
+  return { files: ['rows/batch.wgsl'], bindings: { step, part, batch }, batch };
 }

@@ -113,11 +113,13 @@ export function sparsityLambda(standard: number, slider: NonNullable<OptionFacts
 
 /**
  * How the loss counts the squared errors of a row: `mean` over its values, as the original program does, or their
- * `sum`, as most PyTorch tools do. It says what a penalty's weight is worth: a mean is in_dims times smaller.
+ * `sum`, as most PyTorch tools do; `fvu`, as sparsify does, divides the sum over a batch by that of the squared distances of its rows from
+ * their mean: the fraction of variance unexplained. A batch without any variance does not count. It says what a penalty's
+ * weight is worth: a mean is in_dims times smaller.
  */
 export function reconstruction(standard: 'mean' | 'sum') {
-  return option(choice('reconstruction', ['mean', 'sum']).default(standard), {
-    description: "a row's squared errors in the loss: their mean or their sum",
+  return option(choice('reconstruction', ['mean', 'sum', 'fvu']).default(standard), {
+    description: "squared errors in the loss: a row's mean, its sum, or the batch's over its variance (fvu)",
     label: 'Reconstruction',
   });
 }

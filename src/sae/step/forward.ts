@@ -6,6 +6,7 @@ import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
 import { addCodeSums } from './code-sums.js';
 import { codingOf } from './codings.js';
+import { addDivisor } from './divisor.js';
 
 /** Invocations per workgroup in `metrics/statistics.wgsl`. */
 const statisticsThreads = 64;
@@ -37,6 +38,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
   const { program, model, rows, penalty, bindings } = build;
   const { layers, encoder, hidden } = model;
   const last = layers.length - 1;
+  addDivisor(build, input);
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
     const isCode = i === encoder.length - 1;
@@ -71,7 +73,6 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
       b: weight,
       bias,
       gradients: build.tensor(`${name}.gradient`),
-      divisor: new Uint32Array([build.config.reconstruction === 'sum' ? 1 : outputs]),
     },
   );
 

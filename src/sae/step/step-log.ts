@@ -9,6 +9,8 @@ export interface StepFigures {
   /** Rows in its batch: the last one of a window may be short. */
   readonly rows: number;
   readonly mse: number;
+  /** What a row's squared errors are divided by in the loss. */
+  readonly divisor: number;
   /** The four unweighted terms of the kind of sparsity; those that it does not have are 0. */
   readonly terms: ArrayLike<number>;
   /** Active latents summed over the batch's rows. */
@@ -49,6 +51,7 @@ export function parseLog(bytes: ArrayBuffer, rows: readonly number[], end: EndOf
       rows: count,
       terms: floats.subarray(at, at + 4),
       mse: floats[at + 4],
+      divisor: floats[at + 7],
       active: words[at + 5],
       fault: ([undefined, 'loss', 'gradient'] as const)[words[at + 6]],
     };

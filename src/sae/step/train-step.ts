@@ -12,6 +12,7 @@ import type { SparsityName } from '../sparsity/index.js';
 import { addBackward } from './backward.js';
 import { StepBuild } from './build.js';
 import { codingOf } from './codings.js';
+import { allocateDivisor } from './divisor.js';
 import { addForward, allocateForward } from './forward.js';
 import { batchesOf, stepBytes } from './records.js';
 import { allocateSilentRows } from './silent-rows.js';
@@ -356,6 +357,7 @@ function allocate(build: StepBuild, windowRows: number): void {
   build.makeBuffer('step', "The next step's record", stepBytes, uniform);
   build.makeBuffer('update', "The step's record", stepBytes, uniform);
   build.makeBuffer('state', 'The counters', 8, uniform);
+  allocateDivisor(build);
   allocateSilentRows(build);
   if (build.sparse) {
     allocateSparse(build);

@@ -31,8 +31,8 @@ export async function evaluate<S extends SparsityName = 'kl'>(
   const widths = nestedWidths(config as TrainConfig<'matryoshka'>, model.hidden).slice(0, -1);
   let inner = 0;
   for (const latents of widths) {
-    const { mse } = await measure(model, dataset, config, latents);
-    inner += config.reconstruction === 'sum' ? mse * model.config.in_dims : mse;
+    const { loss } = await measure(model, dataset, config, latents);
+    inner += loss;
   }
   return { ...metrics, loss: metrics.loss + inner, inner };
 }

@@ -6,8 +6,8 @@ import type { StepFigures } from '../step/step-log.js';
 /** The figures that do not depend on the kind of sparsity. Metrics also have its terms, by name and unweighted. */
 interface LossFigures {
   /**
-   * What is minimised: mse, times in_dims where `reconstruction` is `sum`, + the weighted terms with their constants;
-   * mean over batches.
+   * What is minimised: mse, times in_dims where `reconstruction` is `sum`, and where it is `fvu` the fraction of each batch's variance
+   * that its reconstruction leaves, + the weighted terms with their constants; mean over batches.
    */
   readonly loss: number;
   /** Mean over rows and inputs of the squared error, in normalised units. */
@@ -64,23 +64,20 @@ export function namedTerms(sparsity: SparsityName, values: ArrayLike<number>): R
 }
 
 /**
- * A step's loss: its reconstruction error, a row's mean or sum, and the weighted terms with their offsets.
+ * A step's loss: its reconstruction error, a row's mean or sum or a fraction of the batch's variance, and the weighted terms with their offsets.
  * @param config with the settings of that step.
  */
 export function lossOf(
-  { rows, mse, terms: values }: Pick<StepFigures, 'rows' | 'mse' | 'terms'>,
+  { rows, mse, divisor, terms: values }: Pick<StepFigures, 'rows' | 'mse' | 'divisor' | 'terms'>,
   config: TrainConfig<SparsityName>,
   { hidden, config: { in_dims } }: Pick<Model, 'hidden' | 'config'>,
 ): number {
   const { terms, coefficients } = sparsityOf(config.sparsity);
   const weights = coefficients(config, rows);
-  const { reconstruction } = config;
-  return terms.reduce(
-    (sum, { weight, offset }, i) => {
-      return weight ? sum + weights[i] * (values[i] + (offset?.(config as never, hidden) ?? 0)) : sum;
-    },
-    reconstruction === 'sum' ? mse * in_dims : mse,
-  );
+  const errors = { mean: mse, sum: mse * in_dims, fvu: (mse * in_dims) / divisor };
+  return terms.reduce((sum, { weight, offset }, i) => {
+    return weight ? sum + weights[i] * (values[i] + (offset?.(config as never, hidden) ?? 0)) : sum;
+  }, errors[config.reconstruction]);
 }
 
 /** Dense are latents that are active for more than this share of the rows. */

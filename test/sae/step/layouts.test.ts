@@ -20,7 +20,7 @@ test('the host’s records are as WGSL lays them out', () => {
   expect(structs.Step.size).toBe(stepBytes);
   expect(offsets('Step')).toEqual({ first_row: 0, rows: 4, rates: 8, coefficients: 16 });
   expect(structs.StepLog.size).toBe(logBytes);
-  expect(offsets('StepLog')).toEqual({ terms: 0, mse: 16, active_latents: 20, fault: 24 });
+  expect(offsets('StepLog')).toEqual({ terms: 0, mse: 16, active_latents: 20, fault: 24, divisor: 28 });
   expect(structs.Share.size).toBe(shareBytes);
   expect(structs.State.size).toBe(8);
 });

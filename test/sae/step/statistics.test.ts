@@ -84,6 +84,7 @@ async function measure(bench: Bench, inputs: Inputs) {
     ['metrics/step.wgsl', 'sparsity/sums.wgsl', 'metrics/log.wgsl'],
     {
       sizes: new Uint32Array([in_dims]),
+      divisor: new Uint32Array(Float32Array.of(in_dims).buffer),
       shares,
       steps: bench.buffer(records),
       step,
@@ -95,9 +96,10 @@ async function measure(bench: Bench, inputs: Inputs) {
   );
   const logged = await bench.words(log);
   const entry = logged.slice(index * 8, index * 8 + 8);
-  const { mse, terms, active: count, fault } = parseLog(entry.buffer, [rows], undefined).steps[0];
+  const { mse, divisor, terms, active: count, fault } = parseLog(entry.buffer, [rows], undefined).steps[0];
   return {
     mse,
+    divisor,
     kl: terms[0],
     otherTerms: [...Array.from(terms)].slice(1),
     active: count,
@@ -135,6 +137,7 @@ describe('the end of a forward pass', () => {
       const seen = await measure(bench, inputs);
       const sum = inputs.squaredErrors.reduce((total, value) => total + value, 0);
       expect([seen.mse]).toBeCloseTensor([sum / (rows * in_dims)], tolerance);
+      expect(seen.divisor).toBe(in_dims);
       const { kl, slope } = klSparsity(columnMeans(hidden, rows, columns), sparsity_target);
       // WGSL allows a logarithm an absolute error of 2^-21, which a latent near its target shows.
       expect(Math.abs(seen.kl - kl)).toBeLessThan(tolerance * kl + 2 * columns * 2 ** -21);

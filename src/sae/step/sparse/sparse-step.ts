@@ -1,8 +1,9 @@
 import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { addLayer } from '../../model/forward.js';
-import type { Windows } from '../../rows/window.js';
+import { gathered, type Windows } from '../../rows/window.js';
 import { nestedWidths } from '../../sparsity/matryoshka.js';
 import type { StepBuild } from '../build.js';
+import { addDivisor } from '../divisor.js';
 import { addLog, shareBytes } from '../forward.js';
 import { countsSilentRows } from '../silent-rows.js';
 import {
@@ -76,6 +77,7 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   const { pre_bias, ...layer } = encoder;
   const batch = build.tensor('batch');
   windows.addGather(program, build.buffer('step'), batch, pre_bias);
+  addDivisor(build, gathered(build.buffer('step'), batch));
   await addLayer(program, layer, batch, build.code);
   addRowLists(build);
   const weights = scatteredRows(build, 'decoder', decoder.weight);
@@ -96,9 +98,8 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
 function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, firstGradient: number) {
   const { model, rows } = build;
   const [, decoder] = model.layers;
-  const divisor = divisorOf(build);
   const columnBlocks = padded(decoder.outputs) / 4;
-  const words = [rows, columnBlocks, divisor, firstList, firstGradient, listRows(build), ...weights.bits];
+  const words = [rows, columnBlocks, firstList, firstGradient, listRows(build), ...weights.bits];
   return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
@@ -106,10 +107,6 @@ function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, f
     bias: decoder.bias,
     levels: levelsOf(build),
   };
-}
-
-function divisorOf({ config, model }: StepBuild): number {
-  return config.reconstruction === 'sum' ? 1 : model.config.in_dims;
 }
 
 /** `struct Levels` of `sparse/nested_levels.wgsl`. */
@@ -142,7 +139,7 @@ function addAuxK(build: StepBuild, weights: ScatteredRows): void {
   const levels = widthsOf(build).length;
   addAuxLists(build);
   addErrorSums(build, (levels - 1) * listRows(build), build.tensor('error_sums'));
-  const scale = new Uint32Array([padded(model.config.in_dims) / 4, divisorOf(build)]);
+  const scale = new Uint32Array([padded(model.config.in_dims) / 4]);
   const scaling = { files: ['metrics/step.wgsl', 'sparse/auxk_scale.wgsl'] };
   program.add(scaling, { ...bindings, scale }, [1, 1]);
   const own = decoding(build, weights, listRows(build), levels * listRows(build));
