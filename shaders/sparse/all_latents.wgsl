@@ -1,6 +1,6 @@
-// For sparse/select.wgsl: any latent may be selected. coefficients.w: how many of a row. Provides considered(), wanted().
+// For sparse/select.wgsl: any latent may be selected. coefficients.w: how many of a row. Expects key_of(). Provides considered(), wanted().
 fn considered(bits: vec4u, block: u32) -> vec4u {
-  return bits;
+  return key_of(bits);
 }
 
 fn wanted() -> u32 {

@@ -1,7 +1,10 @@
-// What AuxK's squared errors are divided by: the squared distances of the residuals from their mean, from their sum over rows and the
-// squared errors of the rows' reconstruction. 0 where there is nothing to divide by, and where no latent is dead. One workgroup.
+// What AuxK's squared errors are multiplied by. Where they are relative: 1 / the squared distances of the residuals from their mean, which are
+// known from the residuals' sum over rows and the squared errors of the rows' reconstruction; 0 where there is nothing to divide by. Else the
+// factor of the rows' own squared errors in the loss, times the share of dead latents that AuxK has room for. 0 where no latent is dead. One workgroup.
 // Expects metrics/step.wgsl. Provides the entry point.
 override workgroup_size: u32 = 64;
+override relative: bool = true;
+override auxk_k: f32;  // dead latents of a row in AuxK, at most
 
 struct Scale {
   column_blocks: u32,  // vec4s of inputs
@@ -27,7 +30,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     sum.y += dot(error_sums[i], error_sums[i]);
   }
   for (var i = thread; i < arrayLength(&dead); i += workgroup_size) {
-    sum.z += f32(any(dead[i] != vec4u(0)));
+    sum.z += dot(vec4f(dead[i] != vec4u(0)), vec4f(1));
   }
   sums[thread] = sum;
   workgroupBarrier();
@@ -40,6 +43,10 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     // The gradient is the error times 2 / (rows * divisor).
     let error = 0.5 * rows * divisor;
     let distances = total.x - error * error * total.y / rows;
-    auxk_scale = select(0, 1 / distances, total.z > 0 && distances > 0);
+    if (relative) {
+      auxk_scale = select(0, 1 / distances, total.z > 0 && distances > 0);
+    } else {
+      auxk_scale = min(total.z / auxk_k, 1) / (rows * divisor);
+    }
   }
 }

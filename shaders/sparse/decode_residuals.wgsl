@@ -1,11 +1,14 @@
 // For sparse/decode.wgsl: AuxK, the reconstruction of what the rows' own one lacks, by dead latents. The residual is a constant, and is
 // read back from the gradient of the rows' reconstruction.
 // coefficients.x: AuxK's weight. Provides start_of(), target_at(), loss_scale(), finish_row().
-var<storage, read> auxk_scale: f32;  // 1 / the squared distances of residuals from their mean
+override added_bias: bool = false;  // whether the reconstruction has the output's bias
+
+var<storage, read> auxk_scale: f32;
+var<storage, read> bias: array<vec4f>;
 var<storage, read_write> auxk_shares: array<f32>;
 
 fn start_of(column: u32) -> vec4f {
-  return vec4f(0);
+  return select(vec4f(0), bias[column], added_bias);
 }
 
 // Those of the last level, if there are several, lie just before the gradients made here.

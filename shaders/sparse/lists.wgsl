@@ -5,7 +5,7 @@
 // Provides struct Entry, struct LatentEntry.
 struct Entry {
   latent: u32,
-  value: f32,     // above 0
+  value: f32,     // above 0; of a second list it may be of either sign
   gradient: f32,  // of the loss by this value
 }
 

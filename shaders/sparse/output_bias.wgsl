@@ -1,6 +1,7 @@
 // The sums over rows of the gradient of the reconstruction, which are the gradient of the output's bias. A workgroup a vec4.
 // Expects metrics/step.wgsl. Provides the entry point.
 override workgroup_size: u32 = 64;
+override adding: bool = false;  // to what is there
 
 struct Output {
   column_blocks: u32,  // vec4s of inputs
@@ -28,7 +29,7 @@ fn main(
     sums[thread] = sum;
     workgroupBarrier();
     if (thread == 0) {
-      var total = vec4f(0);
+      var total = select(vec4f(0), output_bias_gradients[block], adding);
       for (var i = 0u; i < workgroup_size; i++) {
         total += sums[i];
       }

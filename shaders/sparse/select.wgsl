@@ -1,8 +1,9 @@
-// Lists the k largest latents of each row; of equal ones the first. Those at 0 are never listed, so a row with fewer above 0 has a shorter list.
+// Lists the k largest latents of each row; of equal ones the first. considered() makes a key of a latent's bits: keys are in the order of values, and
+// those at 0 are never listed, so a row with fewer others has a shorter list.
 // A workgroup a row. The k-th largest maximum of spans of neighbouring latents is a lower bound: only the k spans that reach it, the
-// first of equal ones, can matter, and of their latents those that reach it, which are few. The k-th largest is found in two bits a turn: latents
-// are not negative, so that their bits are in the order of their values. Also notes each entry in its latent's bitmap of rows.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, considered(), wanted(), workgroup_size, add_lanes(), max_lanes(), before_lanes(). Provides the entry point.
+// first of equal ones, can matter, and of their latents those that reach it, which are few. The k-th largest is found in two bits a turn.
+// Also notes each entry in its latent's bitmap of rows.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, considered(), value_of(), wanted(), workgroup_size, add_lanes(), max_lanes(), before_lanes(). Provides the entry point.
 override capacity: u32;     // keys that are held: at least as many as a row has spans
 override most_chosen: u32;  // spans that can matter: as many as k at most, or all
 
@@ -198,7 +199,7 @@ fn main(
       let here = compared(bits, limit);
       if (here.x + here.y * u32(seen.y < equal) != 0) {
         let latent = candidate_latent(i, held);
-        entries[first_entry + seen.x + min(seen.y, equal)] = Entry(latent, bitcast<f32>(bits), 0);
+        entries[first_entry + seen.x + min(seen.y, equal)] = Entry(latent, value_of(bits), 0);
         atomicOr(&bitmaps[latent * selection.bitmap_words + list / 32], 1u << (list % 32));
       }
       seen += here;

@@ -8,6 +8,7 @@
 // Provides the entry point.
 override of_decoder: bool;
 override unit_norm: bool = false;
+override aux_trains_encoder: bool = true;  // whether the encoder has the gradients of second lists
 
 struct Latents {
   count: u32,
@@ -33,6 +34,11 @@ fn values_of(row: u32, level: u32) -> u32 {
     return row + latents.list_rows * select(level, latents.levels - 1, second);
   }
   return row - select(0, latents.list_rows, second);
+}
+
+// The gradient of an entry's value, as the encoder takes it.
+fn to_encoder(entry: LatentEntry) -> f32 {
+  return select(0, entry.gradient, aux_trains_encoder || entry.row < latents.list_rows);
 }
 
 // The sum of squares of a latent's weights.
@@ -64,7 +70,7 @@ fn main(
     if (of_decoder) {
       var bias_gradient = 0.0;
       for (var n = first; n < end; n++) {
-        bias_gradient += latent_entries[n].gradient;
+        bias_gradient += to_encoder(latent_entries[n]);
         along += latent_entries[n].value * latent_entries[n].gradient;
       }
       if (lane == 0) {
@@ -82,8 +88,9 @@ fn main(
       let read = min(vec4u(column) + workgroup_size * vec4u(0, 1, 2, 3), vec4u(last));
       var sums = mat4x4f();
       for (var n = first; n < end; n++) {
-        let factor = select(latent_entries[n].gradient, latent_entries[n].value, of_decoder);
-        let row = values_of(latent_entries[n].row, level);
+        let entry = latent_entries[n];
+        let factor = select(to_encoder(entry), entry.value, of_decoder);
+        let row = values_of(entry.row, level);
         sums += factor * mat4x4f(
           row_value_at(row, read.x),
           row_value_at(row, read.y),

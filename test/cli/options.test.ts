@@ -125,6 +125,7 @@ const ofKinds = {
       reconstruction: 'sum',
       revive: 'auxk',
       auxk_alpha: '0.1',
+      auxk_loss: 'saelens',
       auxk_k: '3',
     },
     {
@@ -134,6 +135,7 @@ const ofKinds = {
       matryoshka: [1, 2],
       revive: 'auxk',
       auxk_alpha: 0.1,
+      auxk_loss: 'saelens',
       auxk_k: 3,
     },
   ],

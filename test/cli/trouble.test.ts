@@ -213,6 +213,14 @@ describe('wrong usage', () => {
       /auxk_k is 4, and revive is none\. Set revive to auxk, or leave it out\./,
     ],
     [
+      ['--sparsity', 'topk', '--revive', 'auxk', '--auxk_loss', 'saev'],
+      /auxk_loss must be dictionary_learning, openai, saelens or sparsify, and is "saev"\./,
+    ],
+    [
+      ['--sparsity', 'topk', '--auxk_loss', 'saelens'],
+      /auxk_loss is saelens, and revive is none\. Set revive to auxk, or leave it out\./,
+    ],
+    [
       ['--revive', 'auxk'],
       /revive auxk is for sparsity topk, batchtopk, matryoshka: .* with kl there are none\. Use resample\./,
     ],

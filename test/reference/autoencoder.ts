@@ -114,23 +114,34 @@ function transposed(matrix: Float64Array, rows: number): Float64Array {
 
 /**
  * The model's activations for rows x [rows, in_dims]: `hidden` [rows, last of h_dims], `output`
- * [rows, in_dims], and what every layer gave, in the order of `layersOf`.
+ * [rows, in_dims], what every layer gave, in the order of `layersOf`, and what the code was made of: `pre`, and `signed` before
+ * the activation.
  */
 export function forward(
   config: ReferenceConfig,
   parameters: ParameterSet,
   x: Float64Array,
-): { hidden: Float64Array; output: Float64Array; outputs: Float64Array[]; pre: Float64Array } {
+): {
+  hidden: Float64Array;
+  output: Float64Array;
+  outputs: Float64Array[];
+  pre: Float64Array;
+  signed: Float64Array;
+} {
   const layers = layersOf(config);
   const encoder = layers.slice(0, config.h_dims.length);
   if (config.sparsity === 'jumprelu') {
     encoder.push({ ...encoder.pop()!, activation: 'identity' });
   }
-  const encoded = through(encoder, parameters, encoderInput(config, parameters, x));
+  const input = encoderInput(config, parameters, x);
+  const plain = [...encoder.slice(0, -1), { ...encoder.at(-1)!, activation: 'identity' as const }];
+  const signed = through(plain, parameters, input).pop()!;
+  const encoded = through(encoder, parameters, input);
   const pre = encoded.pop()!;
   const hidden = selected(config, parameters, pre, x.length / config.in_dims);
   const decoded = through(layers.slice(config.h_dims.length), parameters, hidden);
-  return { hidden, output: decoded[decoded.length - 1], outputs: [...encoded, hidden, ...decoded], pre };
+  const outputs = [...encoded, hidden, ...decoded];
+  return { hidden, output: decoded[decoded.length - 1], outputs, pre, signed };
 }
 
 /** What stays of a code, or of the pre-activations of JumpReLU, [rows, latents]. */
@@ -199,8 +210,8 @@ export function losses(
   x: Float64Array,
   dead: readonly boolean[] = [],
 ): Losses {
-  const { hidden, output, pre } = forward(config, parameters, x);
-  const made = madeOf(config, parameters, { pre, dead, x, output });
+  const { hidden, output, pre, signed } = forward(config, parameters, x);
+  const made = madeOf(config, parameters, { pre, signed, dead, x, output });
   return lossesOf(config, x, hidden, output, penaltyOn(config, parameters, hidden, made));
 }
 
@@ -215,8 +226,8 @@ export function gradients(
   dead: readonly boolean[] = [],
 ): { losses: Losses; hidden: Float64Array; output: Float64Array; grads: Record<string, Float64Array> } {
   const rows = x.length / config.in_dims;
-  const { hidden, output, outputs, pre } = forward(config, parameters, x);
-  const made = madeOf(config, parameters, { pre, dead, x, output });
+  const { hidden, output, outputs, pre, signed } = forward(config, parameters, x);
+  const made = madeOf(config, parameters, { pre, signed, dead, x, output });
   const layers = layersOf(config);
   const penalty = penaltyOn(config, parameters, hidden, made);
   const grads: Record<string, Float64Array> = {};
@@ -259,7 +270,7 @@ export function gradients(
 function madeOf(
   config: ReferenceConfig,
   parameters: ParameterSet,
-  made: Pick<MadeCode, 'pre' | 'dead' | 'x' | 'output'>,
+  made: Pick<MadeCode, 'pre' | 'signed' | 'dead' | 'x' | 'output'>,
 ): MadeCode {
   const { in_dims } = config;
   const thresholds = parameters[thresholdOf(config)]?.data;

@@ -1,6 +1,6 @@
 import { divisorOf, type MadeCode, type PenaltyOf, type SparsityConfig } from './penalty.js';
 
-// What kinds that select latents add to the loss: AuxK, as dictionary_learning's trainers have it, and the reconstructions by the
+// What kinds that select latents add to the loss: AuxK, as several libraries have it, and the reconstructions by the
 // first latents alone (Matryoshka). Of models with one hidden layer.
 
 /** What `listPenalty` adds up. */
@@ -69,10 +69,10 @@ function addBackward(
 }
 
 function addAuxK(
-  { auxk_alpha = 1 / 32, auxk_k }: SparsityConfig,
+  { auxk_alpha = 1 / 32, auxk_k, auxk_loss = 'dictionary_learning', reconstruction }: SparsityConfig,
   rows: number,
   decoder: Float64Array,
-  { pre, dead, x, output, in_dims }: MadeCode,
+  { pre, signed, dead, x, output, bias, in_dims }: MadeCode,
   sums: Sums,
 ): number {
   if (!dead.some(Boolean)) return 0;
@@ -81,18 +81,33 @@ function addAuxK(
   const chosen = new Float64Array(pre.length);
   for (let row = 0; row < rows; row++) {
     const own = Array.from({ length: latents }, (_, j) => row * latents + j);
-    const best = own.filter((i) => dead[i % latents] && pre[i] > 0).sort((a, b) => pre[b] - pre[a] || a - b);
-    for (const i of best.slice(0, most)) chosen[i] = pre[i];
+    const values = auxk_loss === 'saelens' ? signed : pre;
+    const counts = (i: number) => dead[i % latents] && (auxk_loss === 'saelens' || pre[i] > 0);
+    const best = own.filter(counts).sort((a, b) => values[b] - values[a] || a - b);
+    for (const i of best.slice(0, most)) chosen[i] = values[i];
   }
   const residual = x.map((value, i) => value - output[i]);
   const means = Float64Array.from({ length: in_dims }, (_, o) =>
     residual.reduce((sum, value, i) => sum + (i % in_dims === o ? value / rows : 0), 0),
   );
-  const distances = residual.reduce((sum, value, i) => sum + (value - means[i % in_dims]) ** 2, 0);
+  const relative = auxk_loss === 'dictionary_learning' || auxk_loss === 'openai';
+  const share = Math.min(dead.filter(Boolean).length / most, 1);
+  const distances = relative
+    ? residual.reduce((sum, value, i) => sum + (value - means[i % in_dims]) ** 2, 0)
+    : (rows * divisorOf(reconstruction, x, in_dims)) / share;
   if (distances <= 0) return 0;
-  const errors = through(chosen, rows, decoder, in_dims).map((value, i) => value - residual[i]);
+  const errors = through(chosen, rows, decoder, in_dims).map((value, i) => {
+    return value + (auxk_loss === 'sparsify' ? bias[i % in_dims] : 0) - residual[i];
+  });
   const gradient = errors.map((value) => (2 * auxk_alpha * value) / distances);
-  addBackward(gradient, chosen, rows, decoder, sums.pre, sums.decoder);
+  // sparsify's encoder gets nothing of it.
+  const toValues = auxk_loss === 'sparsify' ? new Float64Array(pre.length) : sums.pre;
+  addBackward(gradient, chosen, rows, decoder, toValues, sums.decoder);
+  if (auxk_loss === 'sparsify' || auxk_loss === 'openai') {
+    gradient.forEach((value, i) => {
+      sums.bias[i % in_dims] += value;
+    });
+  }
   return errors.reduce((sum, value) => sum + value ** 2, 0) / distances;
 }
 

@@ -11,6 +11,8 @@ export interface SparsityConfig {
   readonly revive?: string;
   readonly auxk_alpha?: number;
   readonly auxk_k?: number | undefined;
+  /** `dictionary_learning` where it is not given. */
+  readonly auxk_loss?: 'dictionary_learning' | 'openai' | 'saelens' | 'sparsify';
   readonly matryoshka?: readonly number[] | undefined;
   readonly pre_act_lambda?: number;
   readonly l0_loss?: 'linear' | 'quadratic' | 'tanh';
@@ -54,6 +56,8 @@ export interface Penalty {
 export interface MadeCode {
   /** [rows, latents]: after the activation, if the kind has one. */
   readonly pre: Float64Array;
+  /** The same before the activation. */
+  readonly signed: Float64Array;
   /** [latents]. */
   readonly thresholds: Float64Array;
   /** Of each latent, whether it counts as dead. */

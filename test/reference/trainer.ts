@@ -42,17 +42,18 @@ export class ReferenceTrainer {
 
   /** One update on rows x [rows, in_dims]; what it returns is from before the update. */
   step(x: Float64Array): { losses: Losses; hidden: Float64Array } {
-    const { h_dims, in_dims, dead_after = 100_000 } = this.config;
+    const { h_dims, in_dims, dead_after = 100_000, sparsity, auxk_loss = '' } = this.config;
     const latents = h_dims[h_dims.length - 1];
-    // For JumpReLU's penalty before the batch is counted, as in SAELens; for AuxK after it, as in dictionary_learning.
+    // For JumpReLU's penalty before the batch is counted, as in SAELens; for AuxK after it, but for SAELens's and sparsify's.
     const before = Array.from({ length: latents }, (_, j) => (this.#silent[j] ?? 0) > dead_after);
     const code = forward(this.config, this.parameters, x).hidden;
     for (let j = 0; j < latents; j++) {
-      const fired = code.some((value, i) => i % latents === j && value > 0);
+      const least = auxk_loss === 'openai' ? 1e-3 : 0;
+      const fired = code.some((value, i) => i % latents === j && value > least);
       this.#silent[j] = fired ? 0 : (this.#silent[j] ?? 0) + x.length / in_dims;
     }
-    const dead =
-      this.config.sparsity === 'jumprelu' ? before : this.#silent.map((rows) => rows >= dead_after);
+    const uncounted = sparsity === 'jumprelu' || ['saelens', 'sparsify'].includes(auxk_loss);
+    const dead = uncounted ? before : this.#silent.map((rows) => rows >= dead_after);
     const { losses, hidden, grads } = gradients(this.config, this.parameters, x, dead);
     const followed = this.#follow(hidden);
     this.#t++;

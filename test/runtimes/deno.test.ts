@@ -112,6 +112,7 @@ function configurations(): object[] {
   const others = [
     { clip_norm: 1 },
     { revive: 'auxk' },
+    { revive: 'auxk', auxk_loss: 'saelens' },
     { sparsity: 'batchtopk' },
     { sparsity: 'matryoshka' },
     { reconstruction: 'fvu' },

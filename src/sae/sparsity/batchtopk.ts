@@ -1,5 +1,6 @@
-import { kDecay, meanK } from './k.js';
-import { auxk, checkK, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { auxk } from './auxk.js';
+import { checkK, kDecay, meanK } from './k.js';
+import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * In training the k * rows largest latents of a batch stay, whichever rows they are in, and the others are 0 (Bussmann et

@@ -1,4 +1,7 @@
+import { ConfigError } from '../errors.js';
 import { number, type OptionFacts, option, whole } from '../options.js';
+import { type AuxkOptions, checkAuxk } from './auxk.js';
+import type { ModelShape } from './sparsity.js';
 
 /** What is said of k. */
 const kFacts: OptionFacts = {
@@ -46,4 +49,22 @@ export function kAt(step: number, { k, k_decay }: DecayingK, { in_dims, h_dims }
   const start = Math.min(in_dims, h_dims[h_dims.length - 1]);
   const share = step / k_decay;
   return Math.max(k, Math.floor(start * (1 - share) + k * share));
+}
+
+/** Checks k, a mean over a batch, and the options of AuxK. @throws ConfigError. */
+export function checkK(
+  options: AuxkOptions & { readonly k: number; readonly batch_size?: number },
+  model: ModelShape | undefined,
+): void {
+  checkAuxk(options, model);
+  const { k, batch_size = 1 } = options;
+  const latents = model?.h_dims.at(-1);
+  if (k * batch_size < 1) {
+    throw new ConfigError(
+      `k is ${k} and batch_size ${batch_size}: no latent would stay. k * batch_size must be at least 1.`,
+    );
+  }
+  if (latents !== undefined && k > latents) {
+    throw new ConfigError(`k must be at most ${latents}, the number of latents, and is ${k}.`);
+  }
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { expected, option, whole } from '../options.js';
-import { kDecay, meanK } from './k.js';
-import { auxk, checkK, checkLists, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { auxk } from './auxk.js';
+import { checkK, kDecay, meanK } from './k.js';
+import { checkLists, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 const list = expected('matryoshka must be a list of rising numbers of latents, such as [256, 1024, 4096]');
 

@@ -136,50 +136,10 @@ export function encoderInit(standard: 'random' | 'decoder_transpose') {
   });
 }
 
-/**
- * For kinds that select latents: AuxK (Gao et al., 2024, section A.2), as dictionary_learning has it. Dead latents, the
- * auxk_k largest of each row, reconstruct e, what the row's own reconstruction lacks, without a bias; the term is their
- * squared error over the squared distances of e from its mean over the batch, and e is a constant in it. A latent is dead
- * if it was active in none of the last dead_after rows, those of the batch included.
- */
-export const auxk = {
-  live: {
-    auxk_alpha: option(number('auxk_alpha', 'of at least 0', (value) => value >= 0).default(1 / 32), {
-      description: "weight of AuxK's loss",
-      label: "AuxK's weight",
-      slider: [1e-3, 1],
-    }),
-  },
-  fixed: {
-    auxk_k: option(whole('auxk_k', 1).optional(), {
-      description: 'dead latents of a row in AuxK, at most (default: half of in_dims)',
-      label: 'Dead latents a row in AuxK',
-    }),
-  },
-  term: { name: 'auxk', weight: 'auxk_alpha' },
-} as const;
-
 /** What a kind of sparsity may need of a model. */
 export interface ModelShape {
   readonly h_dims: readonly number[];
   readonly tied?: boolean | undefined;
-}
-
-interface AuxkOptions {
-  readonly revive?: string;
-  readonly auxk_k?: number | undefined;
-}
-
-/** @throws ConfigError for options of AuxK without it, and for it with several layers. */
-export function checkAuxk({ revive = 'none', auxk_k }: AuxkOptions, model: ModelShape | undefined): void {
-  if (auxk_k !== undefined && revive !== 'auxk') {
-    throw new ConfigError(
-      `auxk_k is ${auxk_k}, and revive is ${revive}. Set revive to auxk, or leave it out.`,
-    );
-  }
-  if (revive === 'auxk') {
-    checkLists('revive auxk', model);
-  }
 }
 
 /** @throws ConfigError if a model's code cannot be a list in training. @param what needs that. */
@@ -194,24 +154,6 @@ export function checkLists(what: string, model: ModelShape | undefined): void {
       `${what} needs a model with one hidden layer: through several, what some latents add to the reconstruction depends on the ` +
         'others. Give h_dims one number.',
     );
-  }
-}
-
-/** Checks k, a mean over a batch, and the options of AuxK. @throws ConfigError. */
-export function checkK(
-  options: AuxkOptions & { readonly k: number; readonly batch_size?: number },
-  model: ModelShape | undefined,
-): void {
-  checkAuxk(options, model);
-  const { k, batch_size = 1 } = options;
-  const latents = model?.h_dims.at(-1);
-  if (k * batch_size < 1) {
-    throw new ConfigError(
-      `k is ${k} and batch_size ${batch_size}: no latent would stay. k * batch_size must be at least 1.`,
-    );
-  }
-  if (latents !== undefined && k > latents) {
-    throw new ConfigError(`k must be at most ${latents}, the number of latents, and is ${k}.`);
   }
 }
 

@@ -1,5 +1,6 @@
+import { auxk, checkAuxk } from './auxk.js';
 import { kDecay, rowK } from './k.js';
-import { auxk, checkAuxk, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,

@@ -12,10 +12,12 @@ const jumprelu = [
 ];
 const dl = ['dl_standard', 'dl_standard_april', 'dl_topk', 'dl_batchtopk', 'dl_matryoshka_batchtopk'];
 // Its directions are scaled to norm 1 before each step, ours after it: those after a step are compared scaled.
-const sparsify = ['sparsify_topk'];
-const whole = ['saelens_standard', ...dl, ...jumprelu, ...sparsify];
+const sparsify = ['sparsify_topk', 'sparsify_topk_auxk'];
+const saelens = ['saelens_standard', 'saelens_topk_norescale'];
+const openai = ['openai_topk', 'openai_topk_auxk'];
+const whole = [...saelens, ...dl, ...jumprelu, ...sparsify];
 
-test.each([...whole, 'openai_topk'])(
+test.each([...whole, ...openai])(
   '%s: codes, reconstructions and gradients are those of the library',
   async (name) => {
     const given = published(name);
@@ -77,8 +79,8 @@ test.each(whole)(
 );
 
 // Its directions are scaled to norm 1 before a step, ours after it: those after the first are compared scaled.
-test('openai_topk: parameters after one step are those of the library', async () => {
-  const given = published('openai_topk');
+test.each(openai)('%s: parameters after one step are those of the library', async (name) => {
+  const given = published(name);
   const after = given.params_after!['1'];
   await training(gpu, given, { decoder_norm: 'unit' }, async (trainer) => {
     for await (const _ of trainer.steps({ count: 1 }));

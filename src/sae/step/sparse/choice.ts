@@ -1,21 +1,26 @@
 import type { ModelConfig, TrainConfig } from '../../config.js';
 import type { Model } from '../../model/model.js';
+import { type AuxkLoss, type AuxkOptions, auxkLosses } from '../../sparsity/auxk.js';
 import type { SparsityName } from '../../sparsity/index.js';
 import { kAt } from '../../sparsity/k.js';
 import { leastLatents } from './crossover.js';
 
 /** What the kinds of sparsity whose codes are lists have, each some of it. */
-interface ListOptions {
+interface ListOptions extends AuxkOptions {
   readonly k?: number;
   readonly k_decay?: number;
-  readonly revive?: string;
-  readonly auxk_k?: number | undefined;
   readonly matryoshka?: readonly number[] | undefined;
 }
 
 /** The options of a training with lists. */
 export function listOptions(config: TrainConfig<SparsityName>): ListOptions {
   return config as ListOptions;
+}
+
+/** The form of AuxK's loss; undefined without AuxK. */
+export function auxkLossOf(config: TrainConfig<SparsityName>): AuxkLoss | undefined {
+  const { revive, auxk_loss } = listOptions(config);
+  return revive === 'auxk' ? auxkLosses[auxk_loss!] : undefined;
 }
 
 /** The most latents of a row that stay at any step, for which lists have room. Undefined if the kind of sparsity has no k. */

@@ -4,7 +4,7 @@ import type { Bindings, Workgroups } from '../../../gpu/program.js';
 import { padded } from '../../../gpu/tensor.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
-import { listOptions, mostLatents } from './choice.js';
+import { auxkLossOf, listOptions, mostLatents } from './choice.js';
 
 /** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
@@ -28,10 +28,14 @@ function mostEntries({ config, model, rows }: StepBuild): number {
   return Math.floor(mostLatents(model.config, config)! * rows);
 }
 
+/** Dead latents of a row in AuxK, of which a model may have fewer. */
+export function auxkOf({ config, model }: Pick<StepBuild, 'config' | 'model'>): number {
+  return listOptions(config).auxk_k ?? Math.max(1, Math.floor(model.config.in_dims / 2));
+}
+
 /** Dead latents of a row in AuxK, at most; 0 without it. */
-export function auxEntries({ config, model }: Pick<StepBuild, 'config' | 'model'>): number {
-  const { revive, auxk_k = Math.max(1, Math.floor(model.config.in_dims / 2)) } = listOptions(config);
-  return revive === 'auxk' ? Math.min(auxk_k, model.hidden) : 0;
+export function auxEntries(build: Pick<StepBuild, 'config' | 'model'>): number {
+  return auxkLossOf(build.config) ? Math.min(auxkOf(build), build.model.hidden) : 0;
 }
 
 /** From a row's list to its second one, and from one level's gradients to the next: whole words of bitmaps. */
@@ -85,7 +89,7 @@ export function addRowLists(build: StepBuild): void {
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
   if (config.sparsity === 'topk') {
     const place = { most: mostLatents(model.config, config)!, firstList: 0, firstEntry: 0 };
-    addSelection(build, 'sparse/all_latents.wgsl', { code }, place);
+    addSelection(build, ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'], { code }, place);
     return;
   }
   addBatchCut(build);
@@ -104,19 +108,27 @@ export function addRowLists(build: StepBuild): void {
 
 /** Appends the counts of rows since each latent was active, and which are dead. Before second lists are made. */
 export function addDead(build: StepBuild): void {
-  const { program, model, config, bindings } = build;
-  const counting = new Uint32Array([model.hidden, bitmapWords(build)]);
+  const { program, model, config, bindings, code } = build;
+  const counting = new Uint32Array([model.hidden, bitmapWords(build), padded(code.columns) / 4]);
   const dead = { files: ['metrics/step.wgsl', 'sparse/dead.wgsl'] };
-  const constants = { dead_after: config.dead_after };
-  program.add({ ...dead, constants }, { ...bindings, counting }, byThreads(build, model.hidden));
+  const { counted = true, active_above = 0 } = auxkLossOf(config) ?? {};
+  const constants = { dead_after: config.dead_after, counted: counted ? 1 : 0, active_above };
+  program.add({ ...dead, constants }, { ...bindings, counting, code }, byThreads(build, model.hidden));
+}
+
+/** Whether AuxK takes pre-activations of either sign. */
+export function keepsSigns({ config }: Pick<StepBuild, 'config'>): boolean {
+  return auxkLossOf(config)?.signed ?? false;
 }
 
 /** Appends the second lists of the rows, of dead latents. */
 export function addAuxLists(build: StepBuild): void {
-  const { code } = build;
+  const signed = keepsSigns(build);
+  const code = signed ? build.tensor('pre_activations') : build.code;
+  const values = signed ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
   const place = { most: auxEntries(build), firstList: listRows(build), firstEntry: mostEntries(build) };
   const step = build.buffer('update');
-  addSelection(build, 'sparse/dead_latents.wgsl', { code, step }, place);
+  addSelection(build, [values, 'sparse/dead_latents.wgsl'], { code, step }, place);
 }
 
 /** Where lists lie, and how many entries a row may have. */
@@ -126,10 +138,10 @@ interface Place {
   readonly firstEntry: number;
 }
 
-/** Appends lists of the largest latents of each row. @param which the file that says which of them count. */
+/** Appends lists of the largest latents of each row. @param which the files that say which of them count. */
 function addSelection(
   build: StepBuild,
-  which: string,
+  which: readonly string[],
   bindings: Bindings,
   { most, firstList, firstEntry }: Place,
 ): void {
@@ -144,7 +156,7 @@ function addSelection(
     capacity: powerOfTwo(Math.max(spans, leastKeys)),
     most_chosen: powerOfTwo(Math.max(Math.min(spans, most), leastChosen)),
   };
-  addByLines(build, { files: [which, 'sparse/select.wgsl'], constants }, { ...bindings, selection }, rows);
+  addByLines(build, { files: [...which, 'sparse/select.wgsl'], constants }, { ...bindings, selection }, rows);
 }
 
 /**

@@ -15,7 +15,7 @@ import {
   momentsAt,
   squaresShares,
 } from '../update.js';
-import { listOptions } from './choice.js';
+import { auxkLossOf, listOptions } from './choice.js';
 import {
   addAuxLists,
   addByLines,
@@ -24,6 +24,8 @@ import {
   addRowLists,
   allocateLists,
   auxEntries,
+  auxkOf,
+  keepsSigns,
   listRows,
 } from './lists.js';
 import { type ScatteredRows, scatteredRows } from './scattered.js';
@@ -68,17 +70,27 @@ export function allocateSparse(build: StepBuild): void {
     build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
     build.makeTensor('error_sums', [decoder.outputs]);
   }
+  if (keepsSigns(build)) {
+    const code = [rows, model.hidden];
+    build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
+  }
 }
 
 /** Appends the whole step. */
 export async function addSparseStep(build: StepBuild, windows: Windows): Promise<void> {
-  const { program, model } = build;
+  const { program, model, config } = build;
   const [encoder, decoder] = model.layers;
   const { pre_bias, ...layer } = encoder;
   const batch = build.tensor('batch');
   windows.addGather(program, build.buffer('step'), batch, pre_bias);
   addDivisor(build, gathered(build.buffer('step'), batch));
-  await addLayer(program, layer, batch, build.code);
+  if (keepsSigns(build)) {
+    const pre_activations = build.tensor('pre_activations');
+    await addLayer(program, { ...layer, activation: 'identity' }, batch, pre_activations);
+    addCode(build);
+  } else {
+    await addLayer(program, layer, batch, build.code);
+  }
   addRowLists(build);
   const weights = scatteredRows(build, 'decoder', decoder.weight);
   addDecoding(build, weights);
@@ -91,7 +103,19 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   }
   addLatentLists(build);
   addErrorSums(build, 0, build.tensor(gradientOf(decoder.bias.name)));
+  if ((auxkLossOf(config)?.bias ?? 'none') !== 'none') {
+    const first = widthsOf(build).length * listRows(build);
+    addErrorSums(build, first, build.tensor(gradientOf(decoder.bias.name)), true);
+  }
   addUpdates(build);
+}
+
+/** Appends the code of the pre-activations. */
+function addCode(build: StepBuild): void {
+  const { program, model, bindings, code, rows } = build;
+  const files = [`layers/${model.config.activation}.wgsl`, 'sparse/activate.wgsl'];
+  const vectors = (padded(rows) * padded(code.columns)) / 4;
+  program.add({ files }, { ...bindings, code }, [model.gpu.groups(Math.ceil(vectors / 64)), 1]);
 }
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
@@ -135,21 +159,27 @@ function addDecoding(build: StepBuild, weights: ScatteredRows): void {
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
 function addAuxK(build: StepBuild, weights: ScatteredRows): void {
-  const { program, model, rows, bindings } = build;
+  const { program, model, rows, config, bindings } = build;
+  const { relative, bias } = auxkLossOf(config)!;
   const levels = widthsOf(build).length;
   addAuxLists(build);
   addErrorSums(build, (levels - 1) * listRows(build), build.tensor('error_sums'));
   const scale = new Uint32Array([padded(model.config.in_dims) / 4]);
   const scaling = { files: ['metrics/step.wgsl', 'sparse/auxk_scale.wgsl'] };
-  program.add(scaling, { ...bindings, scale }, [1, 1]);
+  const constants = { relative: relative ? 1 : 0, auxk_k: auxkOf(build) };
+  program.add({ ...scaling, constants }, { ...bindings, scale }, [1, 1]);
   const own = decoding(build, weights, listRows(build), levels * listRows(build));
   const files = ['sparse/decode_residuals.wgsl', weights.file, 'sparse/decode.wgsl'];
-  addByLines(build, { files }, { ...own, step: build.buffer('update') }, rows);
+  const residuals = { files, constants: { added_bias: bias === 'added' ? 1 : 0 } };
+  addByLines(build, residuals, { ...own, step: build.buffer('update') }, rows);
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
 }
 
-/** Appends the sums over rows of a level's gradients of the reconstruction, which begin there. */
-function addErrorSums(build: StepBuild, first: number, sums: Tensor): void {
+/**
+ * Appends the sums over rows of a level's gradients of the reconstruction, which begin there.
+ * @param adding whether they are added to what is in `sums`.
+ */
+function addErrorSums(build: StepBuild, first: number, sums: Tensor, adding = false): void {
   const { program, model, bindings } = build;
   const [, decoder] = model.layers;
   const columnBlocks = padded(decoder.outputs) / 4;
@@ -159,7 +189,8 @@ function addErrorSums(build: StepBuild, first: number, sums: Tensor): void {
     output_bias_gradients: sums,
   };
   const files = ['metrics/step.wgsl', 'sparse/output_bias.wgsl'];
-  program.add({ files }, { ...bindings, ...own }, [model.gpu.groups(columnBlocks), 1]);
+  const source = { files, constants: { adding: adding ? 1 : 0 } };
+  program.add(source, { ...bindings, ...own }, [model.gpu.groups(columnBlocks), 1]);
 }
 
 /** Appends the gradients of all parameters from the lists, their norm if it is limited, and the updates. */
@@ -206,6 +237,7 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
     ...(!squares && rule.constants(config)),
     of_decoder: ofDecoder ? 1 : 0,
     unit_norm: ofDecoder && config.decoder_norm === 'unit' ? 1 : 0,
+    aux_trains_encoder: (auxkLossOf(config)?.trains_encoder ?? true) ? 1 : 0,
   };
   const columnBlocks = padded(weights.columns) / 4;
   const rows = scatteredRows(

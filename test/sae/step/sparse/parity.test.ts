@@ -77,14 +77,23 @@ describe.each(lanes)('with the lanes of %s', (name) => {
   });
 });
 
-test.each(['dl_topk', 'openai_topk'])('%s: gradients and loss are those of the library', async (name) => {
+const selecting = [
+  'dl_topk',
+  'saelens_topk_norescale',
+  'sparsify_topk',
+  'sparsify_topk_auxk',
+  'openai_topk',
+  'openai_topk_auxk',
+];
+
+test.each(selecting)('%s: gradients and loss are those of the library', async (name) => {
   const given = published(name);
   const bare = { clip_norm: undefined, decoder_norm: 'none', lr_warmup: 0 };
   await training(gpu, given, bare, async (trainer) => {
     expect(trainer.step.build.sparse).toBe(true);
     for await (const { steps } of trainer.steps({ count: 1 })) {
       if (given.losses) {
-        expect(steps[0].loss).toBeCloseTo(given.losses[0], 4);
+        expect(steps[0].loss * (given.scale ?? 1)).toBeCloseTo(given.losses[0], 4);
       }
     }
     for (const [parameter, expected] of Object.entries(given.grads)) {
@@ -115,12 +124,13 @@ interface Sizes {
   readonly k: number;
   readonly pre_bias?: boolean;
   readonly decoder_norm?: 'none' | 'unit';
-  readonly reconstruction?: 'mean' | 'sum';
+  readonly reconstruction?: 'mean' | 'sum' | 'fvu';
   readonly sparsity?: 'batchtopk' | 'matryoshka';
   readonly clip_norm?: number;
   readonly revive?: 'auxk';
   readonly auxk_alpha?: number;
   readonly auxk_k?: number;
+  readonly auxk_loss?: 'openai' | 'saelens' | 'sparsify';
   readonly dead_after?: number;
   readonly matryoshka?: number[];
 }
@@ -170,6 +180,23 @@ const cases: Sizes[] = [
   {
     ...{ in_dims: 30, latents: 70, batch_size: 37, k: 1.3, sparsity: 'matryoshka', matryoshka: [3, 40] },
     ...{ revive: 'auxk', dead_after: 30, auxk_alpha: 3, pre_bias: true, decoder_norm: 'unit', clip_norm: 40 },
+  },
+  // As other libraries have AuxK.
+  {
+    ...{ in_dims: 30, latents: 300, batch_size: 40, k: 2, clip_norm: 30, pre_bias: true },
+    ...{ revive: 'auxk', auxk_loss: 'saelens', dead_after: 39, auxk_alpha: 1, auxk_k: 40 },
+  },
+  {
+    ...{ in_dims: 30, latents: 70, batch_size: 37, k: 1.3, sparsity: 'matryoshka', matryoshka: [3, 40] },
+    ...{ revive: 'auxk', auxk_loss: 'saelens', dead_after: 30, auxk_alpha: 2, auxk_k: 65 },
+  },
+  {
+    ...{ in_dims: 30, latents: 70, batch_size: 40, k: 2, pre_bias: true, decoder_norm: 'unit', clip_norm: 1 },
+    ...{ revive: 'auxk', auxk_loss: 'sparsify', dead_after: 39, auxk_alpha: 1, reconstruction: 'fvu' },
+  },
+  {
+    ...{ in_dims: 30, latents: 70, batch_size: 40, k: 2, pre_bias: true },
+    ...{ revive: 'auxk', auxk_loss: 'openai', dead_after: 39, auxk_alpha: 2 },
   },
 ];
 
@@ -288,6 +315,28 @@ test('a latent without entries is updated as by matrices, bit for bit', async ()
   for (const name of ['encoder.0.weight', 'encoder.0.bias', 'decoder.0.weight']) {
     expect(sameBits(results[0].get(name)!.data, results[1].get(name)!.data), name).toBe(true);
   }
+});
+
+test.each([
+  ['dictionary_learning', true],
+  ['openai', false],
+] as const)('a latent at 0.0005 counts as active for AuxK of %s: %s', async (auxk_loss, expected) => {
+  const model = await Model.create(gpu, { in_dims: 30, h_dims: [70] }, 3);
+  // Without biases, latents are as small as the rows.
+  const parameters = await model.parameters();
+  model.close();
+  parameters.get('encoder.0.bias')!.data.fill(0);
+  const own = await Model.from(gpu, { in_dims: 30, h_dims: [70], activation: 'relu' }, parameters);
+  const rows = floatRows(reals(seededRandom(3), 8 * 30, -5e-4, 5e-4), 30);
+  const training = { sparsity: 'topk', k: 3, batch_size: 8, revive: 'auxk', auxk_loss } as const;
+  const trainer = await Trainer.create<'topk'>(own, rows, training);
+  for await (const { steps } of trainer.steps({ count: 1 })) {
+    expect(steps[0].active).toBe(3);
+  }
+  const silent = new Uint32Array(await gpu.read(trainer.step.build.buffer('silent_rows')));
+  expect(silent.slice(0, 70).includes(0)).toBe(expected);
+  trainer.close();
+  own.close();
 });
 
 test('a loss that is not finite halts the updates', async () => {
