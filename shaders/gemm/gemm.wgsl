@@ -6,10 +6,6 @@ struct Gemm {
   row_blocks: u32,     // of C and A
   column_blocks: u32,  // of C and B
   depth_blocks: u32,   // the sum's length
-  a_line_bits: u32,    // for A in an image: see gemm/image_a.wgsl
-  a_strip_bits: u32,
-  b_line_bits: u32,
-  b_strip_bits: u32,
 }
 
 var<uniform> gemm: Gemm;

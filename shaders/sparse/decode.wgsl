@@ -8,8 +8,6 @@ struct Decode {
   first_list: u32,     // where the rows' lists begin
   first_gradient: u32, // where their gradients do
   list_rows: u32,      // from one kind of lists, or one level's gradients, to the next
-  line_bits: u32,      // where the decoder is an image: see gemm/image_a.wgsl
-  strip_bits: u32,
 }
 
 var<uniform> step: Step;

@@ -10,8 +10,6 @@ struct Decode {
   first_list: u32,
   first_gradient: u32,
   list_rows: u32,      // from one level's gradients to the next
-  line_bits: u32,      // where the decoder is an image: see gemm/image_a.wgsl
-  strip_bits: u32,
 }
 
 var<uniform> step: Step;

@@ -15,8 +15,6 @@ struct Latents {
   column_blocks: u32,  // vec4s of weights
   list_rows: u32,      // from a row to its second list
   levels: u32,         // of gradients of reconstructions
-  line_bits: u32,      // where row_values is an image: see gemm/image_a.wgsl
-  strip_bits: u32,
 }
 
 var<uniform> update: Step;

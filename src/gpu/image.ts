@@ -54,9 +54,10 @@ export class Image {
     return Math.max(width, height) <= gpu.device.limits.maxTextureDimension2D;
   }
 
-  /** What kernels need to know to find a vec4: the bits of a row's index within a line, and of a column's within a strip. */
-  get bits(): readonly [line: number, strip: number] {
-    return [this.#layout.lineBits, this.#layout.stripBits];
+  /** The bindings of a kernel that reads it as `name`: as in `gemm/image_a.wgsl`. */
+  bindings(name: string): Readonly<Record<string, Image | Uint32Array<ArrayBuffer>>> {
+    const { lineBits, stripBits } = this.#layout;
+    return { [name]: this, [`${name}_bits`]: new Uint32Array([lineBits, stripBits]) };
   }
 
   /** Encodes the copy of a matrix of this shape as it is then. */

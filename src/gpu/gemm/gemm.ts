@@ -39,35 +39,33 @@ export async function addGemm(
   const tile = given ?? (await program.gpu.tuner.tile(shape));
   const rowBlocks = padded(shape.rows) / 4;
   const columnBlocks = padded(shape.columns) / 4;
-  const sizes = [rowBlocks, columnBlocks, padded(shape.depth) / 4];
+  const gemm = new Uint32Array([rowBlocks, columnBlocks, padded(shape.depth) / 4]);
   const [groupRows, groupColumns] = workgroupBlocks(tile);
   const groups = [Math.ceil(columnBlocks / groupColumns), Math.ceil(rowBlocks / groupRows)] as const;
   // The workgroups' first dimension: in `subgroup` that of the lanes, in `wide` rows; else columns.
   const turned = tile.family === 'wide' || (tile.family === 'subgroup' && tile.lanes_along_rows);
   const workgroups = turned ? ([groups[1], groups[0]] as const) : groups;
-  const read = ['a', 'b'].filter((name) => bindings[name] instanceof Tensor);
-  const images = tile.family === 'wide' ? await copyToImages(program, shape, bindings, read) : {};
-  const bits = ['a', 'b'].flatMap((name) => images[name]?.bits ?? [0, 0]);
-  const gemm = new Uint32Array([...sizes, ...bits]);
-  const readers = read.map((name) => `gemm/${name in images ? 'image' : 'buffer'}_${name}.wgsl`);
+  const read = (['a', 'b'] as const).filter((name) => bindings[name] instanceof Tensor);
+  const wide = tile.family === 'wide';
+  const images = wide ? await copyToImages(program, shape, bindings, read) : {};
+  const readers = read.map((name) => `gemm/${wide ? 'image' : 'buffer'}_${name}.wgsl`);
   program.add(gemmSource(source, readers, tile), { ...bindings, ...images, gemm }, workgroups);
 }
 
-/** Appends the copies of those of the bindings to images. */
+/** Appends the copies of those operands to images, and gives what to bind in their place. */
 async function copyToImages(
   program: Program,
   { order }: GemmShape,
   bindings: Bindings,
-  names: readonly string[],
-): Promise<Readonly<Record<string, Image>>> {
-  const images: Record<string, Image> = {};
+  names: readonly ('a' | 'b')[],
+): Promise<Bindings> {
+  const images: Image[] = [];
   await program.gpu.allocate('the images of a matrix product', () => {
     for (const name of names) {
-      const reading = readings[order][name as 'a' | 'b'];
-      images[name] = program.copyToImage(bindings[name] as Tensor, reading, Object.values(images));
+      images.push(program.copyToImage(bindings[name] as Tensor, readings[order][name], images));
     }
   });
-  return images;
+  return Object.assign({}, ...images.map((image, i) => image.bindings(names[i])));
 }
 
 function gemmSource(

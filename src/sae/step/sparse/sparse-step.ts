@@ -92,7 +92,7 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
     await addLayer(program, layer, batch, build.code);
   }
   addRowLists(build);
-  const weights = scatteredRows(build, 'decoder', decoder.weight);
+  const weights = scatteredRows(build, 'decoder_weights', decoder.weight);
   addDecoding(build, weights);
   addLog(build);
   if (countsSilentRows(build)) {
@@ -123,11 +123,11 @@ function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, f
   const { model, rows } = build;
   const [, decoder] = model.layers;
   const columnBlocks = padded(decoder.outputs) / 4;
-  const words = [rows, columnBlocks, firstList, firstGradient, listRows(build), ...weights.bits];
+  const words = [rows, columnBlocks, firstList, firstGradient, listRows(build)];
   return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
-    decoder_weights: weights.resource,
+    ...weights.bindings,
     bias: decoder.bias,
     levels: levelsOf(build),
   };
@@ -245,13 +245,12 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
     'row_values',
     build.tensor(ofDecoder ? `${decoder.name}.gradient` : 'batch'),
   );
-  const sizes = [model.hidden, columnBlocks, listRows(build), widthsOf(build).length];
   const bindings = {
     ...moments.bindings,
-    latents: new Uint32Array([...sizes, ...rows.bits]),
+    latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
     levels: levelsOf(build),
     weights,
-    row_values: rows.resource,
+    ...rows.bindings,
     code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
     place: new Uint32Array([squares?.first ?? 0]),
   };
