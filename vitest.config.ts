@@ -31,7 +31,7 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   test: {
     // A core a file. Mesa's compiler, which takes most of the time, uses one.
     maxWorkers: '100%',
@@ -40,9 +40,9 @@ export default defineConfig({
       project('engine', { include: ['test/**/*.test.ts'], exclude: site }),
       project('page', { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }),
       project('alone', { include: alone, globalSetup: 'test/support/site.ts', sequence: { groupOrder: 1 } }),
-    ],
+    ].map(({ test }) => ({ test: { ...test, env: { SAE_TESTS: mode } } })),
   },
-});
+}));
 
 function project(name: string, own: object) {
   return {

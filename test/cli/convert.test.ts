@@ -19,7 +19,7 @@ import { bytes, npy, objects, readSafetensors, sae, succeeds, temporaryFolder } 
 const folder = temporaryFolder();
 const fixtures = fileURLToPath(new URL('../fixtures/formats/', import.meta.url));
 
-describe.concurrent('sae import', () => {
+describe('sae import', () => {
   it.each([
     ['dl_standard_april', /^sae\.safetensors {2}12-40-12, relu, from dictionary_learning\n$/],
     ['dl_topk', /^sae\.safetensors {2}12-40-12, topk 4, from dictionary_learning\n$/],
@@ -98,7 +98,7 @@ describe.concurrent('sae import', () => {
   });
 });
 
-describe.concurrent('a model of another program, where one of this program is taken', () => {
+describe('a model of another program, where one of this program is taken', () => {
   const folded = 'The norms of the decoder directions, by which latents are multiplied, are folded in.\n';
   it.each([
     ['saelens_topk_inference', '', folded],
@@ -175,7 +175,7 @@ describe('what training further would change although it was not asked to', () =
   });
 });
 
-describe.concurrent('sae export', () => {
+describe('sae export', () => {
   const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
 
   it('folds the normalisation of the rows in: codes and reconstructions of raw rows are the same', async () => {

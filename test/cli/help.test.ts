@@ -6,7 +6,7 @@ import { objects, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 
-describe.concurrent('help', () => {
+describe('help', () => {
   it('sae --help shows train with its defaults and examples, and every command', async () => {
     const help = await succeeds(['--help'], { cwd: folder.path });
     const text = help.replace(/\s+/g, ' ');
@@ -54,7 +54,7 @@ describe.concurrent('help', () => {
   });
 });
 
-describe.concurrent('devices', () => {
+describe('devices', () => {
   it('lists adapters, exactly one of which is used, for people and as JSON', async () => {
     const adapters = objects(await succeeds(['devices', '--json'], { cwd: folder.path }));
     expect(adapters.filter(({ used }) => used)).toHaveLength(1);

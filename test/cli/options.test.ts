@@ -196,7 +196,7 @@ const selections: Readonly<Record<string, object>> = {
   jumprelu: { selection: { threshold: 'each' } },
 };
 
-describe.concurrent('names', () => {
+describe('names', () => {
   let adapter: string;
   /** A model to begin with, of either activation. */
   const init = (activation: string) => join(folder.path, activation, 'files', model);
@@ -330,7 +330,7 @@ describe('how the words of the command line are understood', () => {
   });
 });
 
-describe.concurrent('booleans', () => {
+describe('booleans', () => {
   const always = ['metrics.jsonl', 'run.json'].map((file) => join('files', file));
   const saved = [...always, join('files', model)];
   it.each([

@@ -77,7 +77,7 @@ const mnist = { mean: 0.1307, std: 0.3081 };
 /** Of a reference that is not trained. */
 const unused = { sparsity_lambda: 0, sparsity_target: 0.05 };
 
-describe.concurrent('an epoch of 10,000 real digits', () => {
+describe('an epoch of 10,000 real digits', () => {
   const cwd = folder.make();
   const images = (name: string) => join(cwd, 'images', name);
   const samples = 4;
@@ -205,7 +205,7 @@ describe.concurrent('an epoch of 10,000 real digits', () => {
   });
 });
 
-describe.concurrent('rows that are not squares', () => {
+describe('rows that are not squares', () => {
   it('are drawn in the shape that their file has', async () => {
     const cwd = folder.make();
     const images = folder.write('images.npy', npy([24, 3, 5], bytes(360)));

@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +26,8 @@ export interface Running {
   /** Waits until standard output and standard error together match. */
   readonly says: (pattern: RegExp) => Promise<void>;
 }
+
+const withoutDawn = (text: string) => text.replace(/^Warning: maxDynamic.*\n/gm, '');
 
 interface Options {
   readonly cwd: string;
@@ -67,7 +70,7 @@ export function start(
     }, hangs);
     child.on('close', (status) => {
       clearTimeout(timer);
-      resolve({ status, stdout, stderr: stderr.replace(/^Warning: maxDynamic.*\n/gm, '') });
+      resolve({ status, stdout, stderr: withoutDawn(stderr) });
     });
   });
   const says = (pattern: RegExp) =>
@@ -81,9 +84,82 @@ export function start(
   return { child, ended, says };
 }
 
-/** Runs `sae` to its end in a folder. */
+/** The process in which `sae` runs the command lines of a test file, one after another. */
+class Host {
+  /** What the process itself writes, not the commands in it: the two lines of Dawn. */
+  said = '';
+  readonly #child: ChildProcess;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor() {
+    // Neither Node's options of the test's own process nor that it was started by npm, whose end a run looks out for.
+    const { DEBUG: _, npm_lifecycle_event: _n, ...env } = process.env;
+    const script = fileURLToPath(new URL('host.mjs', import.meta.url));
+    this.#child = fork(script, { execArgv: [], env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.said += text;
+      });
+    }
+  }
+
+  run(args: readonly string[], cwd: string): Promise<Result> {
+    const result = this.#last.then(() => this.#run(args, cwd));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #run(args: readonly string[], cwd: string): Promise<Result> {
+    const gone = new AbortController();
+    const fail = (what: string) => gone.abort(new Error(`sae ${args.join(' ')} ${what}\n${this.said}`));
+    const ended = () => fail('ended the process that runs it.');
+    const timer = setTimeout(() => {
+      this.#child.kill('SIGKILL');
+      fail('hangs.');
+    }, hangs);
+    this.#child.once('exit', ended);
+    try {
+      this.#child.send({ args, cwd });
+      const [result] = await once(this.#child, 'message', { signal: gone.signal });
+      return result;
+    } catch (error) {
+      host = undefined;
+      throw gone.signal.aborted ? gone.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      this.#child.off('exit', ended);
+    }
+  }
+
+  /** Lets the process end by itself, which it must do. */
+  async end(): Promise<void> {
+    const child = this.#child;
+    const timer = setTimeout(() => child.kill('SIGKILL'), hangs);
+    const ends = [child, child.stdout!, child.stderr!].map((one, i) => once(one, i === 0 ? 'exit' : 'close'));
+    child.disconnect();
+    const [[status]] = await Promise.all(ends);
+    clearTimeout(timer);
+    expect([status, withoutDawn(this.said)]).toEqual([0, '']);
+  }
+}
+
+let host: Host | undefined;
+afterAll(async () => {
+  await host?.end();
+  host = undefined;
+});
+
+/**
+ * Runs `sae` to its end in a folder: in a process of its own only where the options ask for something that only such a one can
+ * have.
+ */
 export function sae(args: readonly string[], options: Options): Promise<Result> {
-  return start(args, options).ended;
+  const { cwd, ...own } = options;
+  if (Object.keys(own).length > 0) {
+    return start(args, options).ended;
+  }
+  host ??= new Host();
+  return host.run(args, cwd);
 }
 
 /** Runs `sae`, which must succeed and say nothing on standard error; gives what it printed. */

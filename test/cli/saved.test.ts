@@ -22,7 +22,7 @@ const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
 const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse()));
 const modelName = 'sae.safetensors';
 
-describe.concurrent('a saved model', () => {
+describe('a saved model', () => {
   const cwd = folder.make();
   const file = join(cwd, 'files', modelName);
   const init = ['--init', file, '--data', rows, '--no-save-plots', '--json'];
@@ -155,7 +155,7 @@ describe.concurrent('a saved model', () => {
   });
 });
 
-it.concurrent('encode agrees with the original’s class in PyTorch, where that is installed', async (context) => {
+it('encode agrees with the original’s class in PyTorch, where that is installed', async (context) => {
   const cwd = folder.make();
   const values = Float32Array.from(bytes(40 * 6), (byte) => byte / 128 - 1);
   const floats = folder.write('floats.npy', npy([40, 6], values));

@@ -3,7 +3,7 @@ import { objects, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 
-describe.concurrent('sae synth', () => {
+describe('sae synth', () => {
   it('trains on the stream, and scores', async () => {
     const args = ['synth', '--steps', '300', '--json'];
     const [scores, ...more] = objects(await succeeds(args, { cwd: folder.path }));

@@ -31,7 +31,7 @@ const epochKeys = [
   'seconds',
 ];
 
-describe.concurrent('rows of one’s own', () => {
+describe('rows of one’s own', () => {
   it('prints a header, a line an epoch and where the pictures went', async () => {
     const cwd = folder.make();
     const args = ['train', '--data', rows, '--h_dims', '4', '--epochs', '2', '--validation', heldOut];

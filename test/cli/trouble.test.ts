@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodeModel, readModelFile } from '../../src/node/index.js';
 import { bytes, filesIn, idx, npy, objects, type Result, sae, start, temporaryFolder } from './sae.js';
 
@@ -33,19 +32,6 @@ function failure(status: number, result: Result, cwd: string): string {
     files: [],
   });
   return said;
-}
-
-/** Runs `sae` for each of some lists of arguments, in folders of their own, one after another in one process. */
-function many(lists: readonly (readonly string[])[]) {
-  const runs = lists.map((args) => ({ args, cwd: folder.make() }));
-  const script = fileURLToPath(new URL('many.mjs', import.meta.url));
-  const { stdout, stderr } = spawnSync(process.execPath, [script], {
-    input: JSON.stringify(runs),
-    encoding: 'utf8',
-  });
-  expect(stderr.replace(/^Warning: maxDynamic.*\n/gm, '')).toBe('');
-  const results: Result[] = JSON.parse(stdout);
-  return results.map((result, i) => ({ result, cwd: runs[i].cwd }));
 }
 
 describe('wrong usage', () => {
@@ -283,32 +269,19 @@ describe('wrong usage', () => {
     [['--dataset', 'mnist'], /Both data and dataset say what to train on/],
   ];
 
-  const seen = new Map<string[], ReturnType<typeof many>[number]>();
-  beforeAll(() => {
-    const all = [
-      ...ofCommands.map(([args]) => args),
-      ...ofValues.map(([args]) => [...args, '--data', rows, '--save-model']),
-    ];
-    const own = [...ofCommands, ...ofValues].map(([args]) => args);
-    many(all).forEach((run, i) => {
-      seen.set(own[i], run);
-    });
-  });
-
-  it.each(ofCommands)('%s', (args, sentence) => {
-    const { status, stdout, stderr } = seen.get(args)!.result;
+  it.each(ofCommands)('%s', async (args, sentence) => {
+    const { status, stdout, stderr } = await sae(args, { cwd: folder.make() });
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^sae: [^\n]+\n(\(.*\)\n)?$/);
     expect(stderr).toMatch(sentence);
   });
 
-  it.each(ofValues)('%s', (args, sentence) => {
-    const { result, cwd } = seen.get(args)!;
-    expect(failure(2, result, cwd)).toMatch(sentence);
+  it.each(ofValues)('%s', async (args, sentence) => {
+    expect(await fails(2, [...args, '--data', rows, '--save-model'])).toMatch(sentence);
   });
 });
 
-describe.concurrent('data', () => {
+describe('data', () => {
   const good = npy([10, 16], bytes(160));
   const withNaN = npy([2, 3], Float32Array.of(1, 2, 3, 4, Number.NaN, 6));
   const cases: [what: string, content: Uint8Array, sentence: RegExp][] = [
@@ -349,7 +322,7 @@ describe.concurrent('data', () => {
   });
 });
 
-describe.concurrent('models', () => {
+describe('models', () => {
   const tensor = (shape: number[]) => {
     const data = Float32Array.from(bytes(shape.reduce((a, b) => a * b)), (byte) => byte / 500);
     return { shape, data };
@@ -421,7 +394,7 @@ describe.concurrent('models', () => {
   });
 });
 
-describe.concurrent('places that cannot be written', () => {
+describe('places that cannot be written', () => {
   // Below a regular file nobody can make a folder, not even root.
   const below = join(rows, 'below');
   it.each([
@@ -451,7 +424,7 @@ describe.concurrent('places that cannot be written', () => {
   });
 });
 
-describe.concurrent('adapters', () => {
+describe('adapters', () => {
   const none = { VK_DRIVER_FILES: '/nonexistent', VK_ICD_FILENAMES: '/nonexistent' };
   it
     .runIf(process.platform === 'linux')
@@ -478,7 +451,7 @@ describe.concurrent('adapters', () => {
   });
 });
 
-describe.concurrent('in mid-training', () => {
+describe('in mid-training', () => {
   const losesDevice = fileURLToPath(new URL('lose-device.mjs', import.meta.url));
 
   it('a loss that stops being finite is named, and the last good model kept', async () => {
@@ -567,7 +540,7 @@ describe.concurrent('in mid-training', () => {
   });
 });
 
-describe.concurrent('whoever reads the output', () => {
+describe('whoever reads the output', () => {
   it('may stop reading: no stack trace', async () => {
     const cwd = folder.make();
     const { child, ended } = start(['--help'], { cwd });

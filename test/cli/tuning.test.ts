@@ -18,7 +18,7 @@ const cache = () => ({
 });
 const onLinux = process.platform === 'linux';
 
-describe.concurrent('tuning', () => {
+describe('tuning', () => {
   it('run.json tells what a run was, and its tiles repeat it', async () => {
     const cwd = folder.make();
     const first = objects(await succeeds(training, { cwd })).map(figures);

@@ -46,7 +46,7 @@ function made(name: string, config: ReferenceConfig) {
   return { file, reconstructed, codes };
 }
 
-describe.concurrent('sae encode --k', () => {
+describe('sae encode --k', () => {
   const [rows, in_dims] = [50, 6];
   const floats = Float32Array.from(bytes(rows * in_dims), (byte) => byte / 32 - 3);
   const data = folder.write('floats.npy', npy([rows, in_dims], floats));
@@ -78,7 +78,7 @@ describe.concurrent('sae encode --k', () => {
   });
 });
 
-describe.concurrent('sae reconstruct --out', () => {
+describe('sae reconstruct --out', () => {
   const [rows, in_dims] = [8200, 6];
   const stored = bytes(rows * in_dims);
   const floats = Float32Array.from(stored, (byte) => byte / 32 - 3);
