@@ -37,7 +37,8 @@ export default defineConfig(({ mode }) => ({
     maxWorkers: '100%',
     sequence: { sequencer: LongestFirst },
     projects: [
-      project('engine', { include: ['test/**/*.test.ts'], exclude: site }),
+      // `--mode long` is `npm run test:long`.
+      project('engine', { include: ['test/**/*.test.ts'], exclude: site, env: { SAE_TESTS: mode } }),
       project('page', { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }),
       project('alone', { include: alone, globalSetup: 'test/support/site.ts', sequence: { groupOrder: 1 } }),
     ].map(({ test }) => ({ test: { ...test, env: { SAE_TESTS: mode } } })),
