@@ -1,10 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** A Python with PyTorch, or undefined where there is none. Asking takes a second or two. */
+const finds = `
+from importlib.util import find_spec
+raise SystemExit(not (find_spec('torch') and find_spec('numpy')))`;
+
+/** A Python with PyTorch, or undefined where there is none. It is looked for, not loaded, which takes seconds. */
 export function pythonWithTorch(): string | undefined {
   return ['python3', '/usr/bin/python3', 'python'].find(
-    (command) => spawnSync(command, ['-c', 'import torch, numpy']).status === 0,
+    (command) => spawnSync(command, ['-c', finds]).status === 0,
   );
 }
 
