@@ -44,7 +44,14 @@ export function encodeCommand(): Command {
     if (k !== undefined && !(Number.isInteger(k) && k >= 1)) {
       throw new ConfigError(`k must be a whole number of at least 1, and is ${k}.`);
     }
-    const selecting = k === undefined ? {} : { prepare: (model: Model) => model.select({ topk: k }) };
+    const select = (model: Model) => {
+      const { selection } = model.config;
+      const rescaled = selection?.rescale_acts_by_decoder_norm && {
+        rescale_acts_by_decoder_norm: true as const,
+      };
+      model.select({ topk: k!, ...rescaled });
+    };
+    const selecting = k === undefined ? {} : { prepare: select };
     await writeRows(file, values, { ...codes, ...selecting });
   });
 }

@@ -133,7 +133,7 @@ export function modelNormalization(
 
 /**
  * What training a saved model further would change although no option that was given says so, in a sentence: the kind of
- * its sparsity, or how many latents of a row stay. Undefined if there is nothing.
+ * its sparsity, how many latents of a row stay, or by what they are selected. Undefined if there is nothing.
  */
 export function unaskedChange(
   { config: { selection }, training }: SavedModel,
@@ -143,7 +143,11 @@ export function unaskedChange(
   const before = training?.sparsity ?? kindOf(selection);
   const k = selection && 'topk' in selection ? selection.topk : kOf(training);
   const nowK = kOf(now);
+  const flag = selection?.rescale_acts_by_decoder_norm ? '--rescale_acts_by_decoder_norm' : undefined;
   if (given.has('sparsity')) {
+    if (flag && nowK !== undefined && !given.has('rescale_acts_by_decoder_norm')) {
+      return `The model selects latents by their values times the norms of their directions, and is now trained without that; use ${flag} to go on as before.`;
+    }
     return k === undefined || nowK === undefined || nowK === k || given.has('k')
       ? undefined
       : `The model was trained to keep ${k} latents a row, and is now trained to keep ${nowK}; use --k ${k} to go on as before.`;
@@ -154,7 +158,8 @@ export function unaskedChange(
   if (before === now.sparsity) {
     return undefined;
   }
-  const [was, options] = k === undefined ? [before, before] : [`${before}, k ${k},`, `${before} --k ${k}`];
+  const was = k === undefined ? before : `${before}, k ${k},`;
+  const options = [before, ...(k === undefined ? [] : ['--k', k]), ...(flag ? [flag] : [])].join(' ');
   return `The model was trained with sparsity ${was} and is now trained with ${now.sparsity}; use --sparsity ${options} to go on as before.`;
 }
 

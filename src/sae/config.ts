@@ -62,14 +62,18 @@ const modelShape = {
   }),
 } as const;
 
+const rescaled = { rescale_acts_by_decoder_norm: z.literal(true).optional() };
+
 /** What a model also has, but no option of its own sets: the kind of sparsity that it is trained with does. */
 const selection = z
   .union(
     [
-      z.strictObject({ topk: whole('selection topk', 1) }),
-      z.strictObject({ threshold: z.enum(['shared', 'each']) }),
+      z.strictObject({ topk: whole('selection topk', 1), ...rescaled }),
+      z.strictObject({ threshold: z.enum(['shared', 'each']), ...rescaled }),
     ],
-    expected('selection must be { topk: a whole number } or { threshold: "shared" or "each" }'),
+    expected(
+      'selection must be { topk: a whole number } or { threshold: "shared" or "each" }, and with either may be rescale_acts_by_decoder_norm: true',
+    ),
   )
   .optional();
 

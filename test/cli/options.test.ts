@@ -140,8 +140,15 @@ const ofKinds = {
     },
   ],
   batchtopk: [
-    { epochs: '2', activation: 'relu', k: '1.5', reconstruction: 'sum' },
-    { epochs: 2, sparsity: 'batchtopk', k: 1.5 },
+    {
+      epochs: '2',
+      activation: 'relu',
+      h_dims: '3',
+      k: '1.5',
+      rescale_acts_by_decoder_norm: 'True',
+      reconstruction: 'sum',
+    },
+    { epochs: 2, sparsity: 'batchtopk', k: 1.5, rescale_acts_by_decoder_norm: true },
   ],
   jumprelu: [
     {
@@ -191,7 +198,7 @@ const ofKinds = {
 /** What a saved model says of its selection. */
 const selections: Readonly<Record<string, object>> = {
   topk: { selection: { topk: 2 } },
-  batchtopk: { selection: { threshold: 'shared' } },
+  batchtopk: { selection: { threshold: 'shared', rescale_acts_by_decoder_norm: true } },
   matryoshka: { selection: { threshold: 'shared' } },
   jumprelu: { selection: { threshold: 'each' } },
 };

@@ -228,6 +228,18 @@ describe('wrong usage', () => {
       /revive auxk needs a model with one hidden layer, .* Give h_dims one number\./,
     ],
     [
+      ['--sparsity', 'topk', '--k', '2', '--rescale_acts_by_decoder_norm', '--h_dims', '[8,4]'],
+      /rescale_acts_by_decoder_norm needs a model with one hidden layer: .* Give h_dims one number\./,
+    ],
+    [
+      ['--sparsity', 'batchtopk', '--rescale_acts_by_decoder_norm', '--tied'],
+      /rescale_acts_by_decoder_norm does not go with tied weights: .* Leave one out\./,
+    ],
+    [
+      ['--rescale_acts_by_decoder_norm'],
+      /rescale_acts_by_decoder_norm is an option of sparsity topk, batchtopk, matryoshka, and sparsity is kl\./,
+    ],
+    [
       ['--sparsity', 'matryoshka', '--h_dims', '[8,4]', '--k', '2'],
       /sparsity matryoshka needs a model with one hidden layer/,
     ],

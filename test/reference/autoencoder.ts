@@ -144,14 +144,34 @@ export function forward(
   return { hidden, output: decoded[decoded.length - 1], outputs, pre, signed };
 }
 
-/** What stays of a code, or of the pre-activations of JumpReLU, [rows, latents]. */
+/** The norms of the columns of the first decoder layer's weight, [latents]; with the name of a model's option, or else 1. */
+export function latentNorms(config: ReferenceConfig, { data }: ReferenceTensor): Float64Array {
+  const latents = config.h_dims[config.h_dims.length - 1];
+  if (!config.rescale_acts_by_decoder_norm) return new Float64Array(latents).fill(1);
+  const squares = new Float64Array(latents);
+  data.forEach((value, i) => {
+    squares[i % latents] += value ** 2;
+  });
+  return squares.map((sum) => Math.max(Math.sqrt(sum), 1e-8));
+}
+
+/**
+ * What stays of a code, or of the pre-activations of JumpReLU, [rows, latents]: the values as the decoder takes them, without norms by which
+ * they were selected.
+ */
 function selected(
   config: ReferenceConfig,
   parameters: ParameterSet,
   code: Float64Array,
   rows: number,
 ): Float64Array {
-  const { sparsity, k = 8, trained } = config;
+  const { sparsity, k = 8, trained, rescale_acts_by_decoder_norm: rescaled } = config;
+  if (rescaled) {
+    const norms = latentNorms(config, parameters['decoder.0.weight']);
+    const plain = { ...config, rescale_acts_by_decoder_norm: false };
+    const scaled = code.map((value, i) => value * norms[i % norms.length]);
+    return selected(plain, parameters, scaled, rows).map((value, i) => (value === 0 ? 0 : code[i]));
+  }
   const thresholds = parameters[thresholdOf(config)]?.data;
   if (sparsity === 'topk') return topk(code, rows, k);
   if (sparsity === 'jumprelu') return jumprelu(code, thresholds);
@@ -274,7 +294,8 @@ function madeOf(
 ): MadeCode {
   const { in_dims } = config;
   const thresholds = parameters[thresholdOf(config)]?.data;
-  return { ...made, thresholds, bias: parameters[outputBias(config)].data, in_dims };
+  const norms = latentNorms(config, parameters['decoder.0.weight']);
+  return { ...made, norms, thresholds, bias: parameters[outputBias(config)].data, in_dims };
 }
 
 function penaltyOn(

@@ -12,7 +12,7 @@ export function encode(sae: ImportedSae, x: ArrayLike<number>): Float64Array {
         const input = x[row * in_dims + i] - (sae.pre_bias ? sae.b_dec[i] : 0);
         sum += input * sae.W_enc[latent * in_dims + i];
       }
-      return sum;
+      return sae.rescaled ? sum * normOf(sae, latent) : sum;
     });
     const kept =
       activation.kind === 'topk'
@@ -45,12 +45,18 @@ export function decode(sae: ImportedSae, code: ArrayLike<number>): Float64Array 
     for (let i = 0; i < in_dims; i++) {
       let sum = sae.b_dec[i];
       for (let latent = 0; latent < latents; latent++) {
-        sum += code[row * latents + latent] * sae.W_dec[latent * in_dims + i];
+        const value = code[row * latents + latent] / (sae.rescaled ? normOf(sae, latent) : 1);
+        sum += value * sae.W_dec[latent * in_dims + i];
       }
       output[row * in_dims + i] = sum;
     }
   }
   return output;
+}
+
+/** The norm of a latent's direction; 1e-8 if it is smaller. */
+function normOf({ in_dims, W_dec }: ImportedSae, latent: number): number {
+  return Math.max(Math.hypot(...W_dec.subarray(latent * in_dims, (latent + 1) * in_dims)), 1e-8);
 }
 
 /** Values that are not 0 a row, on average. */

@@ -72,7 +72,7 @@ function addAuxK(
   { auxk_alpha = 1 / 32, auxk_k, auxk_loss = 'dictionary_learning', reconstruction }: SparsityConfig,
   rows: number,
   decoder: Float64Array,
-  { pre, signed, dead, x, output, bias, in_dims }: MadeCode,
+  { pre, signed, norms, dead, x, output, bias, in_dims }: MadeCode,
   sums: Sums,
 ): number {
   if (!dead.some(Boolean)) return 0;
@@ -83,7 +83,8 @@ function addAuxK(
     const own = Array.from({ length: latents }, (_, j) => row * latents + j);
     const values = auxk_loss === 'saelens' ? signed : pre;
     const counts = (i: number) => dead[i % latents] && (auxk_loss === 'saelens' || pre[i] > 0);
-    const best = own.filter(counts).sort((a, b) => values[b] - values[a] || a - b);
+    const key = (i: number) => values[i] * norms[i % latents];
+    const best = own.filter(counts).sort((a, b) => key(b) - key(a) || a - b);
     for (const i of best.slice(0, most)) chosen[i] = values[i];
   }
   const residual = x.map((value, i) => value - output[i]);

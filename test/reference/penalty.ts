@@ -8,6 +8,7 @@ export interface SparsityConfig {
   readonly sparsity_target?: number;
   readonly l1_weighted?: boolean;
   readonly k?: number;
+  readonly rescale_acts_by_decoder_norm?: boolean;
   readonly revive?: string;
   readonly auxk_alpha?: number;
   readonly auxk_k?: number | undefined;
@@ -58,6 +59,8 @@ export interface MadeCode {
   readonly pre: Float64Array;
   /** The same before the activation. */
   readonly signed: Float64Array;
+  /** By which they are multiplied before they are selected, [latents]. */
+  readonly norms: Float64Array;
   /** [latents]. */
   readonly thresholds: Float64Array;
   /** Of each latent, whether it counts as dead. */

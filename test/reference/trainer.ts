@@ -6,6 +6,7 @@ import {
   forward,
   gradients,
   type Losses,
+  latentNorms,
   type ParameterSet,
   type ReferenceConfig,
   type ReferenceTensor,
@@ -77,7 +78,9 @@ export class ReferenceTrainer {
   #follow(hidden: Float64Array): { threshold?: number } {
     if (!['batchtopk', 'matryoshka'].includes(this.config.sparsity ?? 'kl')) return {};
     const threshold = this.parameters[thresholdOf(this.config)].data;
-    const smallest = hidden.reduce((least, value) => (value > 0 ? Math.min(least, value) : least), Infinity);
+    const norms = latentNorms(this.config, this.parameters['decoder.0.weight']);
+    const scaled = hidden.map((value, i) => value * norms[i % norms.length]);
+    const smallest = scaled.reduce((least, value) => (value > 0 ? Math.min(least, value) : least), Infinity);
     if (smallest < Infinity && !this.config.trained) {
       const before = this.#weight === 0 && threshold[0] > 0 ? 1 : this.#weight;
       this.#weight = before + 0.01 * (1 - before);

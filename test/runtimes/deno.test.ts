@@ -90,7 +90,10 @@ function configurations(): object[] {
   // Matryoshka's codes are lists.
   const matrices = sparsityNames.filter((sparsity) => sparsity !== 'matryoshka');
   const kinds = matrices.flatMap((sparsity) => {
-    const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ kind }) => kind === 'flag');
+    const flags = optionsOf(sparsityOf(sparsity).fixed).filter(({ name, kind }) => {
+      // Of one layer alone, and of lists.
+      return kind === 'flag' && name !== 'rescale_acts_by_decoder_norm';
+    });
     return flags.reduce<object[]>(
       (all, { name }) => all.flatMap((one) => [true, false].map((value) => ({ ...one, [name]: value }))),
       options(sparsity),
@@ -113,6 +116,7 @@ function configurations(): object[] {
     { clip_norm: 1 },
     { revive: 'auxk' },
     { revive: 'auxk', auxk_loss: 'saelens' },
+    { rescale_acts_by_decoder_norm: true },
     { sparsity: 'batchtopk' },
     { sparsity: 'matryoshka' },
     { reconstruction: 'fvu' },

@@ -84,7 +84,9 @@ async function compile() {
       // What is encoded after a training is read by a file of its own where the input is centred.
       const encode = async (_, model) => {
         const few = floats(new Float32Array(16), config.in_dims);
-        if (config.pre_bias || model.config.selection) {
+        if (model.config.selection?.rescale_acts_by_decoder_norm) {
+          await model.reconstruct(few);
+        } else if (config.pre_bias || model.config.selection) {
           await model.encode(few);
         }
         if (config.sparsity === 'matryoshka') {

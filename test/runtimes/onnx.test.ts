@@ -6,6 +6,7 @@ import { onnxFiles } from '../../src/sae/model/onnx/onnx.js';
 import { storedUnits } from '../../src/sae/rows/dataset.js';
 import {
   forward,
+  latentNorms,
   type ParameterSet,
   type ReferenceConfig,
   randomParameters,
@@ -100,7 +101,9 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
       set,
       Float64Array.from(x, (input) => (input - mean) / std),
     );
-    expect(codes.data).toBeCloseTensor(exact.hidden, 1e-5);
+    const norms = latentNorms(config, set['decoder.0.weight']);
+    const code = exact.hidden.map((latent, i) => latent * norms[i % norms.length]);
+    expect(codes.data).toBeCloseTensor(code, 1e-5);
     expect(reconstruction.data).toBeCloseTensor(
       exact.output.map((output) => output * std + mean),
       1e-5,
@@ -120,6 +123,16 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
     ['three layers of sigmoids', { h_dims: [9, 7, 5], activation: 'sigmoid' }, some],
     ['two layers, TopK', { h_dims: [9, 30], activation: 'relu', sparsity: 'topk', k: 3 }, none],
     ['TopK, centred, normalised', { ...centred, sparsity: 'topk', k: 4 }, some],
+    [
+      'TopK of latents times norms, normalised',
+      { ...centred, sparsity: 'topk', k: 4, rescale_acts_by_decoder_norm: true },
+      some,
+    ],
+    [
+      'one threshold for latents times norms',
+      { ...centred, sparsity: 'batchtopk', trained: true, rescale_acts_by_decoder_norm: true },
+      none,
+    ],
     ['a threshold for each', { ...centred, sparsity: 'jumprelu' }, some],
     ['one threshold', { h_dims: [9, 30], activation: 'relu', sparsity: 'batchtopk', trained: true }, none],
   ])('%s', async (_, shape, normalization) => {

@@ -37,6 +37,7 @@ export function modelConfig({
   tied,
   sparsity,
   k,
+  rescale_acts_by_decoder_norm: rescaled,
 }: ReferenceConfig): ModelConfig {
   const selections: Readonly<Record<string, ModelConfig['selection']>> = {
     ...(k !== undefined && { topk: { topk: k } }),
@@ -51,7 +52,9 @@ export function modelConfig({
     activation,
     ...(pre_bias && { pre_bias }),
     ...(tied && { tied }),
-    ...(selection && { selection }),
+    ...(selection && {
+      selection: { ...selection, ...(rescaled && { rescale_acts_by_decoder_norm: true as const }) },
+    }),
   };
 }
 

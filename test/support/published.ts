@@ -29,6 +29,8 @@ export interface Published {
   readonly scale?: number;
   /** Rows since each latent was active, before the first batch. */
   readonly silent_rows?: number[];
+  /** The five steps where no latent is dead before them, and any is after 17 rows: see from_start.py. */
+  readonly from_start?: { readonly losses: number[]; readonly params_after: Record<string, number[]> };
   /** Where codes after training are not those of training: `hidden` and `output` of the first batch with the threshold. */
   readonly thresholded?: { readonly hidden: number[]; readonly output: number[] };
 }

@@ -3,6 +3,7 @@ import type { Bindings, Program } from '../../gpu/program.js';
 import { Tensor } from '../../gpu/tensor.js';
 import type { BatchInput } from '../rows/window.js';
 import type { ModelLayer } from './layers.js';
+import { addRescalingNorms } from './rescaling.js';
 import { addSelection } from './selection.js';
 
 /** The WGSL file that reads a batch's rows as the first layer takes them. */
@@ -15,17 +16,17 @@ export function weightOperand({ byLatents }: ModelLayer): { order: 'nt' | 'nn'; 
   return byLatents ? { order: 'nn', file: 'gemm/b.wgsl' } : { order: 'nt', file: 'gemm/b_transposed.wgsl' };
 }
 
-/** How a product reads a layer's input as its first operand. */
-function inputOperand(
-  layer: ModelLayer,
-  input: Tensor | BatchInput,
-): { files: readonly string[]; bindings: Bindings } {
-  const a = input instanceof Tensor ? input : input.batch;
-  if (a) {
-    return { files: [layer.pre_bias ? 'layers/centred_a.wgsl' : 'gemm/a.wgsl'], bindings: { a } };
+/** How a product reads a tensor that is a layer's input as its first operand: the WGSL file, and what it binds besides. */
+export function inputOperand({ part, pre_bias, rescaling }: ModelLayer): {
+  file: string;
+  bindings: Bindings;
+} {
+  if (pre_bias) {
+    return { file: 'layers/centred_a.wgsl', bindings: { pre_bias } };
   }
-  const { files, bindings } = input as BatchInput;
-  return { files: [...files, firstInput(layer), 'rows/a.wgsl'], bindings };
+  return part === 'decoder' && rescaling
+    ? { file: 'layers/unscaled_a.wgsl', bindings: { decoder_norms: rescaling.norms } }
+    : { file: 'gemm/a.wgsl', bindings: {} };
 }
 
 /**
@@ -40,8 +41,13 @@ export async function addLayer(
   output: Tensor,
   sums?: Bindings,
 ): Promise<void> {
-  const { weight, bias, pre_bias, activation, inputs, outputs } = layer;
-  const read = inputOperand(layer, input);
+  const { weight, bias, activation, inputs, outputs } = layer;
+  const operand = inputOperand(layer);
+  const a = input instanceof Tensor ? input : input.batch;
+  const rows = input as BatchInput;
+  const read = a
+    ? { files: [operand.file], bindings: { a } }
+    : { files: [...rows.files, firstInput(layer), 'rows/a.wgsl'], bindings: rows.bindings };
   const { order, file } = weightOperand(layer);
   const files = [
     'metrics/step.wgsl',
@@ -60,7 +66,7 @@ export async function addLayer(
     {
       ...sums,
       ...read.bindings,
-      ...(pre_bias && { pre_bias }),
+      ...operand.bindings,
       b: weight,
       bias,
       c: output,
@@ -76,6 +82,7 @@ export async function addLayers(
   input: Tensor,
   outputs: readonly Tensor[],
 ): Promise<void> {
+  addRescalingNorms(program, layers);
   for (const [i, layer] of layers.entries()) {
     await addLayer(program, layer, i === 0 ? input : outputs[i - 1], outputs[i]);
     if (layer.selection) {

@@ -1,6 +1,7 @@
 import { ModelFileError } from '../errors.js';
 import { noNormalization } from '../rows/dataset.js';
 import type { Selection } from '../sparsity/index.js';
+import { folded } from './formats/fold.js';
 import type { ImportedActivation, ImportedSae } from './formats/index.js';
 import type { Parameters } from './parameter.js';
 import type { SavedModel } from './saved-model.js';
@@ -17,7 +18,9 @@ export function modelOf(sae: ImportedSae): SavedModel {
     ['decoder.0.weight', { shape: [in_dims, latents], data: transposed(W_dec, latents) }],
     ['decoder.0.bias', { shape: [in_dims], data: b_dec }],
   ]);
-  const { selection, thresholds } = selecting(sae.activation);
+  const { selection: kept, thresholds } = selecting(sae.activation);
+  const rescaled = sae.rescaled && { rescale_acts_by_decoder_norm: true as const };
+  const selection = kept && { ...kept, ...rescaled };
   if (thresholds) {
     parameters.set('encoder.0.threshold', { shape: [thresholds.length], data: thresholds });
   }
@@ -26,18 +29,25 @@ export function modelOf(sae: ImportedSae): SavedModel {
     config: { ...config, ...(selection && { selection }) },
     parameters,
     normalization: noNormalization,
-    ...trainedWith(sae.activation),
+    ...trainedWith(sae),
     ...(sae.notes.length > 0 && { notes: sae.notes }),
   };
 }
 
 /** Its files do not say how it was trained, except where the kind of its codes does. */
-function trainedWith(activation: ImportedActivation): Pick<SavedModel, 'training'> {
+function trainedWith({ activation, rescaled }: ImportedSae): Pick<SavedModel, 'training'> {
+  const rescale = rescaled && { rescale_acts_by_decoder_norm: true };
   switch (activation.kind) {
     case 'topk':
-      return { training: { sparsity: 'topk', k: activation.k } };
+      return { training: { sparsity: 'topk', k: activation.k, ...rescale } };
     case 'batchtopk':
-      return { training: { sparsity: 'batchtopk', ...(activation.k !== undefined && { k: activation.k }) } };
+      return {
+        training: {
+          sparsity: 'batchtopk',
+          ...(activation.k !== undefined && { k: activation.k }),
+          ...rescale,
+        },
+      };
     case 'jumprelu':
       return { training: { sparsity: 'jumprelu' } };
     default:
@@ -64,7 +74,8 @@ function selecting(activation: ImportedActivation): {
 
 /**
  * A saved model as other programs know autoencoders. The normalisation of its rows is folded into its weights, so that
- * it takes rows as they are: W_enc / std, std W_dec, std b_dec + mean, and without `pre_bias` b_enc - W_enc mean / std.
+ * it takes rows as they are: W_enc / std, std W_dec, std b_dec + mean, and without `pre_bias` b_enc - W_enc mean / std. Norms by which latents are
+ * multiplied are folded into them, too, as SAELens does in models that it saves for inference.
  * @param source its name in messages.
  * @throws ModelFileError if it has several encoder layers, or sigmoids.
  */
@@ -79,27 +90,36 @@ export function importedOf({ config, parameters, normalization }: SavedModel, so
     throw new ModelFileError(`${source} has the activation ${activation}, and other programs have relu.`);
   }
   const [latents] = h_dims;
-  const { mean, std } = normalization ?? noNormalization;
   const [W_enc, b_enc, W_dec, b_dec] = [
     'encoder.0.weight',
     'encoder.0.bias',
     'decoder.0.weight',
     'decoder.0.bias',
   ].map((name) => parameters.get(name)!.data);
-  return {
+  // Before rows are scaled: their scale is no part of the norms by which latents are multiplied.
+  const sae = folded({
     tool: 'webgpu-sae',
     in_dims,
     latents,
-    W_enc: W_enc.map((value) => value / std),
-    b_enc: pre_bias
-      ? b_enc
-      : b_enc.map((bias, i) => bias - (sumOf(W_enc, i * in_dims, in_dims) * mean) / std),
-    W_dec: transposed(W_dec, in_dims).map((value) => value * std),
-    b_dec: b_dec.map((value) => value * std + mean),
+    W_enc,
+    b_enc,
+    W_dec: transposed(W_dec, in_dims),
+    b_dec,
     pre_bias,
     activation: activationOf(selection, parameters.get('encoder.0.threshold')?.data),
+    ...(selection?.rescale_acts_by_decoder_norm && { rescaled: true }),
     notes: [],
     ignored: [],
+  });
+  const { mean, std } = normalization ?? noNormalization;
+  return {
+    ...sae,
+    W_enc: sae.W_enc.map((value) => value / std),
+    b_enc: pre_bias
+      ? sae.b_enc
+      : sae.b_enc.map((bias, i) => bias - (sumOf(sae.W_enc, i * in_dims, in_dims) * mean) / std),
+    W_dec: sae.W_dec.map((value) => value * std),
+    b_dec: b_dec.map((value) => value * std + mean),
   };
 }
 

@@ -15,6 +15,14 @@ export interface Layer {
   readonly selection?: Selection | undefined;
 }
 
+/** The norms of the directions in the first decoder layer, [latents], and the weights that they are those of. */
+export interface Rescaling {
+  /** Made anew by whatever reads them. */
+  readonly norms: Tensor;
+  readonly weight: Tensor;
+  readonly byLatents: boolean;
+}
+
 /** A layer with its parameters on the device: weight [outputs, inputs] unless `byLatents`, bias [outputs]. */
 export interface ModelLayer extends Layer {
   /** Whether its weight lies on the device as [inputs, outputs]: the decoder's after a code of lists, of which few rows are read. */
@@ -25,19 +33,25 @@ export interface ModelLayer extends Layer {
   readonly pre_bias?: Tensor;
   /** Above which its outputs stay, [outputs] or [1], if it makes the code and they are selected so. */
   readonly threshold?: Tensor | undefined;
+  /** By which its outputs are multiplied before they are selected, if it makes the code, or its inputs divided, if it reads that. */
+  readonly rescaling?: Rescaling;
 }
 
 /**
  * The layers of a model with their parameters, weight and bias, as `layersOf` has them.
  * @param byLatents of the first decoder layer.
+ * @param norms of its directions, if latents are selected by them, [latents].
  */
 export function modelLayersOf(
   config: ModelConfig,
   parameters: readonly (readonly [weight: Tensor, bias: Tensor])[],
   threshold: Tensor | undefined,
   byLatents = false,
+  norms?: Tensor,
 ): ModelLayer[] {
   const [, pre_bias] = parameters[parameters.length - 1];
+  const first = config.h_dims.length;
+  const rescaling = norms && { norms, weight: parameters[first][0], byLatents };
   return layersOf(config).map((layer, i) => {
     const [weight, bias] = parameters[i];
     const own = {
@@ -46,8 +60,9 @@ export function modelLayersOf(
       bias,
       ...(i === 0 && config.pre_bias && { pre_bias }),
       ...(thresholdOf(layer) && { threshold }),
+      ...(rescaling && (i === first - 1 || i === first) && { rescaling }),
     };
-    return byLatents && i === config.h_dims.length ? { ...own, byLatents } : own;
+    return byLatents && i === first ? { ...own, byLatents } : own;
   });
 }
 

@@ -24,6 +24,7 @@ import {
   type ModelLayer,
   modelLayersOf,
   parametersOf,
+  type Rescaling,
   sizesInWords,
   thresholdOf,
 } from './layers.js';
@@ -100,7 +101,8 @@ export class Model {
           threshold ??= third;
           return [weight, bias] as const;
         });
-        return new Model(gpu, config, modelLayersOf(config, tensors, threshold), scope);
+        const norms = normsOf(gpu, config, scope);
+        return new Model(gpu, config, modelLayersOf(config, tensors, threshold, false, norms), scope);
       });
       // The host may lack memory even though the device has it.
       for (const [i, tensor] of model.tensors.entries()) {
@@ -145,12 +147,14 @@ export class Model {
       threshold = this.scope.use(new Tensor(this.gpu, wanted.name, wanted.shape));
       threshold.write(new Float32Array(wanted.shape[0]).fill(initial));
     }
+    const { norms = normsOf(this.gpu, config, this.scope) } = this.rescaling ?? {};
     this.#config = config;
     this.#layers = modelLayersOf(
       config,
       this.#layers.map(({ weight, bias }) => [weight, bias]),
       threshold,
       this.#byLatents,
+      config.selection?.rescale_acts_by_decoder_norm && norms,
     );
   }
 
@@ -181,6 +185,7 @@ export class Model {
       this.#layers.map(({ weight, bias }) => [weight === before ? after : weight, bias]),
       this.threshold,
       byLatents,
+      this.rescaling?.norms,
     );
   }
 
@@ -305,6 +310,11 @@ export class Model {
     return this.encoder[this.encoder.length - 1].threshold;
   }
 
+  /** The norms by which latents are multiplied before they are selected, if they are. */
+  get rescaling(): Rescaling | undefined {
+    return this.decoder[0].rescaling;
+  }
+
   /** Sends rows through some layers, block by block. `block` returns the normalised rows of a range. */
   async #run(
     layers: readonly ModelLayer[],
@@ -328,6 +338,13 @@ export class Model {
       return result;
     });
   }
+}
+
+/** Room for the norms of decoder directions, if latents are selected by them. */
+function normsOf(gpu: Gpu, { h_dims, selection }: ModelConfig, scope: Scope): Tensor | undefined {
+  return selection?.rescale_acts_by_decoder_norm
+    ? scope.use(new Tensor(gpu, 'decoder_norms', [h_dims[h_dims.length - 1]]))
+    : undefined;
 }
 
 /** @throws DataError if rows are not as wide as a model's input. */

@@ -1,6 +1,7 @@
 import type { Bindings, Program } from '../../gpu/program.js';
 import { padded, type Tensor } from '../../gpu/tensor.js';
 import type { ModelLayer } from './layers.js';
+import { addRescaling } from './rescaling.js';
 
 /** Invocations per workgroup in `sparsity/threshold.wgsl` and `sparsity/first_latents.wgsl`. */
 const threads = 64;
@@ -13,14 +14,17 @@ export function addFirstLatents(program: Program, latents: number, code: Tensor)
   program.add({ files: ['sparsity/first_latents.wgsl'] }, { code, first }, groups);
 }
 
-/** Appends the selection of latents in a layer's code [rows, latents], in place. */
+/** Appends the selection of latents in a layer's code [rows, latents], in place, and before it what multiplies them, if anything does. */
 export function addSelection(
   program: Program,
-  { selection, threshold }: Pick<ModelLayer, 'selection' | 'threshold'>,
+  { selection, threshold, rescaling }: Pick<ModelLayer, 'selection' | 'threshold' | 'rescaling'>,
   code: Tensor,
 ): void {
   const rows = padded(code.rows);
   const columnBlocks = padded(code.columns) / 4;
+  if (rescaling) {
+    addRescaling(program, rescaling, code);
+  }
   if (threshold) {
     const sizes = new Uint32Array([columnBlocks, threshold.columns === code.columns ? 1 : 0]);
     const groups = [program.gpu.groups(Math.ceil((rows * columnBlocks) / threads)), 1] as const;

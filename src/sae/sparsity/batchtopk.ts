@@ -1,5 +1,6 @@
 import { auxk } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
+import { checkRescale, rescale, rescaling } from './rescale.js';
 import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
@@ -14,6 +15,7 @@ export const batchtopk = sparsity({
   fixed: {
     k: meanK,
     k_decay: kDecay,
+    rescale_acts_by_decoder_norm: rescale,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
     ...auxk.fixed,
@@ -21,7 +23,10 @@ export const batchtopk = sparsity({
   terms: [auxk.term, { name: 'threshold' }],
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 0, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
-  selection: () => ({ threshold: 'shared' }),
+  selection: (options) => ({ threshold: 'shared', ...rescaling(options) }),
   coding: 'batchtopk',
-  check: checkK,
+  check(options, model) {
+    checkK(options, model);
+    checkRescale(options, model);
+  },
 });

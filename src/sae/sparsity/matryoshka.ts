@@ -3,6 +3,7 @@ import { ConfigError } from '../errors.js';
 import { expected, option, whole } from '../options.js';
 import { auxk } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
+import { checkRescale, rescale, rescaling } from './rescale.js';
 import { checkLists, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 const list = expected('matryoshka must be a list of rising numbers of latents, such as [256, 1024, 4096]');
@@ -18,6 +19,7 @@ export const matryoshka = sparsity({
   fixed: {
     k: meanK,
     k_decay: kDecay,
+    rescale_acts_by_decoder_norm: rescale,
     matryoshka: option(
       z
         .array(whole('each of matryoshka', 1), list)
@@ -38,9 +40,10 @@ export const matryoshka = sparsity({
   terms: [auxk.term, { name: 'threshold' }, { name: 'inner', weight: 1 }],
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 1, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
-  selection: () => ({ threshold: 'shared' }),
+  selection: (options) => ({ threshold: 'shared', ...rescaling(options) }),
   check(options, model) {
     checkK(options, model);
+    checkRescale(options, model);
     checkLists('sparsity matryoshka', model);
     const latents = model?.h_dims.at(-1);
     const widest = options.matryoshka?.at(-1) ?? 1;

@@ -29,7 +29,10 @@ export interface Term<Name extends string = string, Weight extends string = stri
  * - `threshold`: those above a threshold, one for all latents (`shared`) or one for `each`, which is a parameter of the
  *   model. A threshold below 0 acts as 0.
  */
-export type Selection = { readonly topk: number } | { readonly threshold: 'shared' | 'each' };
+export type Selection = ({ readonly topk: number } | { readonly threshold: 'shared' | 'each' }) & {
+  /** Whether latents are multiplied by their decoder norms for that: see `src/sae/sparsity/rescale.ts`. */
+  readonly rescale_acts_by_decoder_norm?: true | undefined;
+};
 
 /**
  * How a training step makes the code of the pre-activations, where that is not as the model itself makes it: by name, with

@@ -1,5 +1,6 @@
 import { auxk, checkAuxk } from './auxk.js';
 import { kDecay, rowK } from './k.js';
+import { checkRescale, rescale, rescaling } from './rescale.js';
 import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
 
 /**
@@ -13,6 +14,7 @@ export const topk = sparsity({
   fixed: {
     k: rowK,
     k_decay: kDecay,
+    rescale_acts_by_decoder_norm: rescale,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
     ...auxk.fixed,
@@ -20,7 +22,10 @@ export const topk = sparsity({
   terms: [auxk.term],
   coefficients: ({ auxk_alpha, k }) => [auxk_alpha, 0, 0, k],
   penalty: () => noPenalty,
-  selection: ({ k }) => ({ topk: k }),
+  selection: (options) => ({ topk: options.k, ...rescaling(options) }),
   coding: 'topk',
-  check: checkAuxk,
+  check(options, model) {
+    checkAuxk(options, model);
+    checkRescale(options, model);
+  },
 });

@@ -1,6 +1,7 @@
 import { addGemm } from '../../gpu/gemm/gemm.js';
 import { padded } from '../../gpu/tensor.js';
-import { addLayer, weightOperand } from '../model/forward.js';
+import { addLayer, inputOperand, weightOperand } from '../model/forward.js';
+import { addRescalingNorms } from '../model/rescaling.js';
 import { addFirstLatents, addSelection } from '../model/selection.js';
 import type { BatchInput } from '../rows/window.js';
 import type { StepBuild } from './build.js';
@@ -39,6 +40,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
   const { layers, encoder, hidden } = model;
   const last = layers.length - 1;
   addDivisor(build, input);
+  addRescalingNorms(program, layers);
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
     const isCode = i === encoder.length - 1;
@@ -60,7 +62,8 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
 
   const { name, weight, bias, inputs, outputs } = layers[last];
   const { order, file } = weightOperand(layers[last]);
-  const files = ['metrics/step.wgsl', ...input.files, 'gemm/a.wgsl', file, 'layers/loss.wgsl'];
+  const operand = inputOperand(layers[last]);
+  const files = ['metrics/step.wgsl', ...input.files, operand.file, file, 'layers/loss.wgsl'];
   const shape = { order, rows, columns: outputs, depth: inputs };
   await addGemm(
     program,
@@ -69,6 +72,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
     {
       ...bindings,
       ...input.bindings,
+      ...operand.bindings,
       a: build.tensor(`${layers[last - 1].name}.output`),
       b: weight,
       bias,

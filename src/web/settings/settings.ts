@@ -29,6 +29,8 @@ const omitted: readonly string[] = [
   'pre_bias_init',
   // Of its values, quadratic needs a target, which has no default.
   'l0_loss',
+  // All but the first need revive auxk.
+  'auxk_loss',
   'clip_norm',
   'optimizer',
 ];

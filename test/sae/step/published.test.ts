@@ -13,7 +13,13 @@ const jumprelu = [
 const dl = ['dl_standard', 'dl_standard_april', 'dl_topk', 'dl_batchtopk', 'dl_matryoshka_batchtopk'];
 // Its directions are scaled to norm 1 before each step, ours after it: those after a step are compared scaled.
 const sparsify = ['sparsify_topk', 'sparsify_topk_auxk'];
-const saelens = ['saelens_standard', 'saelens_topk_norescale'];
+const saelens = [
+  'saelens_standard',
+  'saelens_topk_norescale',
+  'saelens_topk',
+  'saelens_batchtopk',
+  'saelens_matryoshka_batchtopk',
+];
 const openai = ['openai_topk', 'openai_topk_auxk'];
 const whole = [...saelens, ...dl, ...jumprelu, ...sparsify];
 

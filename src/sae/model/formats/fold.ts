@@ -1,18 +1,16 @@
-import type { RawWeights } from './imported.js';
+import type { ImportedSae, RawWeights } from './imported.js';
+import type { Values } from './stored-tensor.js';
 
-/** Decoder norms below this count as this, as in SAELens: a row of zeros stays one, and none becomes NaN. */
-const smallestNorm = 1e-8;
+/** Norms below this count as this, as in SAELens: a row of zeros stays one, and none becomes NaN. */
+export const leastNorm = 1e-8;
 
-/** Euclidean norms of the decoder's rows, [latents]. */
-export function decoderNorms({ W_dec, b_enc, b_dec }: RawWeights): Float64Array {
-  const [latents, in_dims] = [b_enc.length, b_dec.length];
-  const norms = new Float64Array(latents);
-  for (let latent = 0; latent < latents; latent++) {
+/** Euclidean norms of a decoder's rows [latents, in_dims], [latents], none of them 0. */
+export function decoderNorms(W_dec: Values, in_dims: number): Float64Array {
+  return Float64Array.from({ length: W_dec.length / in_dims }, (_, latent) => {
     let sum = 0;
     for (let i = latent * in_dims; i < (latent + 1) * in_dims; i++) sum += W_dec[i] * W_dec[i];
-    norms[latent] = Math.max(Math.sqrt(sum), smallestNorm);
-  }
-  return norms;
+    return Math.max(Math.sqrt(sum), leastNorm);
+  });
 }
 
 /**
@@ -37,4 +35,18 @@ export function foldScales(
     b_enc[latent] *= latentScale;
   }
   for (let i = 0; i < in_dims; i++) b_dec[i] /= inputScale;
+}
+
+/** The same model without `rescaled`: the norms are in its weights, as SAELens has it in models that it saves for inference. */
+export function folded(sae: ImportedSae): ImportedSae {
+  const { rescaled, ...others } = sae;
+  if (!rescaled) return sae;
+  const weights = {
+    W_enc: sae.W_enc.slice(),
+    b_enc: sae.b_enc.slice(),
+    W_dec: sae.W_dec.slice(),
+    b_dec: sae.b_dec.slice(),
+  };
+  foldScales(weights, 1, decoderNorms(sae.W_dec, sae.in_dims));
+  return { ...others, ...weights };
 }

@@ -2,7 +2,7 @@ import { refuse } from './bytes.js';
 import type { Values } from './stored-tensor.js';
 
 /**
- * How a code is made of the pre-activations `pre = W_enc (x - b_dec if pre_bias) + b_enc`:
+ * How a code is made of the pre-activations `pre = W_enc (x - b_dec if pre_bias) + b_enc`, times the norms of W_dec's rows if `rescaled`:
  * - `relu`: max(pre, 0).
  * - `topk`: the k largest of a row, and of those what is above 0.
  * - `batchtopk`: trained to keep k a row on average over a batch; a trained model keeps what is above one threshold.
@@ -15,7 +15,10 @@ export type ImportedActivation =
   | { readonly kind: 'batchtopk'; readonly threshold: number; readonly k?: number }
   | { readonly kind: 'jumprelu'; readonly threshold: Float32Array<ArrayBuffer> };
 
-/** A sparse autoencoder of another program, in no program's layout. The reconstruction is `W_dec^T code + b_dec`. */
+/**
+ * A sparse autoencoder of another program, in no program's layout. The reconstruction is `W_dec^T code + b_dec`, where the code is divided by
+ * the norms of W_dec's rows if `rescaled`.
+ */
 export interface ImportedSae {
   /** The program that saved it. */
   readonly tool: string;
@@ -34,6 +37,8 @@ export interface ImportedSae {
   /** Whether b_dec is subtracted from the input. */
   readonly pre_bias: boolean;
   readonly activation: ImportedActivation;
+  /** Whether latents are multiplied by the norms of their directions before they are selected. */
+  readonly rescaled?: boolean;
   /** Sentences about what its user should know: what was folded in, what the files leave open. */
   readonly notes: readonly string[];
   /** Tensors and fields of the files that say nothing about codes and reconstructions, and are not kept. */

@@ -1,6 +1,7 @@
 import type { Parameters } from '../parameter.js';
 import { safetensorsParts } from '../safetensors.js';
 import { transposed } from '../transposed.js';
+import { folded } from './fold.js';
 import type { ImportedSae, SaeFiles } from './imported.js';
 
 /** The version whose layout this is; SAELens takes files without one for its old layout. */
@@ -8,9 +9,10 @@ const layoutVersion = '6.39.0';
 
 /**
  * The files of a model for inference as SAELens 6 saves them. A batchtopk model becomes one with jumprelu, of the same
- * threshold for every latent, as it does there.
+ * threshold for every latent, and decoder norms by which latents are multiplied are folded in, as it does there.
  */
-export function saelensFiles(sae: ImportedSae): SaeFiles {
+export function saelensFiles(model: ImportedSae): SaeFiles {
+  const sae = folded(model);
   const { in_dims, latents, activation } = sae;
   const config = {
     architecture: architectureOf(activation),

@@ -27,12 +27,13 @@ export const saelens: SaeFormat = {
 
     const activation = await readActivation(tensors, config, notes);
     await foldFinetuning(tensors, config, weights, notes);
-    if (config.rescaled) {
+    // With the scale of the inputs in it, the decoder's norms are not those by which latents are multiplied.
+    const folded = config.rescaled && factor !== undefined;
+    if (folded)
       notes.push('The norms of the decoder directions, by which latents are multiplied, are folded in.');
-    }
-    if (factor !== undefined) notes.push(`The scale of its inputs, ${factor}, is folded in.`);
-    if (config.rescaled || factor !== undefined) {
-      foldScales(weights, factor ?? 1, config.rescaled ? decoderNorms(weights) : undefined);
+    if (factor !== undefined) {
+      notes.push(`The scale of its inputs, ${factor}, is folded in.`);
+      foldScales(weights, factor, folded ? decoderNorms(weights.W_dec, config.in_dims) : undefined);
     }
     return importedSae(
       {
@@ -41,6 +42,7 @@ export const saelens: SaeFormat = {
         weights,
         pre_bias: config.pre_bias,
         activation,
+        ...(config.rescaled && !folded && { rescaled: true }),
         notes,
         ignored: [...config.ignored, ...tensors.passedOver],
       },

@@ -1,13 +1,15 @@
 import { ModelFileError } from '../../errors.js';
 import type { Parameters } from '../parameter.js';
 import { safetensorsParts } from '../safetensors.js';
+import { folded } from './fold.js';
 import type { ImportedSae, SaeFiles } from './imported.js';
 
 /**
- * The files of a model as sparsify saves them.
+ * The files of a model as sparsify saves them; decoder norms by which latents are multiplied are folded in.
  * @throws ModelFileError for what sparsify has not: other kinds than topk, and inputs from which b_dec is not subtracted.
  */
-export function sparsifyFiles(sae: ImportedSae): SaeFiles {
+export function sparsifyFiles(model: ImportedSae): SaeFiles {
+  const sae = folded(model);
   const { in_dims, latents, activation } = sae;
   if (activation.kind !== 'topk') {
     throw new ModelFileError(`The model is of the kind ${activation.kind}, and sparsify has topk alone.`);

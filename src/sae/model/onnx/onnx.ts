@@ -1,7 +1,9 @@
 import { noNormalization } from '../../rows/dataset.js';
+import { decoderNorms } from '../formats/fold.js';
 import type { SaeFiles } from '../formats/index.js';
 import { type Layer, layersOf } from '../layers.js';
 import type { SavedModel } from '../saved-model.js';
+import { transposed } from '../transposed.js';
 import { type OnnxNode, type OnnxTensor, onnxParts } from './messages.js';
 
 /** Bytes of a file of protocol buffers, at most. */
@@ -76,11 +78,20 @@ function graphOf({ config, parameters, normalization }: SavedModel): Graph {
   if (config.pre_bias) {
     last = graph.add('Sub', [last, `${layers[layers.length - 1].name}.bias`], 'less_bias');
   }
+  const rescaled = config.selection?.rescale_acts_by_decoder_norm;
+  if (rescaled) {
+    const { name, inputs, outputs } = layers[config.h_dims.length];
+    const directions = transposed(parameters.get(`${name}.weight`)!.data, outputs);
+    graph.constant('decoder_norms', [inputs], Float32Array.from(decoderNorms(directions, outputs)));
+  }
   for (const [i, layer] of layers.entries()) {
     const makesCode = i === config.h_dims.length - 1;
     const isLast = i === layers.length - 1;
     const output = makesCode ? 'codes' : isLast && !normalised ? 'reconstruction' : `${layer.name}.output`;
     last = addLayer(graph, layer, last, output);
+    if (makesCode && rescaled) {
+      last = graph.add('Div', [last, 'decoder_norms'], 'codes.unscaled');
+    }
   }
   if (normalised) {
     graph.add('Add', [graph.add('Mul', [last, 'std'], 'scaled'), 'mean'], 'reconstruction');
@@ -103,9 +114,12 @@ function addLayer(graph: Graph, layer: Layer, input: string, output: string): st
   if (!selection) {
     return active;
   }
+  const latents = selection.rescale_acts_by_decoder_norm
+    ? graph.add('Mul', [active, 'decoder_norms'], `${name}.rescaled`)
+    : active;
   return 'topk' in selection
-    ? addTopK(graph, selection.topk, active, output)
-    : addThreshold(graph, `${name}.threshold`, active, output);
+    ? addTopK(graph, selection.topk, latents, output)
+    : addThreshold(graph, `${name}.threshold`, latents, output);
 }
 
 /** What is not above its threshold becomes 0. What a threshold below 0 lets through is 0 already. */

@@ -7,6 +7,7 @@ import { leastLatents } from './crossover.js';
 
 /** What the kinds of sparsity whose codes are lists have, each some of it. */
 interface ListOptions extends AuxkOptions {
+  readonly rescale_acts_by_decoder_norm?: boolean;
   readonly k?: number;
   readonly k_decay?: number;
   readonly matryoshka?: readonly number[] | undefined;
@@ -31,14 +32,14 @@ export function mostLatents(sizes: ModelConfig, config: TrainConfig<SparsityName
 
 /**
  * Whether a model's training step takes its code as lists. It depends on nothing but the configuration, so that a snapshot
- * goes on anywhere: a list's sums have another order. Dead latents' own reconstruction, and those by the first latents alone,
- * are made of lists only. Tied weights are those of matrices.
+ * goes on anywhere: a list's sums have another order. Dead latents' own reconstruction, those by the first latents alone, and those of
+ * latents that were multiplied by norms, are made of lists only. Tied weights are those of matrices.
  */
 export function takesLists(sizes: ModelConfig, config: TrainConfig<SparsityName>): boolean {
   const { h_dims, tied } = sizes;
-  const { revive } = listOptions(config);
+  const { revive, rescale_acts_by_decoder_norm: rescaled } = listOptions(config);
   const k = mostLatents(sizes, config);
-  const needed = config.sparsity === 'matryoshka' || revive === 'auxk';
+  const needed = config.sparsity === 'matryoshka' || revive === 'auxk' || rescaled;
   return h_dims.length === 1 && !tied && k !== undefined && (needed || h_dims[0] >= leastLatents * k);
 }
 

@@ -84,6 +84,11 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
 
 /** Appends the selection of latents in the code, by rows. */
 export function addRowLists(build: StepBuild): void {
+  addSelected(build);
+  addUnscaled(build, 0);
+}
+
+function addSelected(build: StepBuild): void {
   const { config, model, code, program, rows } = build;
   const bitmaps = build.buffer('bitmaps');
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
@@ -129,6 +134,17 @@ export function addAuxLists(build: StepBuild): void {
   const place = { most: auxEntries(build), firstList: listRows(build), firstEntry: mostEntries(build) };
   const step = build.buffer('update');
   addSelection(build, [values, 'sparse/dead_latents.wgsl'], { code, step }, place);
+  addUnscaled(build, place.firstList);
+}
+
+/** Appends what divides the values in the rows' lists, which begin there, by norms by which they were multiplied. */
+function addUnscaled(build: StepBuild, firstList: number): void {
+  const { rows, model } = build;
+  if (model.rescaling) {
+    const unscaled = new Uint32Array([rows, firstList]);
+    const own = { unscaled, decoder_norms: model.rescaling.norms };
+    addByLines(build, { files: ['sparse/unscale.wgsl'] }, own, rows);
+  }
 }
 
 /** Where lists lie, and how many entries a row may have. */

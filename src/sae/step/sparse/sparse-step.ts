@@ -1,5 +1,6 @@
 import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { addLayer } from '../../model/forward.js';
+import { addRescaling, addRescalingNorms } from '../../model/rescaling.js';
 import { gathered, type Windows } from '../../rows/window.js';
 import { nestedWidths } from '../../sparsity/matryoshka.js';
 import type { StepBuild } from '../build.js';
@@ -84,12 +85,15 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   const batch = build.tensor('batch');
   windows.addGather(program, build.buffer('step'), batch, pre_bias);
   addDivisor(build, gathered(build.buffer('step'), batch));
+  addRescalingNorms(program, model.layers);
   if (keepsSigns(build)) {
     const pre_activations = build.tensor('pre_activations');
     await addLayer(program, { ...layer, activation: 'identity' }, batch, pre_activations);
+    rescale(build, pre_activations);
     addCode(build);
   } else {
     await addLayer(program, layer, batch, build.code);
+    rescale(build, build.code);
   }
   addRowLists(build);
   const weights = scatteredRows(build, 'decoder_weights', decoder.weight);
@@ -108,6 +112,13 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
     addErrorSums(build, first, build.tensor(gradientOf(decoder.bias.name)), true);
   }
   addUpdates(build);
+}
+
+/** Appends the multiplication of latents by the norms of their directions, if they are selected so. */
+function rescale({ program, model }: StepBuild, latents: Tensor): void {
+  if (model.rescaling) {
+    addRescaling(program, model.rescaling, latents);
+  }
 }
 
 /** Appends the code of the pre-activations. */

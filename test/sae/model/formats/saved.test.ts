@@ -39,10 +39,10 @@ describe('models that other programs saved give their codes and reconstructions'
     expectFigures(sae, fixture, exact);
   });
 
-  test('saelens_topk_inference, whose norms are nearly 1 and folded in once more', async () => {
+  test('saelens_topk_inference, whose latents are multiplied by norms that are nearly 1', async () => {
     const fixture = formatFixture('saelens_topk_inference');
     const sae = await importBytes(fixture.files, 'folder');
-    expect(sae.activation).toEqual({ kind: 'topk', k: 4 });
+    expect(sae).toMatchObject({ activation: { kind: 'topk', k: 4 }, rescaled: true, notes: [] });
     expectFigures(sae, fixture, 1e-6);
   });
 

@@ -52,7 +52,8 @@ describe('checkpoints of SAELens', () => {
         'cfg.json': fixture.files['cfg.json'],
         'sae_weights.safetensors': fixture.files['weights.safetensors'],
       };
-      const sae = await expectFigures(fixture, files, name === 'saelens_topk' ? folded : exact);
+      const sae = await expectFigures(fixture, files, exact);
+      expect(sae.rescaled).toBe(name === 'saelens_topk' ? true : undefined);
       expect(sae.pre_bias).toBe(name !== 'saelens_topk_norescale');
       if (sae.activation.kind === 'jumprelu') expect(Math.min(...sae.activation.threshold)).toBe(0);
     },
@@ -71,7 +72,8 @@ describe('checkpoints of SAELens', () => {
           ...tensors,
         }),
       };
-      const sae = await expectFigures(fixture, files, folded);
+      const sae = await expectFigures(fixture, files, exact);
+      expect(sae).toMatchObject({ rescaled: true, notes: [] });
       expect(sae.activation).toEqual({ kind: 'batchtopk', k: 4, threshold: Math.fround(T) });
     },
   );
@@ -93,6 +95,7 @@ describe('checkpoints of SAELens', () => {
     const output = decode(sae, code).map((value) => value * 0.25);
     expect(output).toBeCloseTensor(fixture.expected.decode.data, folded);
     expect(sae.notes.join(' ')).toContain('0.25');
+    expect(sae.rescaled).toBeUndefined();
   });
 
   test('a decoder direction of zeros stays one', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { folded } from '../../../../src/sae/model/formats/fold.js';
 import { type ImportedSae, saelensFiles, sparsifyFiles } from '../../../../src/sae/model/formats/index.js';
 import { formatFixture, importBytes, tensorBytes } from '../../../support/imported.js';
 import { bytesOf } from '../../../support/zip-file.js';
@@ -10,8 +11,18 @@ function inMemory(files: Written): Record<string, Uint8Array> {
 }
 
 /** What makes codes and reconstructions. */
-function meaning({ in_dims, latents, W_enc, b_enc, W_dec, b_dec, pre_bias, activation }: ImportedSae) {
-  return { in_dims, latents, W_enc, b_enc, W_dec, b_dec, pre_bias, activation };
+function meaning({
+  in_dims,
+  latents,
+  W_enc,
+  b_enc,
+  W_dec,
+  b_dec,
+  pre_bias,
+  activation,
+  rescaled,
+}: ImportedSae) {
+  return { in_dims, latents, W_enc, b_enc, W_dec, b_dec, pre_bias, activation, rescaled };
 }
 
 /** Names, types and shapes of a file's tensors. */
@@ -43,7 +54,7 @@ describe('SAELens', () => {
     expect(config).toEqual({ ...expected, ...rescaled });
     expect(before).toMatchObject({ sae_lens_version: expect.any(String) });
     expect(metadata).toEqual({ sae_lens_version: '6.39.0' });
-    expect(meaning(await importBytes(written))).toEqual(meaning(sae));
+    expect(meaning(await importBytes(written))).toEqual(meaning(folded(sae)));
   });
 
   test.each(['dl_standard_april', 'dl_topk', 'dl_jumprelu', 'gemma_scope_npz', 'sparsify_topk_expansion'])(
@@ -76,7 +87,7 @@ describe('sparsify', () => {
   test('dl_topk and saelens_topk_inference are read again as they were', async () => {
     for (const name of ['dl_topk', 'saelens_topk_inference']) {
       const sae = await importBytes(formatFixture(name).files, name);
-      expect(meaning(await importBytes(inMemory(sparsifyFiles(sae))))).toEqual(meaning(sae));
+      expect(meaning(await importBytes(inMemory(sparsifyFiles(sae))))).toEqual(meaning(folded(sae)));
     }
   });
 

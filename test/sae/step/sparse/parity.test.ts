@@ -79,6 +79,9 @@ describe.each(lanes)('with the lanes of %s', (name) => {
 
 const selecting = [
   'dl_topk',
+  'saelens_topk',
+  'saelens_batchtopk',
+  'saelens_matryoshka_batchtopk',
   'saelens_topk_norescale',
   'sparsify_topk',
   'sparsify_topk_auxk',
@@ -133,6 +136,7 @@ interface Sizes {
   readonly auxk_loss?: 'openai' | 'saelens' | 'sparsify';
   readonly dead_after?: number;
   readonly matryoshka?: number[];
+  readonly rescale_acts_by_decoder_norm?: boolean;
 }
 
 /** Lends a trainer of a new model on 8-bit rows: two whole batches and a short one an epoch. */
@@ -180,6 +184,15 @@ const cases: Sizes[] = [
   {
     ...{ in_dims: 30, latents: 70, batch_size: 37, k: 1.3, sparsity: 'matryoshka', matryoshka: [3, 40] },
     ...{ revive: 'auxk', dead_after: 30, auxk_alpha: 3, pre_bias: true, decoder_norm: 'unit', clip_norm: 40 },
+  },
+  { in_dims: 30, latents: 70, batch_size: 40, k: 5, rescale_acts_by_decoder_norm: true },
+  {
+    ...{ in_dims: 301, latents: 130, batch_size: 33, k: 2.5, pre_bias: true, clip_norm: 20 },
+    ...{ sparsity: 'batchtopk', rescale_acts_by_decoder_norm: true, revive: 'auxk', dead_after: 30 },
+  },
+  {
+    ...{ in_dims: 30, latents: 70, batch_size: 37, k: 1.3, sparsity: 'matryoshka', matryoshka: [3, 40] },
+    ...{ revive: 'auxk', auxk_loss: 'saelens', dead_after: 30, rescale_acts_by_decoder_norm: true },
   },
   // As other libraries have AuxK.
   {
