@@ -146,6 +146,17 @@ describe('a model of another program, where one of this program is taken', () =>
     expect(said.slice(0, said.indexOf('parameters'))).toBe(
       'The model was trained with sparsity topk, k 4, and is now trained with kl; use --sparsity topk --k 4 to go on as before.\n',
     );
+    const rescaled = join(fixtures, 'saelens_topk_inference');
+    const others = [...data, '--epochs', '1', '--sparsity', 'topk', '--k', '4'];
+    const without = await succeeds(['--init', rescaled, ...others], { cwd });
+    expect(without.slice(0, without.indexOf('parameters'))).toBe(
+      'The model selects latents by their values times the norms of their directions, and is now trained without that; use ' +
+        '--rescale_acts_by_decoder_norm to go on as before.\n',
+    );
+    const unnamed = await succeeds(['--init', rescaled, ...data, '--epochs', '1'], { cwd });
+    expect(unnamed).toContain(
+      '; use --sparsity topk --k 4 --rescale_acts_by_decoder_norm to go on as before.',
+    );
     const measured = ['--init', model, ...data, '--no-train', '--validation', data[1], '--json'];
     const { validation } = objects(await succeeds(measured, { cwd }))[0] as { validation: object };
     expect(validation).toMatchObject({ active: expect.closeTo(4, 1) });
