@@ -183,16 +183,18 @@ const cases = (plain: boolean): fc.Arbitrary<Case> =>
     .map(({ seed, sparsity, smooth, tied, ...sizes }) => {
       // Only the latents of a ReLU can be selected.
       const selects = sparsityOf((sparsity as { sparsity: SparsityName }).sparsity).selection !== undefined;
-      const layers = (sparsity as { sparsity: SparsityName }).sparsity === 'matryoshka' ? 1 : 3;
-      const h_dims = sizes.h_dims.slice(0, layers);
-      const isNested = layers === 1;
+      const { rescale_acts_by_decoder_norm: rescaled } = sparsity as {
+        rescale_acts_by_decoder_norm?: boolean;
+      };
+      const isLists = rescaled || (sparsity as { sparsity: SparsityName }).sparsity === 'matryoshka';
+      const h_dims = sizes.h_dims.slice(0, isLists ? 1 : 3);
       const config = {
         ...sizes,
         h_dims,
         ...sparsity,
         activation: selects ? ('relu' as const) : smooth,
         // Only the weights of one layer can be tied, and not those of lists.
-        tied: tied && h_dims.length === 1 && !isNested,
+        tied: tied && h_dims.length === 1 && !isLists,
       };
       const random = seededRandom(seed);
       const parameters = randomParameters(config, random);
