@@ -1,13 +1,10 @@
-// Operand A in an image: a layer has 2^a_bits.y vec4s of each row, a line of it those of 2^a_bits.x rows.
-// Provides a_at, a_element.
+// Operand A in an image. Expects gemm/image.wgsl. Provides a_at, a_element.
 var a: texture_storage_2d_array<rgba32float, read>;
 var<uniform> a_bits: vec2u;
 
 fn a_at(row: u32, stride: u32, column_block: u32) -> vec4f {
-  let line = row >> a_bits.x;
-  let layer = column_block >> a_bits.y;
-  let texel = (row - (line << a_bits.x)) * stride + column_block - (layer << a_bits.y);
-  return textureLoad(a, vec2u(texel, line), layer);
+  let texel = texel_at(a_bits, row, stride, column_block);
+  return textureLoad(a, texel.xy, texel.z);
 }
 
 fn a_element(row: u32, stride: u32, column: u32) -> f32 {

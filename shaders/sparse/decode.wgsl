@@ -1,6 +1,6 @@
 // Of each row's list: the reconstruction, which is not stored, its squared error, the loss's gradient by it, and by each entry's value.
-// A workgroup a row, which reads the decoder's rows of the list's latents alone.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, decoder_weight_at(), start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
+// A workgroup a row, which reads the decoder's rows, [latents, inputs], of the list's latents alone.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
 // Provides the entry point.
 struct Decode {
   rows: u32,
@@ -48,10 +48,10 @@ fn main(
         for (var n = list.x; n < list.y; n++) {
           let latent = entries[n].latent;
           let weights = mat4x4f(
-            decoder_weight_at(latent, read.x),
-            decoder_weight_at(latent, read.y),
-            decoder_weight_at(latent, read.z),
-            decoder_weight_at(latent, read.w),
+            scattered_row_at(latent, stride, read.x),
+            scattered_row_at(latent, stride, read.y),
+            scattered_row_at(latent, stride, read.z),
+            scattered_row_at(latent, stride, read.w),
           );
           sums += entries[n].value * weights;
         }
@@ -71,10 +71,10 @@ fn main(
         for (var column = lane; column < stride; column += workgroup_size) {
           let gradient = gradients[(decode.first_gradient + row) * stride + column];
           products += vec4f(
-            dot(gradient, decoder_weight_at(latents.x, column)),
-            dot(gradient, decoder_weight_at(latents.y, column)),
-            dot(gradient, decoder_weight_at(latents.z, column)),
-            dot(gradient, decoder_weight_at(latents.w, column)),
+            dot(gradient, scattered_row_at(latents.x, stride, column)),
+            dot(gradient, scattered_row_at(latents.y, stride, column)),
+            dot(gradient, scattered_row_at(latents.z, stride, column)),
+            dot(gradient, scattered_row_at(latents.w, stride, column)),
           );
         }
         let totals = sum_lanes(products, lane);

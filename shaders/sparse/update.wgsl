@@ -3,8 +3,8 @@
 // A workgroup a latent; one without entries has the gradient 0. With the decoder also comes the gradient of the encoder's bias.
 // With unit_norm the gradient loses its part along the weights: a step along them would be undone when they are scaled to norm 1, which is
 // done after the update. That part is known without the gradient: its product with the weights is the sum of the values times their gradients.
-// The rows, [rows, inputs], are gradients of reconstructions, level by level, or the encoder's input.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, row_value_at(), level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
+// The scattered rows, [rows, inputs], are gradients of reconstructions, level by level, or the encoder's input.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
 // Provides the entry point.
 override of_decoder: bool;
 override unit_norm: bool = false;
@@ -90,10 +90,10 @@ fn main(
         let factor = select(to_encoder(entry), entry.value, of_decoder);
         let row = values_of(entry.row, level);
         sums += factor * mat4x4f(
-          row_value_at(row, read.x),
-          row_value_at(row, read.y),
-          row_value_at(row, read.z),
-          row_value_at(row, read.w),
+          scattered_row_at(row, latents.column_blocks, read.x),
+          scattered_row_at(row, latents.column_blocks, read.y),
+          scattered_row_at(row, latents.column_blocks, read.z),
+          scattered_row_at(row, latents.column_blocks, read.w),
         );
       }
       // In a loop: an update is long, and is compiled once this way.

@@ -14,7 +14,10 @@ const unused = 4;
 /** Bits of an index that is never divided. */
 const allBits = 31;
 
-/** Where a vec4 lies: see `gemm/image_a.wgsl`. */
+/** What `copyBufferToTexture` takes. */
+export type CopyCommand = Parameters<GPUCommandEncoder['copyBufferToTexture']>;
+
+/** Where a vec4 lies: see `gemm/image.wgsl`. */
 interface Layout {
   /** 2^lineBits rows lie in a line of texels. */
   readonly lineBits: number;
@@ -54,38 +57,40 @@ export class Image {
     return Math.max(width, height) <= gpu.device.limits.maxTextureDimension2D;
   }
 
-  /** The bindings of a kernel that reads it as `name`: as in `gemm/image_a.wgsl`. */
+  /** The bindings of a kernel that reads it as `name`: see `gemm/image.wgsl`. */
   bindings(name: string): Readonly<Record<string, Image | Uint32Array<ArrayBuffer>>> {
     const { lineBits, stripBits } = this.#layout;
     return { [name]: this, [`${name}_bits`]: new Uint32Array([lineBits, stripBits]) };
   }
 
-  /** Encodes the copy of a matrix of this shape as it is then. */
-  encodeCopy(encoder: GPUCommandEncoder, { buffer }: Tensor): void {
+  /** The commands that copy a matrix of this shape: made once, encoded in every step. */
+  copiesOf({ buffer }: Tensor): readonly CopyCommand[] {
     const { texture } = this;
-    const { lineBits, layers } = this.#layout;
+    const { lineBits, stripBits, layers } = this.#layout;
     const rows = padded(this.rows);
     const blocks = padded(this.columns) / 4;
     const bytesPerRow = (blocks << lineBits) * 16;
-    const height = rows >> lineBits;
-    if (bytesPerRow % 256 !== 0) {
-      for (let row = 0; row < rows; row++) {
-        const source = { buffer, offset: row * bytesPerRow };
-        encoder.copyBufferToTexture(source, { texture, origin: [0, row] }, [blocks, 1]);
-      }
-      return;
+    if (bytesPerRow % (copied * 16) !== 0) {
+      return Array.from({ length: rows }, (_, row) => [
+        { buffer, offset: row * bytesPerRow },
+        { texture, origin: [0, row] },
+        [blocks, 1],
+      ]);
     }
+    const height = rows >> lineBits;
+    const copies: CopyCommand[] = [];
     for (let layer = 0; layer < layers; layer++) {
-      const first = layer << this.#layout.stripBits;
-      const width = layers > 1 ? Math.min(blocks - first, 1 << this.#layout.stripBits) : blocks << lineBits;
+      const first = layer << stripBits;
+      const width = layers > 1 ? Math.min(blocks - first, 1 << stripBits) : blocks << lineBits;
       const source = { buffer, offset: first * 16, bytesPerRow };
-      encoder.copyBufferToTexture(source, { texture, origin: [0, 0, layer] }, [width, height]);
+      copies.push([source, { texture, origin: [0, 0, layer] }, [width, height]]);
     }
     const rest = rows - (height << lineBits);
     if (rest > 0) {
       const source = { buffer, offset: height * bytesPerRow };
-      encoder.copyBufferToTexture(source, { texture, origin: [0, height] }, [rest * blocks, 1]);
+      copies.push([source, { texture, origin: [0, height] }, [rest * blocks, 1]]);
     }
+    return copies;
   }
 
   /** Frees the texture. */

@@ -1,7 +1,7 @@
 import type { Device } from './device.js';
 import { ClosedError, EngineError, LimitError } from './errors.js';
 import type { Reading } from './gemm/tiles.js';
-import { Image } from './image.js';
+import { type CopyCommand, Image } from './image.js';
 import { type Kernel, type KernelSource, kernelName } from './kernel.js';
 import { Scope } from './scope.js';
 import { shown } from './shown.js';
@@ -31,6 +31,7 @@ interface Dispatch {
 interface Copy {
   readonly image: Image;
   readonly matrix: Tensor;
+  readonly commands: readonly CopyCommand[];
 }
 
 type Step = Dispatch | Copy;
@@ -96,7 +97,7 @@ export class Program {
       image = this.#scope.use(new Image(this.gpu, rows, columns, reading));
       this.#images.push(image);
     }
-    this.#planned.push({ image, matrix });
+    this.#planned.push({ image, matrix, commands: image.copiesOf(matrix) });
     return image;
   }
 
@@ -265,7 +266,9 @@ function encodeSteps(
       if ('image' in step) {
         pass?.end();
         pass = undefined;
-        step.image.encodeCopy(encoder, step.matrix);
+        for (const command of step.commands) {
+          encoder.copyBufferToTexture(...command);
+        }
         continue;
       }
       pass ??= encoder.beginComputePass(passes ? undefined : timestampWrites && { timestampWrites });

@@ -49,7 +49,11 @@ export async function addGemm(
   const wide = tile.family === 'wide';
   const images = wide ? await copyToImages(program, shape, bindings, read) : {};
   const readers = read.map((name) => `gemm/${wide ? 'image' : 'buffer'}_${name}.wgsl`);
-  program.add(gemmSource(source, readers, tile), { ...bindings, ...images, gemm }, workgroups);
+  program.add(
+    gemmSource(source, wide ? ['gemm/image.wgsl', ...readers] : readers, tile),
+    { ...bindings, ...images, gemm },
+    workgroups,
+  );
 }
 
 /** Appends the copies of those operands to images, and gives what to bind in their place. */
@@ -89,6 +93,7 @@ const operands: Record<GemmOrder, readonly [string, string]> = {
 /** The files of plain products, which tiles are timed with. */
 export const plainProductFiles: readonly string[] = [
   'gemm/gemm.wgsl',
+  'gemm/image.wgsl',
   ...['buffer', 'image'].flatMap((kind) => ['a', 'b'].map((name) => `gemm/${kind}_${name}.wgsl`)),
   ...new Set(Object.values(operands).flat()),
   'gemm/store.wgsl',

@@ -47,7 +47,7 @@ export async function addLayer(
   const rows = input as BatchInput;
   const read = a
     ? { files: [operand.file], bindings: { a } }
-    : { files: [...rows.files, firstInput(layer), 'rows/a.wgsl'], bindings: rows.bindings };
+    : { files: [...rows.files, firstInput(layer), 'rows/a.wgsl', 'gemm/a.wgsl'], bindings: rows.bindings };
   const { order, file } = weightOperand(layer);
   const files = [
     'metrics/step.wgsl',

@@ -96,7 +96,7 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
     rescale(build, build.code);
   }
   addRowLists(build);
-  const weights = scatteredRows(build, 'decoder_weights', decoder.weight);
+  const weights = scatteredRows(build, decoder.weight);
   addDecoding(build, weights);
   addLog(build);
   if (countsSilentRows(build)) {
@@ -163,8 +163,8 @@ function addDecoding(build: StepBuild, weights: ScatteredRows): void {
   const constants = { centred: build.model.config.pre_bias ? 1 : 0 };
   const files =
     build.config.sparsity === 'matryoshka'
-      ? ['sparse/nested_levels.wgsl', weights.file, 'sparse/decode_nested.wgsl']
-      : ['sparse/decode_rows.wgsl', weights.file, 'sparse/decode.wgsl'];
+      ? ['sparse/nested_levels.wgsl', ...weights.files, 'sparse/decode_nested.wgsl']
+      : ['sparse/decode_rows.wgsl', ...weights.files, 'sparse/decode.wgsl'];
   addByLines(build, { files, constants }, decoding(build, weights, 0, 0), build.rows);
 }
 
@@ -180,7 +180,7 @@ function addAuxK(build: StepBuild, weights: ScatteredRows): void {
   const constants = { relative: relative ? 1 : 0, auxk_k: auxkOf(build) };
   program.add({ ...scaling, constants }, { ...bindings, scale }, [1, 1]);
   const own = decoding(build, weights, listRows(build), levels * listRows(build));
-  const files = ['sparse/decode_residuals.wgsl', weights.file, 'sparse/decode.wgsl'];
+  const files = ['sparse/decode_residuals.wgsl', ...weights.files, 'sparse/decode.wgsl'];
   const residuals = { files, constants: { added_bias: bias === 'added' ? 1 : 0 } };
   addByLines(build, residuals, { ...own, step: build.buffer('update') }, rows);
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
@@ -251,11 +251,7 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
     aux_trains_encoder: (auxkLossOf(config)?.trains_encoder ?? true) ? 1 : 0,
   };
   const columnBlocks = padded(weights.columns) / 4;
-  const rows = scatteredRows(
-    build,
-    'row_values',
-    build.tensor(ofDecoder ? `${decoder.name}.gradient` : 'batch'),
-  );
+  const rows = scatteredRows(build, build.tensor(ofDecoder ? `${decoder.name}.gradient` : 'batch'));
   const bindings = {
     ...moments.bindings,
     latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
@@ -265,6 +261,6 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
     code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
     place: new Uint32Array([squares?.first ?? 0]),
   };
-  const files = [rows.file, levelFile(build), ...taking, 'sparse/update.wgsl'];
+  const files = [...rows.files, levelFile(build), ...taking, 'sparse/update.wgsl'];
   addByLines(build, { files, constants }, bindings, model.hidden);
 }
