@@ -4,7 +4,7 @@ import {
   ConfigError,
   type Dataset,
   datasetNames,
-  type Option as EngineOption,
+  type EngineOption,
   elementNames,
   type FeaturesKind,
   featuresKinds,
@@ -14,7 +14,6 @@ import {
   readTiles,
   synthPresetNames,
   synthPresets,
-  type TrainOption,
   trainOptions,
 } from '../node/index.js';
 import { parseBoolean, parseList, parseNumber, parsePair } from './arguments.js';
@@ -59,7 +58,7 @@ const placeholders = {
 } as const;
 
 /** An option of the engine. Its default is only shown: the engine fills in options that are not given. */
-function fromEngine(own: TrainOption): Option {
+function fromEngine(own: EngineOption): Option {
   const { name, kind, standard } = own;
   const flags = `--${name.replaceAll('_', '-')} ${placeholders[kind]}`;
   const option = new Option(flags, own.description + (remarks[name] ?? '') + otherDefaults(own));
@@ -79,15 +78,32 @@ function fromEngine(own: TrainOption): Option {
   }
 }
 
+/** A default as it is typed. */
+function shown(standard: unknown): string {
+  if (typeof standard === 'boolean') {
+    return standard ? 'True' : 'False';
+  }
+  return typeof standard === 'number' && standard > 0 && standard < 1e-3
+    ? standard.toExponential()
+    : String(standard);
+}
+
 /** Names the kinds of sparsity or update rules that an option belongs to, with their defaults if these differ. */
-function otherDefaults({ owners = [], standard }: TrainOption): string {
+function otherDefaults({ owners = [] }: EngineOption): string {
   // A choice with a single value is not an option.
   if (!trainOptions.some(({ name }) => name === owners[0]?.choice)) {
     return '';
   }
-  const differ = owners.some(({ option }) => String(option.standard) !== String(standard));
-  const names = owners.map(({ value, option }) => (differ ? `${value}: ${option.standard}` : value));
-  return ` (${owners[0].choice} ${names.join(', ')}${differ ? '' : ' only'})`;
+  const namesOf = new Map<string, string[]>();
+  for (const { value, option } of owners) {
+    // Where it is left to the engine, the description says what that is.
+    const own = shown(option.standard ?? owners[0].option.standard);
+    namesOf.set(own, [...(namesOf.get(own) ?? []), value]);
+  }
+  const groups = [...namesOf].map(
+    ([own, names]) => names.join(', ') + (namesOf.size > 1 ? `: ${own}` : ' only'),
+  );
+  return ` (${owners[0].choice} ${groups.join('; ')})`;
 }
 
 const engineModel = modelOptions.map(fromEngine);
@@ -97,7 +113,7 @@ export const seedOption = fromEngine(trainOptions.find(({ name }) => name === 's
 export const modelGroup = engineModel;
 
 /** An option whose default depends on the preset. */
-function ofPreset(own: TrainOption): Option {
+function ofPreset(own: EngineOption): Option {
   const option = fromEngine(own).default(undefined);
   option.description += " (default: the preset's)";
   return option;

@@ -114,7 +114,7 @@ async function reconstruct(
     const rows = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
     const dataset = options.shaped(rows, values);
     const model = await Model.from(gpu, saved.config, saved.parameters);
-    const config = parseTrainConfig<SparsityName>(saved.training ?? {});
+    const config = parseTrainConfig<SparsityName>(saved.training ?? {}, saved.config);
     const metrics = await evaluate(model, dataset, config);
     reporter.line(metricsLine(`${dataset.name} `, metrics, config.sparsity));
     reporter.json(metrics);

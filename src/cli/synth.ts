@@ -61,9 +61,11 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   const { in_dims } = preset.data;
   // The rows of a stream are all new, in its own order.
   const stream = { seed, steps, shuffle: false };
-  const config = parseTrainConfig<SparsityName>({ ...defaultsOf(preset, engine.training), ...stream });
   const sizes = { h_dims: [...preset.h_dims], ...engine.model, in_dims };
-  checkStart(parseModelConfig(sizes), config);
+  const training = defaultsOf(preset, engine.training);
+  const requested = parseModelConfig(sizes, training.sparsity);
+  const config = parseTrainConfig<SparsityName>({ ...training, ...stream }, requested);
+  checkStart(requested, config);
   const { batch_size } = config;
   const rows = steps * batch_size;
   const reporter = new Reporter(values);

@@ -37,6 +37,7 @@ import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import {
+  continued,
   differs,
   modelBytes,
   modelNormalization,
@@ -131,8 +132,8 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     throw new ConfigError('Both epochs and steps say how long to train. Give one of them.');
   }
   const engine = options.engineValues(values, given);
-  const requested = parseModelConfig(engine.model);
   let config = parseTrainConfig<SparsityName>(engine.training);
+  const requested = parseModelConfig(engine.model, config.sparsity);
   options.checkPictures(values);
   if (values.init === undefined) {
     checkStart(requested, config);
@@ -153,9 +154,13 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     refuseDifferences(init, saved, requested, given);
     normalize = modelNormalization(init, saved, values.normalize);
   }
+  config = parseTrainConfig<SparsityName>(
+    saved ? { ...continued(saved), ...engine.training } : engine.training,
+    saved?.config ?? requested,
+  );
   if (saved?.training && !values.train && !given.has('sparsity')) {
     // It is measured with the options it was trained with.
-    config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training });
+    config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training }, saved.config);
   }
   const changed = saved && values.train ? unaskedChange(saved, config, given) : undefined;
   if (changed !== undefined) {
@@ -189,9 +194,11 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     if (values.save_plots && !imageShape(dataset)) {
       reporter.warn(whyNoImages(dataset));
     }
+    // What a configuration lacks is absent from it, and would have its default here.
+    const newModel = { ...requested, pre_bias: requested.pre_bias === true, in_dims: dataset.in_dims };
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
-      : await Model.create<SparsityName>(gpu, { ...requested, in_dims: dataset.in_dims }, config, dataset);
+      : await Model.create<SparsityName>(gpu, newModel, config, dataset);
     describe(reporter, model, dataset, config, values.train);
     if (values.save_model) {
       await checkRoom(values.files_dir, modelBytes(model), 'the model');

@@ -6,7 +6,6 @@ import {
   choice,
   expected,
   flag,
-  number,
   type Option,
   type OptionShape,
   type OptionValues,
@@ -16,6 +15,9 @@ import {
   whole,
 } from './options.js';
 import {
+  auxkWeight,
+  hasLists,
+  type learningRate,
   type ModelShape,
   type Selection,
   type SparsityName,
@@ -93,15 +95,7 @@ export type ModelOptions = z.input<z.ZodObject<typeof modelShape>> & {
 };
 export type Activation = ModelConfig['activation'];
 
-const live = {
-  lr: option(number('lr', 'above 0', (value) => value > 0).default(1e-4), {
-    description: 'learning rate',
-    label: 'Learning rate',
-    slider: [1e-5, 0.1],
-  }),
-} as const;
-
-const fixed = {
+const common = {
   batch_size: option(whole('batch_size', 1).default(64), {
     description: 'rows per training step',
     label: 'Batch size',
@@ -142,22 +136,13 @@ const fixed = {
     description: `update rule: ${optimizerNames.map((name) => `${name} (${optimizerOf(name).summary})`).join(', ')}`,
     label: 'Update rule',
   }),
-  decoder_norm: option(choice('decoder_norm', ['none', 'unit']).default('none'), {
-    description:
-      "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
-    label: 'Decoder norms',
-  }),
-  revive: option(choice('revive', ['none', 'auxk', 'resample']).default('none'), {
-    description:
-      'how dead latents are revived: none; auxk, by a loss of their own; resample, by new weights from badly reconstructed rows',
-    label: 'Revival of dead latents',
-  }),
   resample_every: option(whole('resample_every', 1).optional(), {
     description: 'steps between two resamplings with revive resample (default: 1000)',
     label: 'Steps between resamplings',
   }),
-  dead_after: option(whole('dead_after', 1).default(50_000), {
-    description: 'rows after which a latent that was active in none of them counts as dead',
+  dead_after: option(whole('dead_after', 1).optional(), {
+    description:
+      'rows after which a latent that was active in none of them counts as dead (default: all rows or a tenth of the run, whichever is less, from 10,000 to 10 million)',
     label: 'Dead after rows',
   }),
   pre_bias_init: option(choice('pre_bias_init', preBiasInits).optional(), {
@@ -171,7 +156,7 @@ const fixed = {
   }),
 } as const;
 
-type Common = typeof live & typeof fixed;
+type Common = typeof common & { readonly lr: ReturnType<typeof learningRate> };
 type LiveOf<S extends SparsityName> = (typeof sparsities)[S]['live'];
 type FixedOf<S extends SparsityName> = (typeof sparsities)[S]['fixed'];
 type Values<Shape> = { [Name in keyof Shape]: z.output<Shape[Name]> };
@@ -204,13 +189,20 @@ export type TrainOptions<S extends SparsityName = 'kl'> = Omit<
 } & RuleOptions &
   (S extends SparsityName ? Inputs<LiveOf<S>> & Inputs<FixedOf<S>> : never);
 /** The options that can be changed while a model is trained. */
-export type LiveSettings<S extends SparsityName = 'kl'> = OptionValues<typeof live> &
+export type LiveSettings<S extends SparsityName = 'kl'> = Pick<OptionValues<Common>, 'lr'> &
   (S extends SparsityName ? Values<LiveOf<S>> : never);
 
-/** Fills in the defaults. @throws ConfigError with a sentence for every fault. */
-export function parseModelConfig(config: ModelOptions): ModelConfig {
+/**
+ * Fills in the defaults.
+ * @param sparsity the kind with which a new model will be trained, on which the default of `pre_bias` depends.
+ * @throws ConfigError with a sentence for every fault.
+ */
+export function parseModelConfig(config: ModelOptions, sparsity: SparsityName = 'kl'): ModelConfig {
   checkObject(config, 'The options of a model are', '{ h_dims: [20] }');
-  const parsed = parse(z.strictObject({ ...modelShape, selection }), config);
+  const parsed = parse(z.strictObject({ ...modelShape, selection }), {
+    ...config,
+    pre_bias: config.pre_bias ?? sparsityOf(sparsity).pre_bias,
+  });
   const { h_dims, activation } = parsed;
   const k = parsed.selection && 'topk' in parsed.selection ? parsed.selection.topk : undefined;
   const width = h_dims[h_dims.length - 1];
@@ -233,9 +225,13 @@ export function parseModelConfig(config: ModelOptions): ModelConfig {
 
 /**
  * Fills in the defaults.
+ * @param model the one to be trained, if it is known: where AuxK is the default but does not go with it, nothing is revived.
  * @throws ConfigError with a sentence for every fault, also for options of another kind of sparsity.
  */
-export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOptions<S>): TrainConfig<S> {
+export function parseTrainConfig<S extends SparsityName = 'kl'>(
+  config: TrainOptions<S>,
+  model?: ModelShape,
+): TrainConfig<S> {
   checkObject(config, 'The options of training are', '{ epochs: 20 }');
   const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
   const { sparsity, optimizer } = parse(z.object(choices), given);
@@ -245,7 +241,11 @@ export function parseTrainConfig<S extends SparsityName = 'kl'>(config: TrainOpt
       refuseForeign(name, { sparsity, optimizer });
     }
   }
-  const parsed = parse(z.strictObject(shape), given) as TrainConfig<SparsityName>;
+  const parsed = parse(z.strictObject(shape), {
+    ...(model && !hasLists(model) && { revive: 'none' }),
+    ...('auxk_loss' in shape && auxkWeight(given)),
+    ...given,
+  }) as TrainConfig<SparsityName>;
   checkSchedules(parsed, parsed.steps);
   checkRevival(parsed, undefined);
   sparsityOf(sparsity).check?.(parsed, undefined);
@@ -309,7 +309,7 @@ export function checkObject(given: unknown, what: string, example: string): void
 }
 
 /** The choices that have options of their own. */
-const choices = { sparsity: fixed.sparsity, optimizer: fixed.optimizer } as const;
+const choices = { sparsity: common.sparsity, optimizer: common.optimizer } as const;
 type Choice = keyof typeof choices;
 
 /** The options that belong to each value of a choice. */
@@ -330,9 +330,12 @@ function trainShape(sparsity: SparsityName, optimizer: OptimizerName): OptionSha
  * @param ofRule of the update rule.
  */
 function inOrder(ofSparsity: OptionShape, ofRule: OptionShape): OptionShape {
-  const { batch_size, epochs, steps, sparsity, lr_warmup, lr_decay, lr_decay_steps, ...others } = fixed;
-  const ofLr = { ...live, lr_warmup, lr_decay, lr_decay_steps };
-  return { batch_size, epochs, steps, sparsity, ...ofLr, ...ofSparsity, ...others, ...ofRule };
+  const { batch_size, epochs, steps, sparsity, lr_warmup, lr_decay, lr_decay_steps, ...others } = common;
+  const { lr, decoder_norm, revive, ...own } = ofSparsity;
+  const ofLr = { lr, lr_warmup, lr_decay, lr_decay_steps };
+  const { seed, shuffle, optimizer, ...last } = others;
+  const first = { batch_size, epochs, steps, sparsity, ...ofLr, ...own, seed, shuffle, optimizer };
+  return { ...first, decoder_norm, revive, ...last, ...ofRule };
 }
 
 /** @throws ConfigError if an option belongs to other values of a choice than the chosen one. */
@@ -349,19 +352,23 @@ function refuseForeign(name: string, chosen: Readonly<Record<Choice, string>>): 
 
 /** The options that may change while a model is trained, of all kinds of sparsity together. */
 export const liveSettings: readonly string[] = [
-  ...new Set(sparsityNames.flatMap((name) => Object.keys({ ...live, ...sparsityOf(name).live }))),
+  ...new Set(sparsityNames.flatMap((name) => Object.keys(sparsityOf(name).live))),
 ];
 
-/** An option of training. `owners`: the kinds of sparsity or update rules that it belongs to, with their defaults. */
-export interface TrainOption extends Option {
+/** An option. `owners`: the kinds of sparsity or update rules that it belongs to, with their defaults. */
+export interface EngineOption extends Option {
   readonly owners?: readonly { readonly choice: Choice; readonly value: string; readonly option: Option }[];
 }
 
 /** Every option of the model, for hosts to show and read. */
-export const modelOptions: readonly Option[] = optionsOf(modelShape);
+export const modelOptions: readonly EngineOption[] = optionsOf(modelShape).map((option) => {
+  const own = (value: SparsityName) => ({ ...option, standard: sparsityOf(value).pre_bias ?? false });
+  const owners = sparsityNames.map((value) => ({ choice: 'sparsity' as const, value, option: own(value) }));
+  return option.name === 'pre_bias' ? { ...option, owners } : option;
+});
 
 /** Every option of training, each once, for hosts to show and read. */
-export const trainOptions: readonly TrainOption[] = optionsOf(
+export const trainOptions: readonly EngineOption[] = optionsOf(
   inOrder(together(owned.sparsity), together(owned.optimizer)),
 ).map((option) => {
   const owners = (Object.keys(choices) as Choice[]).flatMap((choice) =>

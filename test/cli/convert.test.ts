@@ -200,7 +200,7 @@ describe('sae export', () => {
   const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
 
   it('folds the normalisation of the rows in: codes and reconstructions of raw rows are the same', async () => {
-    for (const more of [[], ['--pre_bias']]) {
+    for (const more of [['--no-pre_bias'], ['--pre_bias']]) {
       const cwd = folder.make();
       const train = [
         '--data',
@@ -223,7 +223,7 @@ describe('sae export', () => {
       expect(JSON.parse(readFileSync(join(cwd, 'exported/cfg.json'), 'utf8'))).toMatchObject({
         architecture: 'topk',
         k: 5,
-        apply_b_dec_to_input: more.length > 0,
+        apply_b_dec_to_input: more[0] === '--pre_bias',
       });
       await succeeds(['import', 'exported', '--out', 'sae.safetensors'], { cwd });
       // 8-bit rows are fractions of 255.

@@ -46,7 +46,7 @@ describe('sae synth', () => {
   it.each([
     [['--steps', '0'], 'steps must be a whole number of at least 1, and is 0.'],
     [['--sparsity', 'none', '--sparsity_lambda', '1'], 'sparsity_lambda is an option of sparsity kl, l1'],
-    [['--pre_bias_init', 'mean'], 'pre_bias_init is mean, and the model has no pre_bias.'],
+    [['--no-pre_bias', '--pre_bias_init', 'mean'], 'pre_bias_init is mean, and the model has no pre_bias.'],
     [['--epochs', '2'], "unknown option '--epochs'"],
   ])('%j is wrong usage', async (options, message) => {
     const { status, stderr, stdout } = await sae(['synth', ...options], { cwd: folder.path });

@@ -195,7 +195,7 @@ describe('wrong usage', () => {
     [['--sparsity', 'topk', '--auxk_k', '0'], /auxk_k must be a whole number of at least 1, and is 0\./],
     [['--sparsity', 'topk', '--auxk_alpha', '-1'], /auxk_alpha must be a number of at least 0, and is -1\./],
     [
-      ['--sparsity', 'topk', '--auxk_k', '4'],
+      ['--sparsity', 'topk', '--auxk_k', '4', '--revive', 'none'],
       /auxk_k is 4, and revive is none\. Set revive to auxk, or leave it out\./,
     ],
     [
@@ -203,8 +203,8 @@ describe('wrong usage', () => {
       /auxk_loss must be dictionary_learning, openai, saelens or sparsify, and is "saev"\./,
     ],
     [
-      ['--sparsity', 'topk', '--auxk_loss', 'saelens'],
-      /auxk_loss is saelens, and revive is none\. Set revive to auxk, or leave it out\./,
+      ['--sparsity', 'topk', '--k', '2', '--auxk_loss', 'openai', '--h_dims', '[8,4]'],
+      /auxk_loss is openai, and revive is none\. Set revive to auxk, or leave it out\./,
     ],
     [
       ['--revive', 'auxk'],

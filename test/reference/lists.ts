@@ -69,7 +69,7 @@ function addBackward(
 }
 
 function addAuxK(
-  { auxk_alpha = 1 / 32, auxk_k, auxk_loss = 'dictionary_learning', reconstruction }: SparsityConfig,
+  { k = 1, auxk_alpha = 1 / 32, auxk_k, auxk_loss = 'dictionary_learning', reconstruction }: SparsityConfig,
   rows: number,
   decoder: Float64Array,
   { pre, signed, norms, dead, x, output, bias, in_dims }: MadeCode,
@@ -77,7 +77,7 @@ function addAuxK(
 ): number {
   if (!dead.some(Boolean)) return 0;
   const latents = pre.length / rows;
-  const most = auxk_k ?? Math.max(1, Math.floor(in_dims / 2));
+  const most = auxk_k ?? Math.max(1, Math.min(Math.ceil(4 * k), Math.floor(in_dims / 2)));
   const chosen = new Float64Array(pre.length);
   for (let row = 0; row < rows; row++) {
     const own = Array.from({ length: latents }, (_, j) => row * latents + j);

@@ -22,7 +22,7 @@ export interface ReferenceTraining extends ReferenceConfig {
   readonly adam_eps?: number;
   readonly clip_norm?: number | undefined;
   readonly decoder_norm?: 'none' | 'unit';
-  readonly dead_after?: number;
+  readonly dead_after?: number | undefined;
 }
 
 /** Trains a parameter set in place, in double precision. */

@@ -7,7 +7,7 @@ import type { SparsityName } from '../../src/sae/sparsity/index.js';
 import { Trainer } from '../../src/sae/training/trainer.js';
 import type { ReferenceConfig } from '../reference/autoencoder.js';
 import './compare.js';
-import { floatRows, modelConfig, toParameters } from './models.js';
+import { floatRows, modelConfig, plain, toParameters } from './models.js';
 
 /** What a library's own code computed in float64; see the README beside these files. */
 export interface Published {
@@ -42,7 +42,8 @@ export function published(name: string): Published {
 /** The options of training in a configuration: one batch a step, in the order of the file. */
 function trainOptions(config: Published['config'], own: object): TrainOptions<SparsityName> {
   const { in_dims: _, h_dims: _h, activation: _a, pre_bias: _p, ...training } = config;
-  const options = { ...training, batch_size: 16, epochs: 1, shuffle: false, ...own };
+  const auxk = config.revive === 'auxk' && { auxk_loss: 'dictionary_learning' };
+  const options = { ...plain, ...auxk, ...training, batch_size: 16, epochs: 1, shuffle: false, ...own };
   return options as unknown as TrainOptions<SparsityName>;
 }
 

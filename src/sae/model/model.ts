@@ -52,7 +52,7 @@ export class Model {
 
   /**
    * A new model.
-   * @param training how it will be trained: `seed`, `encoder_init`, `pre_bias_init` and `decoder_norm` say how it begins.
+   * @param training how it will be trained: `sparsity` has a default for `pre_bias`, and `seed`, `encoder_init`, `pre_bias_init` and `decoder_norm` say how it begins.
    *   A number is a seed; all weights and biases are then uniform in ±1/sqrt(inputs), as PyTorch's `nn.Linear` initialises
    *   them.
    * @param rows those that it will be trained on, for a `pre_bias_init` of mean, which is the default if they are given,
@@ -65,11 +65,12 @@ export class Model {
     training: number | TrainOptions<S> = 42,
     rows?: Dataset | RowSource,
   ): Promise<Model> {
-    const config = parseModelConfig(options);
-    const start: Start =
-      typeof training === 'number'
-        ? { seed: training, encoder_init: 'random', decoder_norm: 'none' }
-        : await startOf(config, parseTrainConfig(training as TrainOptions<SparsityName>), rows);
+    const trained =
+      typeof training === 'number' ? undefined : parseTrainConfig(training as TrainOptions<SparsityName>);
+    const config = parseModelConfig(options, trained?.sparsity);
+    const start: Start = trained
+      ? await startOf(config, trained, rows)
+      : { seed: training as number, encoder_init: 'random', decoder_norm: 'none' };
     return Model.#make(gpu, config, initialValues(config, start));
   }
 

@@ -120,14 +120,13 @@ const always = new Set([
 ]);
 
 /**
- * Leaves out the options that later versions added if they have the defaults of the kind of sparsity, and epochs that do
- * not count.
+ * Leaves out epochs that do not count and, of the kind of sparsity that the first version had, the options that later ones added if they
+ * have its defaults. The defaults of other kinds may yet change.
  */
 function compatible(training: Partial<TrainConfig<SparsityName>>): object {
   const { sparsity } = training;
-  const standard: Readonly<Record<string, unknown>> = parseTrainConfig<SparsityName>({
-    sparsity,
-  } as TrainOptions);
+  const standard: Readonly<Record<string, unknown>> =
+    sparsity === sparsityNames[0] ? parseTrainConfig({}) : {};
   return Object.fromEntries(
     Object.entries(training).filter(([name, value]) => {
       if (name === 'sparsity') {
@@ -260,7 +259,7 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
       : fail(`its image_shape is [${shape}], and its input has ${config.in_dims} values.`);
   };
   const image_shape = described('image_shape', shapeOfInput, ours);
-  const training = described('training', (value) => trainingOf(value, passed_over), false);
+  const training = described('training', (value) => trainingOf(value, config, passed_over), false);
   return {
     config,
     parameters,
@@ -272,7 +271,7 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
 }
 
 /** How a model was trained, without options that this version does not know. */
-function trainingOf(value: unknown, passed_over: string[]): TrainConfig<SparsityName> {
+function trainingOf(value: unknown, model: ModelConfig, passed_over: string[]): TrainConfig<SparsityName> {
   const known = Object.entries(descriptions.training.parse(value)).filter(([name]) => {
     const knows = name === 'sparsity' || trainOptions.some((option) => option.name === name);
     if (!knows) {
@@ -280,7 +279,7 @@ function trainingOf(value: unknown, passed_over: string[]): TrainConfig<Sparsity
     }
     return knows;
   });
-  return parseTrainConfig(Object.fromEntries(known) as TrainOptions<SparsityName>);
+  return parseTrainConfig(Object.fromEntries(known) as TrainOptions<SparsityName>, model);
 }
 
 /** What PyTorch's wrappers put before every name: DataParallel and DistributedDataParallel; torch.compile. */

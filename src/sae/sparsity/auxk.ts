@@ -19,6 +19,8 @@ export interface AuxkLoss {
   readonly bias: 'none' | 'trained' | 'added';
   /** Whether the gradient reaches the encoder. */
   readonly trains_encoder: boolean;
+  /** The default of `auxk_alpha`. */
+  readonly weight: number;
 }
 
 /** Each as the code of the library of that name has it. */
@@ -30,6 +32,7 @@ export const auxkLosses = {
     relative: true,
     bias: 'none',
     trains_encoder: true,
+    weight: 1 / 32,
   },
   openai: {
     signed: false,
@@ -38,6 +41,7 @@ export const auxkLosses = {
     relative: true,
     bias: 'trained',
     trains_encoder: true,
+    weight: 1 / 32,
   },
   saelens: {
     signed: true,
@@ -46,6 +50,7 @@ export const auxkLosses = {
     relative: false,
     bias: 'none',
     trains_encoder: true,
+    weight: 1,
   },
   // The fused encoder drops the gradient of what it did not select.
   sparsify: {
@@ -55,11 +60,14 @@ export const auxkLosses = {
     relative: false,
     bias: 'added',
     trains_encoder: false,
+    weight: 1 / 32,
   },
 } as const satisfies Readonly<Record<string, AuxkLoss>>;
 
 export type AuxkName = keyof typeof auxkLosses;
 const names = Object.keys(auxkLosses) as [AuxkName, ...AuxkName[]];
+/** The one that revives latents which are above 0 for no row. */
+const standardLoss: AuxkName = 'saelens';
 
 /**
  * For kinds that select latents: AuxK (Gao et al., 2024, section A.2). Dead latents, the auxk_k largest of each row, reconstruct e,
@@ -74,28 +82,40 @@ const names = Object.keys(auxkLosses) as [AuxkName, ...AuxkName[]];
  * - sparsify (9d3b136): min(dead latents / auxk_k, 1) sum |e^ - e|^2 / sum |x - mean x|^2 with `reconstruction` fvu, where the output's bias is in e^ and
  *   no gradient reaches the encoder; dead as for saelens.
  *
- * The last two divide as `reconstruction` says. Their own weights are 1/32, 1/32, 1, and 0 if none is given.
+ * The last two divide as `reconstruction` says. The default of `auxk_alpha` is each library's own; of sparsify's, which is 0, that of the paper.
  */
 export const auxk = {
   live: {
-    auxk_alpha: option(number('auxk_alpha', 'of at least 0', (value) => value >= 0).default(1 / 32), {
-      description: "weight of AuxK's loss",
-      label: "AuxK's weight",
-      slider: [1e-3, 1],
-    }),
+    auxk_alpha: option(
+      number('auxk_alpha', 'of at least 0', (value) => value >= 0).default(auxkLosses[standardLoss].weight),
+      {
+        description: "weight of AuxK's loss; with another auxk_loss than saelens 1/32 by default",
+        label: "AuxK's weight",
+        slider: [1e-3, 1],
+      },
+    ),
   },
   fixed: {
-    auxk_loss: option(choice('auxk_loss', names).default('dictionary_learning'), {
+    auxk_loss: option(choice('auxk_loss', names).default(standardLoss), {
       description: `whose form of AuxK's loss: ${names.join(', ')}`,
       label: "AuxK's form",
     }),
     auxk_k: option(whole('auxk_k', 1).optional(), {
-      description: 'dead latents of a row in AuxK, at most (default: half of in_dims)',
+      description:
+        'dead latents of a row in AuxK, at most (default: 4 k, or half of in_dims if that is less)',
       label: 'Dead latents a row in AuxK',
     }),
   },
   term: { name: 'auxk', weight: 'auxk_alpha' },
 } as const;
+
+/** The default of `auxk_alpha` where `auxk_loss` was given. */
+export function auxkWeight({ auxk_loss }: Readonly<Record<string, unknown>>): {
+  readonly auxk_alpha?: number;
+} {
+  const loss = names.find((name) => name === auxk_loss);
+  return loss ? { auxk_alpha: auxkLosses[loss].weight } : {};
+}
 
 export interface AuxkOptions {
   readonly revive?: string;
@@ -105,10 +125,10 @@ export interface AuxkOptions {
 
 /** @throws ConfigError for options of AuxK without it, and for it with several layers. */
 export function checkAuxk(
-  { revive = 'none', auxk_k, auxk_loss = names[0] }: AuxkOptions,
+  { revive = 'none', auxk_k, auxk_loss = standardLoss }: AuxkOptions,
   model: ModelShape | undefined,
 ): void {
-  const given = { ...(auxk_k !== undefined && { auxk_k }), ...(auxk_loss !== names[0] && { auxk_loss }) };
+  const given = { ...(auxk_k !== undefined && { auxk_k }), ...(auxk_loss !== standardLoss && { auxk_loss }) };
   const [first] = Object.entries(given);
   if (first && revive !== 'auxk') {
     const [name, value] = first;

@@ -1,7 +1,15 @@
 import { auxk } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
-import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import {
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  noPenalty,
+  reconstruction,
+  revival,
+  sparsity,
+} from './sparsity.js';
 
 /**
  * In training the k * rows largest latents of a batch stay, whichever rows they are in, and the others are 0 (Bussmann et
@@ -11,18 +19,21 @@ import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js'
  */
 export const batchtopk = sparsity({
   summary: 'the k largest latents a row of a batch, on average',
-  live: auxk.live,
+  live: { lr: learningRate(1e-3), ...auxk.live },
   fixed: {
     k: meanK,
     k_decay: kDecay,
     rescale_acts_by_decoder_norm: rescale,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
+    decoder_norm: decoderNorm('unit'),
+    revive: revival('auxk'),
     ...auxk.fixed,
   },
   terms: [auxk.term, { name: 'threshold' }],
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 0, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
+  pre_bias: true,
   selection: (options) => ({ threshold: 'shared', ...rescaling(options) }),
   coding: 'batchtopk',
   check(options, model) {

@@ -4,10 +4,12 @@ import { kl } from './kl.js';
 import { l1 } from './l1.js';
 import { matryoshka } from './matryoshka.js';
 import { none } from './none.js';
-import type { Coding, ModelShape, Penalty, Selection, Sparsity } from './sparsity.js';
+import type { Coding, learningRate, ModelShape, Penalty, Selection, Sparsity } from './sparsity.js';
 import { topk } from './topk.js';
 
-export type { Coding, ModelShape, Penalty, Selection, Sparsity };
+export { auxkWeight } from './auxk.js';
+export { hasLists } from './sparsity.js';
+export type { Coding, learningRate, ModelShape, Penalty, Selection, Sparsity };
 
 /** The kinds of sparsity by name, the default first. Those listed here are available everywhere. */
 export const sparsities = { kl, l1, topk, batchtopk, matryoshka, jumprelu, none } as const satisfies Readonly<

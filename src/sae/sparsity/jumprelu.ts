@@ -1,6 +1,15 @@
 import { ConfigError } from '../errors.js';
 import { choice, number, option, positiveF32 } from '../options.js';
-import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
+import {
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  reconstruction,
+  revival,
+  sparsity,
+  sparsityLambda,
+  sparsityWarmup,
+} from './sparsity.js';
 
 /** How L0 is penalised. */
 const l0Losses = ['linear', 'quadratic', 'tanh'] as const;
@@ -26,6 +35,7 @@ const l0Losses = ['linear', 'quadratic', 'tanh'] as const;
 export const jumprelu = sparsity({
   summary: 'latents above a trained threshold each',
   live: {
+    lr: learningRate(1e-3),
     sparsity_lambda: sparsityLambda(0.5, [1e-3, 100]),
     pre_act_lambda: option(number('pre_act_lambda', 'of at least 0', (value) => value >= 0).default(0), {
       description: 'weight of what pulls the pre-activations of dead latents to their thresholds',
@@ -53,6 +63,8 @@ export const jumprelu = sparsity({
     }),
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
+    decoder_norm: decoderNorm('none'),
+    revive: revival('none'),
   },
   terms: [
     { name: 'l0_loss', weight: 'sparsity_lambda' },
@@ -73,6 +85,7 @@ export const jumprelu = sparsity({
     perLatent: ['decoder_norms', 'decoder_factors'],
     ...(l0_loss === 'quadratic' && { terms: 'sparsity/quadratic_sums.wgsl' }),
   }),
+  pre_bias: true,
   selection: () => ({ threshold: 'each' }),
   coding: 'jumprelu',
   threshold: ({ threshold_init }) => threshold_init,

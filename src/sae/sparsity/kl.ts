@@ -1,5 +1,14 @@
 import { number, option } from '../options.js';
-import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
+import {
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  reconstruction,
+  revival,
+  sparsity,
+  sparsityLambda,
+  sparsityWarmup,
+} from './sparsity.js';
 
 /**
  * The KL divergence of each latent's mean activation over the batch from a target, summed over the latents: the penalty
@@ -9,6 +18,7 @@ import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup }
 export const kl = sparsity({
   summary: 'KL divergence of the mean activations from a target',
   live: {
+    lr: learningRate(1e-4),
     sparsity_lambda: sparsityLambda(0.2, [0.001, 5]),
     sparsity_target: option(
       number('sparsity_target', 'between 0 and 0.99', (value) => value > 0 && value < 0.99).default(0.01),
@@ -23,6 +33,8 @@ export const kl = sparsity({
     sparsity_warmup: sparsityWarmup,
     reconstruction: reconstruction('mean'),
     encoder_init: encoderInit('random'),
+    decoder_norm: decoderNorm('none'),
+    revive: revival('none'),
   },
   terms: [
     {

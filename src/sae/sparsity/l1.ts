@@ -1,5 +1,14 @@
 import { flag, option } from '../options.js';
-import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup } from './sparsity.js';
+import {
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  neededWarmup,
+  reconstruction,
+  revival,
+  sparsity,
+  sparsityLambda,
+} from './sparsity.js';
 
 /**
  * The mean over rows of the sum of a row's latents, each weighted by the norm of its decoder direction or not. Weighted
@@ -10,17 +19,21 @@ import { encoderInit, reconstruction, sparsity, sparsityLambda, sparsityWarmup }
 export const l1 = sparsity({
   summary: 'sum of the latents',
   live: {
-    sparsity_lambda: sparsityLambda(0.5, [1e-3, 100]),
+    lr: learningRate(1e-3),
+    sparsity_lambda: sparsityLambda(4, [1e-3, 100]),
   },
   fixed: {
-    sparsity_warmup: sparsityWarmup,
+    sparsity_warmup: neededWarmup,
     l1_weighted: option(flag('l1_weighted').default(true), {
       description: 'weight each latent by the norm of its decoder direction',
       label: 'Weighted by decoder norm',
     }),
     reconstruction: reconstruction('sum'),
-    encoder_init: encoderInit('random'),
+    encoder_init: encoderInit('decoder_transpose'),
+    decoder_norm: decoderNorm('none'),
+    revive: revival('none'),
   },
+  pre_bias: true,
   terms: [{ name: 'l1', weight: 'sparsity_lambda' }],
   coefficients: ({ sparsity_lambda }) => [sparsity_lambda],
   penalty: ({ l1_weighted }) =>

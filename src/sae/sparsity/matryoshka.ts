@@ -4,7 +4,16 @@ import { expected, option, whole } from '../options.js';
 import { auxk } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
-import { checkLists, encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import {
+  checkLists,
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  noPenalty,
+  reconstruction,
+  revival,
+  sparsity,
+} from './sparsity.js';
 
 const list = expected('matryoshka must be a list of rising numbers of latents, such as [256, 1024, 4096]');
 
@@ -15,7 +24,7 @@ const list = expected('matryoshka must be a list of rising numbers of latents, s
  */
 export const matryoshka = sparsity({
   summary: 'batchtopk, with reconstructions by the first latents alone as well',
-  live: auxk.live,
+  live: { lr: learningRate(1e-3), ...auxk.live },
   fixed: {
     k: meanK,
     k_decay: kDecay,
@@ -35,11 +44,14 @@ export const matryoshka = sparsity({
     ),
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
+    decoder_norm: decoderNorm('unit'),
+    revive: revival('auxk'),
     ...auxk.fixed,
   },
   terms: [auxk.term, { name: 'threshold' }, { name: 'inner', weight: 1 }],
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 1, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
+  pre_bias: true,
   selection: (options) => ({ threshold: 'shared', ...rescaling(options) }),
   check(options, model) {
     checkK(options, model);

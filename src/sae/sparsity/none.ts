@@ -1,10 +1,23 @@
-import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import {
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  noPenalty,
+  reconstruction,
+  revival,
+  sparsity,
+} from './sparsity.js';
 
 /** No penalty: a plain autoencoder. */
 export const none = sparsity({
   summary: 'no penalty',
-  live: {},
-  fixed: { reconstruction: reconstruction('sum'), encoder_init: encoderInit('random') },
+  live: { lr: learningRate(1e-3) },
+  fixed: {
+    reconstruction: reconstruction('sum'),
+    encoder_init: encoderInit('random'),
+    decoder_norm: decoderNorm('none'),
+    revive: revival('none'),
+  },
   terms: [],
   coefficients: () => [],
   penalty: () => noPenalty,

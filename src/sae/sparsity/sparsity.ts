@@ -83,6 +83,8 @@ export interface Sparsity<
   /** For kinds that select latents: what the model does, from its training on. */
   selection?(options: OptionValues<Live & Fixed>): Selection;
   readonly coding?: Coding;
+  /** The default of `pre_bias` for a new model that is trained so; by default false. */
+  readonly pre_bias?: boolean;
   /** For kinds that select by thresholds that are parameters: the first value of each, at least 0. */
   threshold?(options: OptionValues<Live & Fixed>): number;
   /**
@@ -139,10 +141,42 @@ export function encoderInit(standard: 'random' | 'decoder_transpose') {
   });
 }
 
+/** The learning rate, with the kind's own default. */
+export function learningRate(standard: number) {
+  return option(number('lr', 'above 0', (value) => value > 0).default(standard), {
+    description: 'learning rate',
+    label: 'Learning rate',
+    slider: [1e-5, 0.1],
+  });
+}
+
+/** What keeps the norms of decoder directions, with the kind's own default. */
+export function decoderNorm(standard: 'none' | 'unit') {
+  return option(choice('decoder_norm', ['none', 'unit']).default(standard), {
+    description:
+      "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
+    label: 'Decoder norms',
+  });
+}
+
+/** How dead latents are revived, with the kind's own default for a model with one hidden layer. */
+export function revival(standard: 'none' | 'auxk') {
+  return option(choice('revive', ['none', 'auxk', 'resample']).default(standard), {
+    description:
+      'how dead latents are revived: none; auxk, by a loss of their own; resample, by new weights from badly reconstructed rows',
+    label: 'Revival of dead latents',
+  });
+}
+
 /** What a kind of sparsity may need of a model. */
 export interface ModelShape {
   readonly h_dims: readonly number[];
   readonly tied?: boolean | undefined;
+}
+
+/** Whether a model's code can be a list in training. */
+export function hasLists({ h_dims, tied }: ModelShape): boolean {
+  return h_dims.length === 1 && !tied;
 }
 
 /** @throws ConfigError if a model's code cannot be a list in training. @param what needs that. */
@@ -160,8 +194,15 @@ export function checkLists(what: string, model: ModelShape | undefined): void {
   }
 }
 
-/** For every kind with a `sparsity_lambda`. */
-export const sparsityWarmup = option(whole('sparsity_warmup', 0).default(0), {
-  description: 'steps over which the weight of the penalty rises linearly from 0 to sparsity_lambda',
+const warmup = whole('sparsity_warmup', 0);
+const warmupFacts: OptionFacts = {
+  description:
+    'steps over which the weight of the penalty rises linearly from 0 to sparsity_lambda; by default a twentieth of the run with l1, else 0',
   label: 'Warm-up of the sparsity weight',
-});
+};
+
+/** For every kind with a `sparsity_lambda`. */
+export const sparsityWarmup = option(warmup.default(0), warmupFacts);
+
+/** The same where latents die of a weight that is whole at once: by default a twentieth of the run. */
+export const neededWarmup = option(warmup.optional(), warmupFacts);

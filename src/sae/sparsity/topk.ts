@@ -1,7 +1,15 @@
 import { auxk, checkAuxk } from './auxk.js';
 import { kDecay, rowK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
-import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js';
+import {
+  decoderNorm,
+  encoderInit,
+  learningRate,
+  noPenalty,
+  reconstruction,
+  revival,
+  sparsity,
+} from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
@@ -10,18 +18,21 @@ import { encoderInit, noPenalty, reconstruction, sparsity } from './sparsity.js'
  */
 export const topk = sparsity({
   summary: 'the k largest latents of each row',
-  live: auxk.live,
+  live: { lr: learningRate(1e-3), ...auxk.live },
   fixed: {
     k: rowK,
     k_decay: kDecay,
     rescale_acts_by_decoder_norm: rescale,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
+    decoder_norm: decoderNorm('unit'),
+    revive: revival('auxk'),
     ...auxk.fixed,
   },
   terms: [auxk.term],
   coefficients: ({ auxk_alpha, k }) => [auxk_alpha, 0, 0, k],
   penalty: () => noPenalty,
+  pre_bias: true,
   selection: (options) => ({ topk: options.k, ...rescaling(options) }),
   coding: 'topk',
   check(options, model) {

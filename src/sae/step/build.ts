@@ -28,6 +28,8 @@ export class StepBuild {
     readonly update: boolean,
     /** Whether the code is lists; see `sparse/sparse-step.ts`. */
     readonly sparse: boolean,
+    /** Rows after which a latent that was active in none of them counts as dead. */
+    readonly deadAfter: number,
   ) {
     this.program = scope.use(new Program(model.gpu));
     this.penalty = sparsityOf(config.sparsity).penalty(config);

@@ -37,14 +37,13 @@ export const jumprelu: CodingKernels = {
     addDecoderNorms(build);
     const { gemm, groups } = codeBlocks(build);
     const files = ['metrics/step.wgsl', 'gemm/gemm.wgsl', l0File(build), 'sparsity/jumprelu_code.wgsl'];
-    const { dead_after } = build.config;
     const own = { gemm, code, thresholds: model.threshold! };
-    program.add({ files, constants: { dead_after } }, { ...bindings, ...own }, groups);
+    program.add({ files, constants: { dead_after: build.deadAfter } }, { ...bindings, ...own }, groups);
   },
 
   addGradient(build) {
     const { program, model, bindings } = build;
-    const { dead_after, bandwidth } = build.config as TrainConfig<'jumprelu'>;
+    const { bandwidth } = build.config as TrainConfig<'jumprelu'>;
     const columnBlocks = padded(model.hidden) / 4;
     const sizes = new Uint32Array([columnBlocks, rowGroups(build), rowsEach]);
     const gradients = build.tensor(`${model.encoder.at(-1)!.name}.gradient`);
@@ -52,7 +51,10 @@ export const jumprelu: CodingKernels = {
     const head = ['metrics/step.wgsl', 'sparsity/jumprelu_share.wgsl', l0File(build)];
     const groups = Math.ceil(columnBlocks / threads);
     program.add(
-      { files: [...head, 'sparsity/jumprelu_gradient.wgsl'], constants: { dead_after, bandwidth } },
+      {
+        files: [...head, 'sparsity/jumprelu_gradient.wgsl'],
+        constants: { dead_after: build.deadAfter, bandwidth },
+      },
       { ...bindings, sizes, gradients, thresholds },
       [groups, model.gpu.groups(rowGroups(build))],
     );

@@ -1,8 +1,29 @@
 import { padded } from '../../gpu/tensor.js';
+import type { TrainConfig } from '../config.js';
+import type { SparsityName } from '../sparsity/index.js';
 import type { StepBuild } from './build.js';
 
 /** Invocations per workgroup in `metrics/silent.wgsl`. */
 const threads = 64;
+
+/** Within these, rows after which a latent counts as dead where `dead_after` does not say it. */
+const leastDeadAfter = 10_000;
+const mostDeadAfter = 10_000_000;
+
+/**
+ * Rows after which a latent that was active in none of them counts as dead: by default those of an epoch, or a tenth of the run if that
+ * is less, but at least 10,000, by which something rare may well be seen, and at most the 10 million that OpenAI's trainer and
+ * dictionary_learning wait.
+ * @param rows of an epoch.
+ */
+export function deadAfter(
+  { dead_after, steps, epochs, batch_size }: TrainConfig<SparsityName>,
+  rows: number,
+): number {
+  const ofRun = steps === undefined ? epochs * rows : steps * batch_size;
+  const some = Math.ceil(Math.min(rows, ofRun / 10));
+  return dead_after ?? Math.min(mostDeadAfter, Math.max(leastDeadAfter, some));
+}
 
 /** Whether a step counts the rows since each latent was active: for what is done about dead ones. */
 export function countsSilentRows({ config }: Pick<StepBuild, 'config'>): boolean {

@@ -15,7 +15,7 @@ import { codingOf } from './codings.js';
 import { allocateDivisor } from './divisor.js';
 import { addForward, allocateForward } from './forward.js';
 import { batchesOf, stepBytes } from './records.js';
-import { allocateSilentRows } from './silent-rows.js';
+import { allocateSilentRows, deadAfter } from './silent-rows.js';
 import { prepareModel, takesLists } from './sparse/choice.js';
 import { addSparseStep, allocateSparse } from './sparse/sparse-step.js';
 import { type EndOfPass, logBytes, parseLog, type StepLog } from './step-log.js';
@@ -110,6 +110,7 @@ export class TrainStep {
         rows,
         update,
         update && takesLists(model.config, config),
+        deadAfter(config, source.rows),
       );
       const size = Math.min(window_rows ?? source.rows, source.rows);
       // Reading rows may take long, so sizes are checked before.

@@ -99,7 +99,9 @@ export function measureTraining(
     const began = performance.now();
     const bytesBefore = gpu.allocatedBytes;
     const model = scope.use(await Model.create(gpu, { in_dims, h_dims: [...h_dims] }));
-    const sparsity = k === undefined ? {} : ({ sparsity: 'topk', k } as const);
+    // The step alone: what is done about norms and dead latents is the user's choice.
+    const plain = { decoder_norm: 'none', revive: 'none' } as const;
+    const sparsity = k === undefined ? {} : ({ sparsity: 'topk', k, ...plain } as const);
     const options = { batch_size, ...sparsity } as TrainOptions<SparsityName>;
     const trainer = scope.use(await Trainer.create<SparsityName>(model, dataset, options));
     const enough = new AbortController();

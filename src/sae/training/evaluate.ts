@@ -22,7 +22,7 @@ export async function evaluate<S extends SparsityName = 'kl'>(
   dataset: Dataset,
   options: TrainOptions<S> = {} as TrainOptions<S>,
 ): Promise<Metrics<S>> {
-  const config = parseTrainConfig(options);
+  const config = parseTrainConfig(options, model.config);
   const metrics = await measure(model, dataset, config);
   if (config.sparsity !== 'matryoshka') {
     return metrics;

@@ -76,7 +76,7 @@ export class Resampler {
   async #changes(done: number, config: TrainConfig<SparsityName>): Promise<Change[]> {
     const { model, build } = this.step;
     const silent = new Uint32Array(await model.gpu.read(build.buffer('silent_rows')));
-    const isDead = (latent: number) => silent[latent] >= config.dead_after;
+    const isDead = (latent: number) => silent[latent] >= build.deadAfter;
     const dead = Array.from({ length: model.hidden }, (_, latent) => latent).filter(isDead);
     if (dead.length === 0) {
       return [];

@@ -27,7 +27,8 @@ export interface Scheduled extends LrSchedule {
   readonly lr: number;
   /** Of kinds of sparsity that have a penalty. */
   readonly sparsity_lambda?: number;
-  readonly sparsity_warmup?: number;
+  /** By default the first twentieth of the run. */
+  readonly sparsity_warmup?: number | undefined;
   /** Of kinds of sparsity that keep so many latents of a row. */
   readonly k?: number;
   readonly k_decay?: number;
@@ -73,6 +74,11 @@ export function sparsityFactor(step: number, sparsity_warmup: number): number {
   return step < sparsity_warmup ? step / sparsity_warmup : 1;
 }
 
+/** Steps of the warm-up of the penalty's weight, in a run of so many. */
+function sparsityWarmup({ sparsity_lambda, sparsity_warmup }: Scheduled, steps: number): number {
+  return sparsity_warmup ?? (sparsity_lambda === undefined ? 0 : Math.floor(steps / 20));
+}
+
 function hasLrSchedule({ lr_warmup, lr_decay }: LrSchedule): boolean {
   return lr_warmup > 0 || lr_decay !== 'none';
 }
@@ -91,7 +97,8 @@ export function scheduledSettings(
   step: number,
   { steps, sizes }: Run,
 ): Pick<Partial<Scheduled>, 'lr' | 'sparsity_lambda' | 'k'> {
-  const { lr, sparsity_lambda = 0, sparsity_warmup = 0, k = 0, k_decay = 0 } = config;
+  const { lr, sparsity_lambda = 0, k = 0, k_decay = 0 } = config;
+  const sparsity_warmup = sparsityWarmup(config, steps);
   return {
     ...(hasLrSchedule(config) && { lr: lr * lrFactor(step, steps, config) }),
     ...(sparsity_warmup > 0 && { sparsity_lambda: sparsity_lambda * sparsityFactor(step, sparsity_warmup) }),
@@ -104,7 +111,7 @@ export function scheduledSettings(
  * this is asked for each step.
  */
 export function settingsAt<Config extends Scheduled>(config: Config, step: number, run: Run): Config {
-  if (!hasLrSchedule(config) && !config.sparsity_warmup && !config.k_decay) {
+  if (!hasLrSchedule(config) && sparsityWarmup(config, run.steps) === 0 && !config.k_decay) {
     return config;
   }
   return { ...config, ...scheduledSettings(config, step, run) };

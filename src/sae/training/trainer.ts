@@ -84,7 +84,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
     options: TrainOptions<S> = {} as TrainOptions<S>,
     placement: Placement = {},
   ): Promise<Trainer<S>> {
-    const config = parseTrainConfig(options);
+    const config = parseTrainConfig(options, model.config);
     const source = rowSource(rows);
     checkSchedules(config, runLength(config, batchesOf(source.rows, config.batch_size)));
     const window_rows = windowOf(placement);

@@ -1,4 +1,4 @@
-import type { Option, TrainOption } from '../../sae/index.js';
+import type { EngineOption, Option } from '../../sae/index.js';
 
 /** A labelled field for one option, with a slider if the option has stops. */
 export class Field {
@@ -9,7 +9,7 @@ export class Field {
 
   /** @param changed is called whenever the visitor has set a new value. */
   constructor(
-    readonly option: TrainOption,
+    readonly option: EngineOption,
     changed: () => void,
   ) {
     const { name, label: words, kind, description } = option;
@@ -20,6 +20,9 @@ export class Field {
     label.append(`${words} `, code);
     label.title = description;
     this.#input = kind === 'choice' ? select(option.choices!) : input(kind);
+    if (option.standard === undefined && this.#input instanceof HTMLInputElement) {
+      this.#input.placeholder = 'by default';
+    }
     this.#input.id = name;
     this.#input.addEventListener('change', changed);
     this.place.className = 'field';
@@ -86,7 +89,7 @@ function select(choices: readonly string[]): HTMLSelectElement {
   return made;
 }
 
-function input(kind: TrainOption['kind']): HTMLInputElement {
+function input(kind: EngineOption['kind']): HTMLInputElement {
   const made = document.createElement('input');
   if (kind === 'flag') {
     made.type = 'checkbox';

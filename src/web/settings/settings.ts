@@ -1,4 +1,5 @@
 import {
+  type EngineOption,
   liveSettings,
   type ModelConfig,
   type ModelOptions,
@@ -7,7 +8,6 @@ import {
   parseTrainConfig,
   type SparsityName,
   type TrainConfig,
-  type TrainOption,
   type TrainOptions,
   trainedConfig,
   trainOptions,
@@ -29,7 +29,7 @@ const omitted: readonly string[] = [
   'pre_bias_init',
   // Of its values, quadratic needs a target, which has no default.
   'l0_loss',
-  // All but the first need revive auxk.
+  // Each has a weight of its own.
   'auxk_loss',
   'clip_norm',
   'optimizer',
@@ -41,7 +41,7 @@ export type Settings = Pick<ModelConfig, 'h_dims' | 'activation'> &
   Readonly<Record<string, unknown>>;
 
 /** All settings, of every kind of sparsity. */
-export const settingOptions: readonly TrainOption[] = [
+export const settingOptions: readonly EngineOption[] = [
   ...modelOptions,
   ...trainOptions.filter(({ owners }) => owners?.[0].choice !== 'optimizer'),
 ].filter(({ name }) => !omitted.includes(name));
@@ -62,10 +62,10 @@ const standardTraining = {
 /** These give readable features in about twenty seconds on a software adapter, with no dead latent. */
 export const standard: Settings = complete(standardModel, standardTraining);
 
-/** A setting's text in a field or the address. */
+/** A setting's text in a field or the address; '' if it is left to the engine. */
 export function settingText(settings: Settings, name: string): string {
   const value = settings[name];
-  return Array.isArray(value) ? value.join(', ') : String(value);
+  return Array.isArray(value) ? value.join(', ') : String(value ?? '');
 }
 
 /**
@@ -83,8 +83,8 @@ export function withSetting(settings: Settings, name: string, text: string): Set
   }
   const kept = trainOptions.filter((option) => !option.owners && option.name in training);
   const common = Object.fromEntries(kept.map((option) => [option.name, settings[option.name]]));
-  const { lr, ...own } = standardTraining;
-  return complete(model, { ...common, ...(value === own.sparsity ? own : { sparsity: value }) });
+  const own = value === standardTraining.sparsity ? standardTraining : { sparsity: value };
+  return complete({ ...model, pre_bias: undefined }, { ...common, ...own });
 }
 
 /** The options of the model, and those of training. */
@@ -102,14 +102,22 @@ export function modelSettings({ h_dims, activation, pre_bias = false, tied = fal
 
 /** Settings with the engine's defaults for those that are left out. @throws ConfigError. */
 function complete(model: object, training: object): Settings {
-  const config = parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>);
-  const all = { ...modelSettings(trainedConfig(parseModelConfig(model), config)), ...config };
-  const offered = settingOptions.map(({ name }) => name).filter((name) => name in all);
-  return Object.fromEntries(offered.map((name) => [name, all[name as 'lr']])) as unknown as Settings;
+  const { sparsity } = training as TrainOptions<SparsityName>;
+  const sizes = parseModelConfig(model, sparsity);
+  const config = parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>, sizes);
+  const all = { ...modelSettings(trainedConfig(sizes, config)), ...config };
+  const offered = settingOptions.filter(
+    ({ owners }) => !owners || owners.some(({ value }) => value === config.sparsity),
+  );
+  return Object.fromEntries(offered.map(({ name }) => [name, all[name as 'lr']])) as unknown as Settings;
 }
 
 function readValue(name: string, text: string): unknown {
-  switch (settingOptions.find((option) => option.name === name)?.kind) {
+  const option = settingOptions.find((own) => own.name === name);
+  if (text.trim() === '' && option?.standard === undefined) {
+    return undefined;
+  }
+  switch (option?.kind) {
     case 'choice':
       return text;
     case 'flag':
@@ -158,8 +166,7 @@ export function fromAddress(hash: string): { settings: Settings; faults: string[
 
 /** An address with all settings, so that a link means the same even if the page's standard settings change. */
 export function toAddress(settings: Settings): string {
-  const texts = Object.keys(settings).map(
-    (name) => `${name}=${settingText(settings, name).replaceAll(' ', '')}`,
-  );
+  const set = Object.keys(settings).filter((name) => settings[name] !== undefined);
+  const texts = set.map((name) => `${name}=${settingText(settings, name).replaceAll(' ', '')}`);
   return `#${texts.join('&')}`;
 }

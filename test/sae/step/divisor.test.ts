@@ -9,7 +9,7 @@ import { gatherRows } from '../../reference/gather.js';
 import { ReferenceTrainer } from '../../reference/trainer.js';
 import '../../support/compare.js';
 import { gpuOfFile } from '../../support/device.js';
-import { byteRows, toReference } from '../../support/models.js';
+import { byteRows, plain, toReference } from '../../support/models.js';
 
 const gpu = await gpuOfFile();
 
@@ -29,7 +29,7 @@ describe.each<[SparsityName, number[], object]>([
   ['matryoshka', [40], { k: 4, matryoshka: [10, 40] }],
 ])('%s with layers of %j and reconstruction fvu', (sparsity, h_dims, own) => {
   const sizes = { in_dims: 13, h_dims, activation: 'relu' as const, pre_bias: true };
-  const options = { sparsity, reconstruction: 'fvu', shuffle: false, lr: 0.01, ...own };
+  const options = { sparsity, reconstruction: 'fvu', shuffle: false, lr: 0.01, ...plain, ...own };
 
   test('has the losses and makes the steps of the reference', async () => {
     const model = await Model.create(gpu, sizes, 5);

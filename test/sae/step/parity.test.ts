@@ -23,7 +23,7 @@ import { seededRandom, uniform } from '../../reference/random.js';
 import { type ParityVector, parityVectors } from '../../reference/vectors.js';
 import { relativeError } from '../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, useFamily } from '../../support/device.js';
-import { firstGradient, floatRows, modelConfig, toParameters } from '../../support/models.js';
+import { firstGradient, floatRows, modelConfig, plain, toParameters } from '../../support/models.js';
 
 const gpu = await gpuOfFile();
 const tolerance = 1e-5;
@@ -53,7 +53,7 @@ function trainOptions({
   rows,
   ...training
 }: ParityVector['config']): TrainOptions<SparsityName> {
-  return { ...training, batch_size: rows } as TrainOptions<SparsityName>;
+  return { ...plain, ...training, batch_size: rows } as TrainOptions<SparsityName>;
 }
 
 /** Trains on the vector's rows, all in one batch; `after` is called after each epoch, which is one step. */

@@ -14,7 +14,7 @@ import { gatherRows } from '../../reference/gather.js';
 import { ReferenceTrainer } from '../../reference/trainer.js';
 import '../../support/compare.js';
 import { gpuOfFile } from '../../support/device.js';
-import { byteRows, rowOrders, sameParameters, toReference, trained } from '../../support/models.js';
+import { byteRows, plain, rowOrders, sameParameters, toReference, trained } from '../../support/models.js';
 
 const gpu = await gpuOfFile();
 
@@ -267,7 +267,8 @@ describe.each<['topk' | 'batchtopk' | 'matryoshka', number[], object, boolean]>(
   ['matryoshka', [30], { matryoshka: [8, 30] }, true],
 ])('%s with layers of %j and a decay of k', (sparsity, h_dims, own, lists) => {
   const kept = [9, 7, 5, 3, 3, 3];
-  const decaying = { batch_size: 8, steps: 6, lr: 0.01, shuffle: false, sparsity, k: 3, k_decay: 3, ...own };
+  const basis = { batch_size: 8, steps: 6, lr: 0.01, shuffle: false, ...plain };
+  const decaying = { ...basis, sparsity, k: 3, k_decay: 3, ...own };
 
   test('keeps as many at each step as the reference with that k, and k when it is measured', async () => {
     const model = await Model.create(gpu, { in_dims: 9, h_dims, activation: 'relu' }, 5);

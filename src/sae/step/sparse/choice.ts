@@ -1,7 +1,7 @@
 import type { ModelConfig, TrainConfig } from '../../config.js';
 import type { Model } from '../../model/model.js';
 import { type AuxkLoss, type AuxkOptions, auxkLosses } from '../../sparsity/auxk.js';
-import type { SparsityName } from '../../sparsity/index.js';
+import { hasLists, type SparsityName } from '../../sparsity/index.js';
 import { kAt } from '../../sparsity/k.js';
 import { leastLatents } from './crossover.js';
 
@@ -36,11 +36,10 @@ export function mostLatents(sizes: ModelConfig, config: TrainConfig<SparsityName
  * latents that were multiplied by norms, are made of lists only. Tied weights are those of matrices.
  */
 export function takesLists(sizes: ModelConfig, config: TrainConfig<SparsityName>): boolean {
-  const { h_dims, tied } = sizes;
   const { revive, rescale_acts_by_decoder_norm: rescaled } = listOptions(config);
   const k = mostLatents(sizes, config);
   const needed = config.sparsity === 'matryoshka' || revive === 'auxk' || rescaled;
-  return h_dims.length === 1 && !tied && k !== undefined && (needed || h_dims[0] >= leastLatents * k);
+  return hasLists(sizes) && k !== undefined && (needed || sizes.h_dims[0] >= leastLatents * k);
 }
 
 /** Makes a model select the latents that its training selects, with its decoder as the training step reads it. */

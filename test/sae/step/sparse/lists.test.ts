@@ -7,6 +7,7 @@ import { addLatentLists, addRowLists, allocateLists } from '../../../../src/sae/
 import { seededRandom } from '../../../reference/random.js';
 import { topk } from '../../../reference/topk.js';
 import { gpuOfFile, reals } from '../../../support/device.js';
+import { plain } from '../../../support/models.js';
 import { pick, shapes, someCode, upTo } from '../../../support/shapes.js';
 
 const gpu = await gpuOfFile();
@@ -40,10 +41,15 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
   return Scope.during(async (scope) => {
     const latents = values.length / rows;
     const sparsity = batch ? 'batchtopk' : 'topk';
-    const config = parseTrainConfig<'topk' | 'batchtopk'>({ sparsity, k: most, batch_size: rows });
+    const config = parseTrainConfig<'topk' | 'batchtopk'>({
+      sparsity,
+      k: most,
+      batch_size: rows,
+      ...plain,
+    });
     const model = scope.use(await Model.create(gpu, { in_dims: 1, h_dims: [latents] }));
     model.selectFor(config);
-    const build = new StepBuild(scope, model, config, rows, true, true);
+    const build = new StepBuild(scope, model, config, rows, true, true, 1e4);
     build.makeBuffer('state', 'state', 8, GPUBufferUsage.UNIFORM);
     build.makeBuffer('step', 'step', 32, GPUBufferUsage.UNIFORM);
     build.makePassBuffer('rows_active', 'active', latents * 4);

@@ -15,6 +15,7 @@ import {
   firstGradient,
   floatRows,
   modelConfig,
+  plain,
   sameParameters,
   toParameters,
   toReference,
@@ -52,6 +53,7 @@ describe.each(lanes)('with the lanes of %s', (name) => {
     const model = await Model.from(gpu, modelConfig(config), toParameters(params));
     useLanes(name);
     const trainer = await Trainer.create<SparsityName>(model, floatRows(x, in_dims), {
+      ...plain,
       ...(options as object),
       batch_size: rows,
       epochs: 10,
@@ -147,7 +149,10 @@ async function lend<T>(
 ): Promise<T> {
   const model = await Model.create(gpu, { in_dims, h_dims: [latents], pre_bias }, 3);
   const rows = byteRows(Math.ceil(2.4 * options.batch_size), in_dims, 5);
-  const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 3, ...options, ...own };
+  // What the reference has where nothing is said.
+  const auxk = options.revive === 'auxk' && { auxk_loss: 'dictionary_learning', auxk_alpha: 1 / 32 };
+  const basis = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 3, ...plain, ...auxk };
+  const all = { ...basis, ...options, ...own };
   const trainer = await Trainer.create<'topk'>(model, rows, all as TrainOptions<'topk'>);
   try {
     return await use(trainer);
@@ -273,7 +278,7 @@ test('rows that come in windows', async () => {
   const results = [];
   for (const placement of [{}, inWindows]) {
     const model = await Model.create(gpu, { in_dims, h_dims: [latents], pre_bias }, 3);
-    const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 1, ...options };
+    const all = { sparsity: 'topk', lr: 1e-3, shuffle: false, epochs: 1, ...plain, ...options };
     const trainer = await Trainer.create<'topk'>(model, dataset, all as TrainOptions<'topk'>, placement);
     for await (const _ of trainer.epochs());
     results.push(await model.parameters());
@@ -295,7 +300,13 @@ test('a latent without entries is updated as by matrices, bit for bit', async ()
     created.close();
     parameters.get('encoder.0.bias')!.data.fill(-1000);
     const model = await Model.from(gpu, { in_dims, h_dims: [latents], activation: 'relu' }, parameters);
-    const trainer = await Trainer.create<'topk'>(model, rows, { sparsity: 'topk', k, batch_size, lr: 1e-3 });
+    const trainer = await Trainer.create<'topk'>(model, rows, {
+      ...plain,
+      sparsity: 'topk',
+      k,
+      batch_size,
+      lr: 1e-3,
+    });
     const { build } = trainer.step;
     expect(build.sparse).toBe(leastLatents === 0);
     for (const { weight, byLatents } of model.layers) {
