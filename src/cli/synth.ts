@@ -1,11 +1,8 @@
 import { Command } from 'commander';
 import {
-  checkStart,
   Model,
   measureRecovery,
   openGpu,
-  parseModelConfig,
-  parseTrainConfig,
   type SparsityName,
   SynthData,
   type SynthPreset,
@@ -13,8 +10,8 @@ import {
   type SynthScores,
   sizesInWords,
   synthPresets,
+  synthRun,
   Trainer,
-  type TrainOptions,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
 import { interruptible } from './interrupt.js';
@@ -23,12 +20,9 @@ import { count, Reporter, type ReporterOptions } from './reporter.js';
 
 /** Batches in each of the two windows of rows on the device. */
 const windowBatches = 16;
-/** The first rows of the stream, of which the output's bias at the start is the mean or the median. */
-const startRows = 8192;
 
 interface SynthValues extends ReporterOptions {
   readonly preset: SynthPresetName;
-  readonly steps?: number;
   readonly seed: number;
   readonly adapter?: string;
   readonly tune: string;
@@ -56,34 +50,25 @@ SynthSAEBench-16k: 200 million rows, for a GPU.`,
 async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<void> {
   const { preset: name, seed } = values;
   const preset: SynthPreset = synthPresets[name];
-  const { steps = preset.steps } = values;
-  const engine = options.engineValues(values, given);
-  const { in_dims } = preset.data;
-  // The rows of a stream are all new, in its own order.
-  const stream = { seed, steps, shuffle: false };
-  const sizes = { h_dims: [...preset.h_dims], ...engine.model, in_dims };
-  const training = defaultsOf(preset, engine.training);
-  const requested = parseModelConfig(sizes, training.sparsity);
-  const config = parseTrainConfig<SparsityName>({ ...training, ...stream }, requested);
-  checkStart(requested, config);
-  const { batch_size } = config;
-  const rows = steps * batch_size;
+  const run = synthRun(preset, seed, options.engineValues(values, given));
+  const { sizes, config, evaluation } = run;
+  const { steps, batch_size } = config;
   const reporter = new Reporter(values);
   const signal = interruptible(reporter);
   const gpu = await openGpu(await options.openOptions(values));
   try {
     reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
-    reporter.line(`data        ${name}: ${count(preset.data.features)} features in ${in_dims} dimensions`);
+    reporter.line(
+      `data        ${name}: ${count(preset.data.features)} features in ${sizes.in_dims} dimensions`,
+    );
     reporter.line(`training    ${count(steps)} steps of ${batch_size} rows`);
     const data = await makeData(preset, seed, reporter, signal);
-    const some = data.source(Math.min(rows, startRows));
-    const model = await Model.create<SparsityName>(gpu, sizes, config, some);
+    const model = await Model.create<SparsityName>(gpu, sizes, config, data.source(run.start_rows));
     reporter.line(`parameters  ${count(model.parameterCount)} (${sizesInWords(model.config)})`);
     const placement = { window_rows: windowBatches * batch_size };
-    const trainer = await Trainer.create<SparsityName>(model, data.source(rows), config, placement);
+    const trainer = await Trainer.create<SparsityName>(model, data.source(run.rows), config, placement);
     const done = await train(trainer, steps, reporter, signal);
     // What was learned until an interruption is measured too.
-    const evaluation = { first: rows, rows: preset.evaluation_rows };
     reporter.startBar(evaluation.rows, 'scores');
     const scores = await measureRecovery(model, data, evaluation, (at) =>
       reporter.updateBar(at, 'scores', ''),
@@ -97,13 +82,6 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
     reporter.stopBar();
     gpu.close();
   }
-}
-
-/** The given options over the preset's; its weight of the penalty is for its own kind of sparsity. */
-function defaultsOf({ training }: SynthPreset, given: Record<string, unknown>): TrainOptions<SparsityName> {
-  const { sparsity_lambda, ...others } = training;
-  const own = (given.sparsity ?? training.sparsity) === training.sparsity;
-  return { ...others, ...(own && { sparsity_lambda }), ...given } as TrainOptions<SparsityName>;
 }
 
 function makeData(
