@@ -76,14 +76,25 @@ export function findContestants() {
   ];
 }
 
+const noTorch =
+  'no python3 here has torch. On Debian and Ubuntu: apt-get install python3-torch python3-pil libopenblas0-pthread; ' +
+  'elsewhere: pip install torch numpy pillow';
+
+/** Who trains on rows whose features are known beside this project: torch_synth.py, on one thread of a processor. */
+export function findSynthPeer() {
+  const [found] = findPythons();
+  return found === undefined
+    ? { name: 'PyTorch', missing: noTorch }
+    : {
+        name: `PyTorch ${found.version}`,
+        command: [found.python, join(folder, 'torch_synth.py')],
+        environment: threadsOf(1),
+      };
+}
+
 function findPyTorch() {
   const pythons = findPythons();
-  if (pythons.length === 0) {
-    const missing =
-      'no python3 here has torch. On Debian and Ubuntu: apt-get install python3-torch python3-pil libopenblas0-pthread; ' +
-      'elsewhere: pip install torch numpy pillow';
-    return [{ name: 'PyTorch', missing }];
-  }
+  if (pythons.length === 0) return [{ name: 'PyTorch', missing: noTorch }];
   return pythons.flatMap(({ python, version, cuda }) => {
     const contestant = (variant, device, threads, takes, more) => ({
       name: [

@@ -106,3 +106,53 @@ export function markdown({ date, machine, adapter, cuda_device, versions, ...rep
   if (report.notes.length > 0) lines.push('', ...report.notes.map((note) => `- ${note}`));
   return lines.join('\n');
 }
+
+/** The columns of scores, with their decimals. */
+const scoreColumns = {
+  MCC: ['mcc', 3],
+  F1: ['f1', 3],
+  uniqueness: ['uniqueness', 3],
+  L0: ['l0', 2],
+  dead: ['dead', 1],
+  R2: ['r2', 3],
+  'seconds of training': ['seconds', 1],
+};
+
+/**
+ * The table of what kinds of sparsity reach: two lines a kind, each score's mean and range over seeds.
+ * @param results [{ sparsity, who, seed, seconds, mcc, ... }]
+ */
+export function synthTable(results) {
+  const lines = [
+    `| kind | who | ${Object.keys(scoreColumns).join(' | ')} |`,
+    `| --- | --- |${' --- |'.repeat(Object.keys(scoreColumns).length)}`,
+  ];
+  let before;
+  for (const { sparsity, who } of distinct(results)) {
+    const own = results.filter((result) => result.sparsity === sparsity && result.who === who);
+    const cells = Object.values(scoreColumns).map(([name, decimals]) =>
+      meanAndRange(
+        own.map((result) => result[name]),
+        decimals,
+      ),
+    );
+    lines.push(`| ${[sparsity === before ? '' : `\`${sparsity}\``, who, ...cells].join(' | ')} |`);
+    before = sparsity;
+  }
+  return lines.join('\n');
+}
+
+/** Each kind with whom it was trained by, once, in the order in which they came. */
+function distinct(results) {
+  return results.filter(
+    ({ sparsity, who }, i) =>
+      results.findIndex((other) => other.sparsity === sparsity && other.who === who) === i,
+  );
+}
+
+/** A mean, and in parentheses the smallest and the largest value, where they differ as they are written. */
+function meanAndRange(values, decimals) {
+  const mean = (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(decimals);
+  const ends = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(decimals));
+  return ends[0] === ends[1] ? mean : `${mean} (${ends.join('–')})`;
+}

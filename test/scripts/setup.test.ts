@@ -152,7 +152,7 @@ describe('the set-up', () => {
     // npm's own, when it packs: `npm pack` by a user without scripts packs what is built.
     const before = Object.keys(scripts).filter((name) => /^(pre|post)/.test(name) && name !== 'prepack');
     expect(before).toEqual([]);
-    for (const name of ['start', 'test', 'demo', 'build:web', 'bench', 'bench:peers']) {
+    for (const name of ['start', 'test', 'demo', 'build:web', 'bench', 'bench:peers', 'bench:synth']) {
       expect(scripts[name]).toMatch(/^node scripts\/setup\.mjs( --\w+)?( && |$)/);
     }
 
