@@ -140,17 +140,19 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     const page = await handedOn();
     await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('l1');
     await page.getByLabel('Sparsity target sparsity_target').waitFor({ state: 'hidden' });
-    expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('0.5');
+    expect(await page.getByLabel('Sparsity weight sparsity_lambda').inputValue()).toBe('4');
     await page.getByLabel('Weighted by decoder norm').uncheck();
     expect(page.url()).toContain(
-      'sparsity=l1&lr=0.001&sparsity_lambda=0.5&reconstruction=sum&encoder_init=random&l1_weighted=false&',
+      'sparsity=l1&lr=0.001&sparsity_lambda=4&reconstruction=sum&encoder_init=decoder_transpose&l1_weighted=false&',
     );
     await button(page, 'One step').click();
     await trained(page, 1);
     await page.getByText('sparsity_lambda · l1').waitFor();
     expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
     const [curve] = await savedCurves(page);
-    expect(curve.loss / (784 * curve.mse + 0.5 * curve.l1)).toBeCloseTo(1, 5);
+    // The weight begins at 0.
+    expect(curve).toMatchObject({ sparsity_lambda: 0 });
+    expect(curve.loss / (784 * curve.mse)).toBeCloseTo(1, 5);
     // A trained model stays; until Reset, what is changed is for the next one.
     await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
     await page.getByText('Changed: sparsity. Press Reset').waitFor();

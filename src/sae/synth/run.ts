@@ -50,7 +50,7 @@ export function synthRun(
     shuffle: false,
   } as TrainOptions<SparsityName>;
   const sizes = { h_dims: [...h_dims], ...given.model, in_dims };
-  const model = parseModelConfig(sizes, sparsity);
+  const model = parseModelConfig(sizes, parseTrainConfig(all).sparsity);
   const config = parseTrainConfig<SparsityName>(all, model) as StreamConfig;
   checkStart(model, config);
   const rows = config.steps * config.batch_size;

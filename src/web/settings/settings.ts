@@ -102,9 +102,9 @@ export function modelSettings({ h_dims, activation, pre_bias = false, tied = fal
 
 /** Settings with the engine's defaults for those that are left out. @throws ConfigError. */
 function complete(model: object, training: object): Settings {
-  const { sparsity } = training as TrainOptions<SparsityName>;
-  const sizes = parseModelConfig(model, sparsity);
-  const config = parseTrainConfig<SparsityName>(training as TrainOptions<SparsityName>, sizes);
+  const options = training as TrainOptions<SparsityName>;
+  const sizes = parseModelConfig(model, parseTrainConfig(options).sparsity);
+  const config = parseTrainConfig(options, sizes);
   const all = { ...modelSettings(trainedConfig(sizes, config)), ...config };
   const offered = settingOptions.filter(
     ({ owners }) => !owners || owners.some(({ value }) => value === config.sparsity),
