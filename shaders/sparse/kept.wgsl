@@ -3,6 +3,8 @@ struct Kept {
   rows: u32,
   column_blocks: u32,  // vec4s a row
   bitmap_words: u32,   // of a latent
+  first_list: u32,     // where the rows' lists begin
+  first_entry: u32,
 }
 
 var<uniform> kept: Kept;

@@ -21,7 +21,8 @@ fn main(
       let here = vec4u(stay(row, block));
       count += here.x + here.y + here.z + here.w;
     }
-    var at = row_offsets[row] + before_lanes(vec2u(count, 0), lane).x;
+    let list = kept.first_list + row;
+    var at = kept.first_entry + row_offsets[row] + before_lanes(vec2u(count, 0), lane).x;
     if (count > 0) {
       for (var block = first; block < end; block++) {
         let here = stay(row, block);
@@ -30,14 +31,14 @@ fn main(
           if (here[i]) {
             let latent = block * 4 + i;
             entries[at] = Entry(latent, values[i], 0);
-            atomicOr(&bitmaps[latent * kept.bitmap_words + row / 32], 1u << (row % 32));
+            atomicOr(&bitmaps[latent * kept.bitmap_words + list / 32], 1u << (list % 32));
             at++;
           }
         }
       }
     }
     if (lane == 0) {
-      row_lists[row] = vec2u(row_offsets[row], row_offsets[row + 1]);
+      row_lists[list] = vec2u(kept.first_entry) + vec2u(row_offsets[row], row_offsets[row + 1]);
     }
   }
 }

@@ -3,6 +3,7 @@
 // trained model, which is corrected for its beginning as Adam's moments are: after the first batch it is that batch's.
 // Expects metrics/step.wgsl, sparsity/batch_cut.wgsl. Provides the entry point.
 override workgroup_size: u32 = 64;
+override follows: bool = true;  // whether the threshold does: not where the cut is that of a part of a batch
 
 // Of a batch in the running mean, as in SAELens.
 const share = 0.01;
@@ -39,7 +40,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
   if (thread == 0) {
     cut = batch_cut;
     let smallest = bitcast<f32>(cut.bits);
-    if (cut.staying != 0 && state.halted == 0 && is_finite(smallest)) {
+    if (follows && cut.staying != 0 && state.halted == 0 && is_finite(smallest)) {
       follow(smallest);
     }
   }

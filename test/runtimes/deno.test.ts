@@ -116,8 +116,10 @@ function configurations(): object[] {
     { clip_norm: 1 },
     { revive: 'auxk' },
     { revive: 'auxk', auxk_loss: 'saelens' },
+    { revive: 'auxk', auxk_loss: 'openai' },
     { rescale_acts_by_decoder_norm: true },
     { sparsity: 'batchtopk' },
+    { sparsity: 'batchtopk', batch_size: 128 },
     { sparsity: 'matryoshka' },
     { reconstruction: 'fvu' },
   ];

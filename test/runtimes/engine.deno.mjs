@@ -100,7 +100,9 @@ async function compile() {
         () => make(new Uint8Array(rows.data.length)),
         () => inParts(() => make(rows.data)),
       ];
-      await ways[i % ways.length]();
+      // In blocks of rows where a batch's pre-activations are larger than a part.
+      const inBlocks = config.batch_size * config.h_dims.at(-1) * 4 > partBytes;
+      await (inBlocks ? inParts(() => make(rows.data)) : ways[i % ways.length]());
     }
     for (const order of ['nn', 'nt', 'tn']) {
       const [a, b, c] = ['a', 'b', 'c'].map((name) => new Tensor(gpu, name, [8, 8]));

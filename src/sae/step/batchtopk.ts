@@ -45,8 +45,11 @@ type Cutting = Pick<StepBuild, 'program' | 'bindings' | 'code'> & {
   readonly model: { readonly threshold: Tensor | undefined };
 };
 
-/** Appends what finds the smallest latent of the batch that stays, and moves the model's threshold towards it. */
-export function addBatchCut({ program, bindings, code, model }: Cutting): void {
+/**
+ * Appends what finds the smallest latent of the batch that stays, and moves the model's threshold towards it.
+ * @param follows false where the code is a part of a batch, whose smallest one the threshold does not follow.
+ */
+export function addBatchCut({ program, bindings, code, model }: Cutting, follows = true): void {
   const { gpu } = program;
   const columnBlocks = padded(code.columns) / 4;
   const head = ['metrics/step.wgsl', 'sparsity/batch_cut.wgsl'];
@@ -60,5 +63,6 @@ export function addBatchCut({ program, bindings, code, model }: Cutting): void {
     places = (-1 << shift) >>> 0;
   }
   const own = { batch: new Uint32Array([columnBlocks]), thresholds: model.threshold! };
-  program.add(files('batch_last'), { ...bindings, ...own, code }, [1, 1]);
+  const last = { ...files('batch_last'), constants: { follows: follows ? 1 : 0 } };
+  program.add(last, { ...bindings, ...own, code }, [1, 1]);
 }

@@ -343,11 +343,11 @@ function allocate(build: StepBuild, windowRows: number): void {
   const { layers } = build.model;
   const makeLayer = (name: string, width: number) =>
     build.makeTensor(name, [rows, width], `A batch's layer [${rows}, ${width}]`);
-  // A sparse step has gradients of its own.
+  // A sparse step has others.
   for (const layer of build.sparse ? [] : layers) {
     makeLayer(`${layer.name}.gradient`, layer.outputs);
   }
-  for (const layer of layers.slice(0, -1)) {
+  for (const layer of build.sparse ? [] : layers.slice(0, -1)) {
     makeLayer(`${layer.name}.output`, layer.outputs);
   }
   const uniform = GPUBufferUsage.UNIFORM;

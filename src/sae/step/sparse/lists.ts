@@ -1,10 +1,12 @@
 import type { Device } from '../../../gpu/device.js';
 import type { KernelSource } from '../../../gpu/kernel.js';
 import type { Bindings, Workgroups } from '../../../gpu/program.js';
-import { padded } from '../../../gpu/tensor.js';
+import { padded, type Tensor } from '../../../gpu/tensor.js';
+import { grouped } from '../../rows/formats/array.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
 import { auxkLossOf, listOptions, mostLatents } from './choice.js';
+import { addBlockStep, blockCount, blockRows, type RowBlock } from './row-blocks.js';
 
 /** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
@@ -26,6 +28,21 @@ const subgroupLanes = 8;
 /** Entries of all rows, at most. */
 function mostEntries({ config, model, rows }: StepBuild): number {
   return Math.floor(mostLatents(model.config, config)! * rows);
+}
+
+/** Whether latents are selected of a whole batch, which is taken in blocks: from those that each block by itself would select. */
+function mergesBlocks(build: StepBuild): boolean {
+  return build.config.sparsity !== 'topk' && blockCount(build) > 1;
+}
+
+/** Entries of a block that latents of the batch are selected from, at most: whole vec4s. */
+function blockEntries(build: StepBuild): number {
+  return padded(Math.min(mostEntries(build), blockRows(build) * build.model.hidden));
+}
+
+/** Entries that there is room for, before those of dead latents. */
+function rowEntries(build: StepBuild): number {
+  return mergesBlocks(build) ? blockCount(build) * blockEntries(build) : mostEntries(build);
 }
 
 /**
@@ -56,18 +73,32 @@ function bitmapWords(build: StepBuild): number {
 export function allocateLists(build: StepBuild): void {
   const { rows, model } = build;
   const lists = auxEntries(build) > 0 ? listRows(build) + rows : rows;
-  const entries = mostEntries(build) + rows * auxEntries(build);
+  const aux = rows * auxEntries(build);
   build.makeBuffer('row_lists', `The places of ${lists} lists`, lists * 8);
-  build.makeBuffer('entries', `The lists of ${rows} rows`, entries * entryBytes);
+  const entries = rowEntries(build) + aux;
+  const blocks = mergesBlocks(build) ? ` in blocks of ${blockRows(build)}` : '';
+  const listed = `A list of up to ${grouped(entries)} latents of ${rows} rows${blocks}`;
+  build.makeBuffer('entries', listed, entries * entryBytes);
   const bitmaps = Math.ceil((model.hidden * bitmapWords(build)) / 4) * 16;
   build.makeBuffer('bitmaps', `Bitmaps of ${rows} rows for ${model.hidden} latents`, bitmaps);
   build.makeBuffer('latent_counts', `The lengths of ${model.hidden} lists`, model.hidden * 4);
   build.makeBuffer('latent_offsets', `The places of ${model.hidden} lists`, (model.hidden + 1) * 4);
-  build.makeBuffer('latent_entries', `The lists of ${model.hidden} latents`, entries * entryBytes);
+  build.makeBuffer(
+    'latent_entries',
+    `The lists of ${model.hidden} latents`,
+    (mostEntries(build) + aux) * entryBytes,
+  );
   if (build.config.sparsity !== 'topk') {
     allocateBatchCut(build);
     build.makeBuffer('row_counts', `The lengths of ${rows} lists`, rows * 4);
     build.makeBuffer('row_offsets', `The places of ${rows} lists`, (rows + 1) * 4);
+  }
+  if (mergesBlocks(build)) {
+    const survivors = [rowEntries(build)];
+    build.makeTensor('survivors', survivors, `What blocks of ${blockRows(build)} rows select [${survivors}]`);
+  }
+  if (marksActive(build)) {
+    build.makeBuffer('marks', 'Which latents are active', padded(model.hidden) * 4);
   }
 }
 
@@ -86,25 +117,36 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
   build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [gpu.groups(lines), 1]);
 }
 
-/** Appends the selection of latents in the code, by rows. */
-export function addRowLists(build: StepBuild): void {
-  addSelected(build);
-  addUnscaled(build, 0);
+/** Appends what clears the bitmaps, before rows are listed. */
+export function addClear(build: StepBuild): void {
+  const bitmaps = build.buffer('bitmaps');
+  build.program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
 }
 
-function addSelected(build: StepBuild): void {
-  const { config, model, code, program, rows } = build;
-  const bitmaps = build.buffer('bitmaps');
-  program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
+/** Appends the selection of latents in the code of a block of rows, and their lists. */
+export function addRowLists(build: StepBuild, block: RowBlock): void {
+  const { config, model, code } = build;
+  const { first, step } = block;
   if (config.sparsity === 'topk') {
-    const place = { most: mostLatents(model.config, config)!, firstList: 0, firstEntry: 0 };
-    addSelection(build, ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'], { code }, place);
-    return;
+    const most = mostLatents(model.config, config)!;
+    const place = { most, firstList: first, firstEntry: first * most };
+    const which = ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'];
+    addSelection(build, which, { code, step }, place, block.rows);
+  } else {
+    addKept(build, block);
   }
-  addBatchCut(build);
-  const kept = new Uint32Array([rows, padded(code.columns) / 4, bitmapWords(build)]);
+}
+
+/** Appends the lists of the latents of a block of rows that its own cut lets stay, which is the batch's if there is but one. */
+function addKept(build: StepBuild, { first, rows, step }: RowBlock): void {
+  const { program, model, code } = build;
+  const merges = mergesBlocks(build);
+  const bindings = { ...build.bindings, step };
+  addBatchCut({ program, bindings, code, model }, !merges);
+  const firstEntry = (first / blockRows(build)) * blockEntries(build);
+  const kept = new Uint32Array([rows, padded(code.columns) / 4, bitmapWords(build), first, firstEntry]);
   const head = ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl'];
-  const own = { kept, code };
+  const own = { kept, code, step };
   addByLines(build, { files: [...head, 'sparse/kept_counts.wgsl'] }, own, rows);
   const offsets = {
     counting: new Uint32Array([rows, 0]),
@@ -113,16 +155,60 @@ function addSelected(build: StepBuild): void {
   };
   program.add({ files: ['sparse/offsets.wgsl'] }, offsets, [1, 1]);
   addByLines(build, { files: [...head, 'sparse/kept_lists.wgsl'] }, own, rows);
+  if (merges) {
+    const most = blockEntries(build);
+    const surviving = new Uint32Array([firstEntry, most, rows]);
+    const survivors = { files: ['sparse/lists.wgsl', 'sparse/survivors.wgsl'] };
+    program.add(survivors, { ...bindings, surviving }, byThreads(build, most));
+  }
+}
+
+/** Appends what ends the lists of all rows: once the last block is listed. */
+export function endRowLists(build: StepBuild): void {
+  if (mergesBlocks(build)) {
+    addMerging(build);
+  }
+  if (marksActive(build)) {
+    addActive(build);
+  }
+  addUnscaled(build, 0);
+}
+
+/** Appends the selection among what the blocks selected: of a code of one row. The largest of a batch are among the largest of each block. */
+function addMerging(build: StepBuild): void {
+  const { program, model, rows } = build;
+  addBlockStep(build, [0, 1], build.buffer('step'));
+  const bindings = { ...build.bindings, step: build.buffer('block_step') };
+  addBatchCut({ program, bindings, code: build.tensor('survivors'), model });
+  const files = ['sparse/lists.wgsl', 'sparsity/batch_cut.wgsl', 'sparse/kept_survivors.wgsl'];
+  const kept = new Uint32Array([rows, bitmapWords(build)]);
+  program.add({ files }, { ...bindings, kept }, byThreads(build, rows));
+}
+
+/** Whether it takes more than being in a list for a latent to count as active. */
+function marksActive({ config }: Pick<StepBuild, 'config'>): boolean {
+  return (auxkLossOf(config)?.active_above ?? 0) > 0;
+}
+
+/** Appends the marks of latents that are active in some row, by their values as they were selected. */
+function addActive(build: StepBuild): void {
+  const { program, config, rows } = build;
+  const marks = build.buffer('marks');
+  program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps: marks }, byThreads(build, marks.size / 16));
+  const { active_above } = auxkLossOf(config)!;
+  const source = { files: ['sparse/mark_active.wgsl'], constants: { active_above } };
+  addByLines(build, source, { marking: new Uint32Array([rows]) }, rows);
 }
 
 /** Appends the counts of rows since each latent was active, and which are dead. Before second lists are made. */
 export function addDead(build: StepBuild): void {
-  const { program, model, config, bindings, code } = build;
-  const counting = new Uint32Array([model.hidden, bitmapWords(build), padded(code.columns) / 4]);
-  const dead = { files: ['metrics/step.wgsl', 'sparse/dead.wgsl'] };
-  const { counted = true, active_above = 0 } = auxkLossOf(config) ?? {};
-  const constants = { dead_after: build.deadAfter, counted: counted ? 1 : 0, active_above };
-  program.add({ ...dead, constants }, { ...bindings, counting, code }, byThreads(build, model.hidden));
+  const { program, model, config, bindings } = build;
+  const counting = new Uint32Array([model.hidden, bitmapWords(build)]);
+  const active = marksActive(build) ? 'sparse/active_marks.wgsl' : 'sparse/active_bits.wgsl';
+  const { counted = true } = auxkLossOf(config) ?? {};
+  const constants = { dead_after: build.deadAfter, counted: counted ? 1 : 0 };
+  const dead = { files: ['metrics/step.wgsl', active, 'sparse/dead.wgsl'], constants };
+  program.add(dead, { ...bindings, counting }, byThreads(build, model.hidden));
 }
 
 /** Whether AuxK takes pre-activations of either sign. */
@@ -130,19 +216,16 @@ export function keepsSigns({ config }: Pick<StepBuild, 'config'>): boolean {
   return auxkLossOf(config)?.signed ?? false;
 }
 
-/** Appends the second lists of the rows, of dead latents. */
-export function addAuxLists(build: StepBuild): void {
-  const signed = keepsSigns(build);
-  const code = signed ? build.tensor('pre_activations') : build.code;
-  const values = signed ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
-  const place = { most: auxEntries(build), firstList: listRows(build), firstEntry: mostEntries(build) };
-  const step = build.buffer('update');
-  addSelection(build, [values, 'sparse/dead_latents.wgsl'], { code, step }, place);
-  addUnscaled(build, place.firstList);
+/** Appends the second lists of a block of rows, of dead latents. @param code where their pre-activations are. */
+export function addAuxLists(build: StepBuild, { first, rows, step }: RowBlock, code: Tensor): void {
+  const values = keepsSigns(build) ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
+  const most = auxEntries(build);
+  const place = { most, firstList: listRows(build) + first, firstEntry: rowEntries(build) + first * most };
+  addSelection(build, [values, 'sparse/dead_latents.wgsl'], { code, step }, place, rows);
 }
 
 /** Appends what divides the values in the rows' lists, which begin there, by norms by which they were multiplied. */
-function addUnscaled(build: StepBuild, firstList: number): void {
+export function addUnscaled(build: StepBuild, firstList: number): void {
   const { rows, model } = build;
   if (model.rescaling) {
     const unscaled = new Uint32Array([rows, firstList]);
@@ -158,14 +241,15 @@ interface Place {
   readonly firstEntry: number;
 }
 
-/** Appends lists of the largest latents of each row. @param which the files that say which of them count. */
+/** Appends lists of the largest latents of each of some rows. @param which the files that say which of them count. */
 function addSelection(
   build: StepBuild,
   which: readonly string[],
   bindings: Bindings,
   { most, firstList, firstEntry }: Place,
+  rows: number,
 ): void {
-  const { model, rows } = build;
+  const { model } = build;
   const blocks = padded(model.hidden) / 4;
   const shift = spanShift(blocks, most);
   const spans = Math.ceil(blocks / 2 ** shift);

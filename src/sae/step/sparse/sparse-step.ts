@@ -1,5 +1,6 @@
 import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { addLayer } from '../../model/forward.js';
+import type { ModelLayer } from '../../model/layers.js';
 import { addRescaling, addRescalingNorms } from '../../model/rescaling.js';
 import { gathered, type Windows } from '../../rows/window.js';
 import { nestedWidths } from '../../sparsity/matryoshka.js';
@@ -20,15 +21,19 @@ import { auxkLossOf, listOptions } from './choice.js';
 import {
   addAuxLists,
   addByLines,
+  addClear,
   addDead,
   addLatentLists,
   addRowLists,
+  addUnscaled,
   allocateLists,
   auxEntries,
   auxkOf,
+  endRowLists,
   keepsSigns,
   listRows,
 } from './lists.js';
+import { addBlocks, allocateBlocks, blockCount, blockRows, type RowBlock } from './row-blocks.js';
 import { type ScatteredRows, scatteredRows } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
@@ -49,6 +54,9 @@ function gradientRows(build: StepBuild): number {
 export function allocateSparse(build: StepBuild): void {
   const { rows, model, config } = build;
   const [encoder, decoder] = model.layers;
+  const code = [blockRows(build), model.hidden];
+  build.makeTensor(`${encoder.name}.output`, code, `The pre-activations of ${code[0]} rows [${code}]`);
+  allocateBlocks(build);
   allocateLists(build);
   build.makeTensor('batch', [rows, model.config.in_dims], `A batch [${rows}, ${model.config.in_dims}]`);
   const gradients = [gradientRows(build), decoder.outputs];
@@ -71,31 +79,29 @@ export function allocateSparse(build: StepBuild): void {
     build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
     build.makeTensor('error_sums', [decoder.outputs]);
   }
-  if (keepsSigns(build)) {
-    const code = [rows, model.hidden];
+  if (keepsSigns(build) && blockCount(build) === 1) {
     build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
   }
 }
 
-/** Appends the whole step. */
+/**
+ * Appends the whole step. Where the batch's pre-activations do not fit into a buffer, they are made and used in blocks of rows, and for
+ * AuxK made again: which latents are dead is known after the last block.
+ */
 export async function addSparseStep(build: StepBuild, windows: Windows): Promise<void> {
   const { program, model, config } = build;
   const [encoder, decoder] = model.layers;
-  const { pre_bias, ...layer } = encoder;
+  const step = build.buffer('step');
   const batch = build.tensor('batch');
-  windows.addGather(program, build.buffer('step'), batch, pre_bias);
-  addDivisor(build, gathered(build.buffer('step'), batch));
+  windows.addGather(program, step, batch, encoder.pre_bias);
+  addDivisor(build, gathered(step, batch));
   addRescalingNorms(program, model.layers);
-  if (keepsSigns(build)) {
-    const pre_activations = build.tensor('pre_activations');
-    await addLayer(program, { ...layer, activation: 'identity' }, batch, pre_activations);
-    rescale(build, pre_activations);
-    addCode(build);
-  } else {
-    await addLayer(program, layer, batch, build.code);
-    rescale(build, build.code);
-  }
-  addRowLists(build);
+  addClear(build);
+  await addBlocks(build, step, async (block) => {
+    await addCode(build, windows, block);
+    addRowLists(build, block);
+  });
+  endRowLists(build);
   const weights = scatteredRows(build, decoder.weight);
   addDecoding(build, weights);
   addLog(build);
@@ -103,7 +109,7 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
     addDead(build);
   }
   if (auxEntries(build) > 0) {
-    addAuxK(build, weights);
+    await addAuxK(build, windows, weights);
   }
   addLatentLists(build);
   addErrorSums(build, 0, build.tensor(gradientOf(decoder.bias.name)));
@@ -114,19 +120,37 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   addUpdates(build);
 }
 
-/** Appends the multiplication of latents by the norms of their directions, if they are selected so. */
-function rescale({ program, model }: StepBuild, latents: Tensor): void {
-  if (model.rescaling) {
-    addRescaling(program, model.rescaling, latents);
+/** Appends the code of a block of rows; of a whole batch with the pre-activations, if AuxK takes them. */
+async function addCode(build: StepBuild, windows: Windows, block: RowBlock): Promise<void> {
+  const { code, bindings, program, model, rows } = build;
+  if (!keepsSigns(build) || block.rows < rows) {
+    return addLatents(build, windows, block, code);
   }
-}
-
-/** Appends the code of the pre-activations. */
-function addCode(build: StepBuild): void {
-  const { program, model, bindings, code, rows } = build;
+  await addLatents(build, windows, block, build.tensor('pre_activations'), 'identity');
   const files = [`layers/${model.config.activation}.wgsl`, 'sparse/activate.wgsl'];
   const vectors = (padded(rows) * padded(code.columns)) / 4;
   program.add({ files }, { ...bindings, code }, [model.gpu.groups(Math.ceil(vectors / 64)), 1]);
+}
+
+/** Appends the encoder's product of a block of rows, multiplied by the norms of directions if latents are selected so. */
+async function addLatents(
+  build: StepBuild,
+  windows: Windows,
+  block: RowBlock,
+  latents: Tensor,
+  activation: ModelLayer['activation'] = build.model.config.activation,
+): Promise<void> {
+  const { program, model, rows } = build;
+  const [{ pre_bias, ...encoder }] = model.layers;
+  const whole = block.rows === rows;
+  const batch = build.tensor(whole ? 'batch' : 'block_batch');
+  if (!whole) {
+    windows.addGather(program, block.step, batch, pre_bias);
+  }
+  await addLayer(program, { ...encoder, activation }, batch, latents);
+  if (model.rescaling) {
+    addRescaling(program, model.rescaling, latents);
+  }
 }
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
@@ -169,18 +193,30 @@ function addDecoding(build: StepBuild, weights: ScatteredRows): void {
 }
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
-function addAuxK(build: StepBuild, weights: ScatteredRows): void {
+async function addAuxK(build: StepBuild, windows: Windows, weights: ScatteredRows): Promise<void> {
   const { program, model, rows, config, bindings } = build;
+  const [, decoder] = model.layers;
   const { relative, bias } = auxkLossOf(config)!;
   const levels = widthsOf(build).length;
-  addAuxLists(build);
+  await addBlocks(build, build.buffer('update'), async (block) => {
+    const signed = keepsSigns(build);
+    if (block.rows < rows) {
+      await addLatents(build, windows, block, build.code, signed ? 'identity' : undefined);
+      addAuxLists(build, block, build.code);
+    } else {
+      addAuxLists(build, block, signed ? build.tensor('pre_activations') : build.code);
+    }
+  });
+  addUnscaled(build, listRows(build));
   addErrorSums(build, (levels - 1) * listRows(build), build.tensor('error_sums'));
   const scale = new Uint32Array([padded(model.config.in_dims) / 4]);
   const scaling = { files: ['metrics/step.wgsl', 'sparse/auxk_scale.wgsl'] };
   const constants = { relative: relative ? 1 : 0, auxk_k: auxkOf(build) };
   program.add({ ...scaling, constants }, { ...bindings, scale }, [1, 1]);
-  const own = decoding(build, weights, listRows(build), levels * listRows(build));
-  const files = ['sparse/decode_residuals.wgsl', ...weights.files, 'sparse/decode.wgsl'];
+  // Products of blocks may have put the encoder's weights, a matrix of the same shape, in the place of the decoder's.
+  const read = blockCount(build) > 1 ? scatteredRows(build, decoder.weight) : weights;
+  const own = decoding(build, read, listRows(build), levels * listRows(build));
+  const files = ['sparse/decode_residuals.wgsl', ...read.files, 'sparse/decode.wgsl'];
   const residuals = { files, constants: { added_bias: bias === 'added' ? 1 : 0 } };
   addByLines(build, residuals, { ...own, step: build.buffer('update') }, rows);
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);

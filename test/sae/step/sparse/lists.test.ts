@@ -3,7 +3,13 @@ import { Scope } from '../../../../src/gpu/scope.js';
 import { parseTrainConfig } from '../../../../src/sae/config.js';
 import { Model } from '../../../../src/sae/model/model.js';
 import { StepBuild } from '../../../../src/sae/step/build.js';
-import { addLatentLists, addRowLists, allocateLists } from '../../../../src/sae/step/sparse/lists.js';
+import {
+  addClear,
+  addLatentLists,
+  addRowLists,
+  allocateLists,
+  endRowLists,
+} from '../../../../src/sae/step/sparse/lists.js';
 import { seededRandom } from '../../../reference/random.js';
 import { topk } from '../../../reference/topk.js';
 import { gpuOfFile, reals } from '../../../support/device.js';
@@ -62,7 +68,9 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     build.code.write(values);
     // Of a step before.
     gpu.write(build.buffer('bitmaps'), new Uint8Array(build.buffer('bitmaps').size).fill(255));
-    addRowLists(build);
+    addClear(build);
+    addRowLists(build, { first: 0, rows, step: build.buffer('step') });
+    endRowLists(build);
     addLatentLists(build);
     await build.program.ready();
     build.program.submit();
