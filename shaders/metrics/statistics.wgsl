@@ -7,6 +7,7 @@ struct Sizes {
   row_blocks: u32,
   latent_blocks: u32,
   latents: u32,
+  first_share: u32,  // where these shares begin
 }
 
 var<uniform> sizes: Sizes;
@@ -36,5 +37,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     rows_active[id.x] += active_rows;
     share.active_latents = active_rows.x + active_rows.y + active_rows.z + active_rows.w;
   }
-  shares[id.x] = share;
+  shares[sizes.first_share + id.x] = share;
 }

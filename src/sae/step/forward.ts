@@ -3,11 +3,12 @@ import { padded } from '../../gpu/tensor.js';
 import { addLayer, inputOperand, weightOperand } from '../model/forward.js';
 import { addRescalingNorms } from '../model/rescaling.js';
 import { addFirstLatents, addSelection } from '../model/selection.js';
-import type { BatchInput } from '../rows/window.js';
+import { type BatchInput, gathered, type Windows } from '../rows/window.js';
 import type { StepBuild } from './build.js';
 import { addCodeSums } from './code-sums.js';
 import { codingOf } from './codings.js';
 import { addDivisor } from './divisor.js';
+import { addBlocks, blockCount, blockRows, type RowBlock } from './row-blocks.js';
 
 /** Invocations per workgroup in `metrics/statistics.wgsl`. */
 const statisticsThreads = 64;
@@ -16,16 +17,18 @@ export const shareBytes = 32;
 
 /** Makes what the forward pass needs besides the layers' outputs. */
 export function allocateForward(build: StepBuild): void {
-  const { rows, model } = build;
+  const { model } = build;
+  const rows = blockRows(build);
   const rowBlocks = padded(rows) / 4;
   const { hidden, config } = model;
-  const code = `a batch's code [${rows}, ${hidden}]`;
+  const code = `a code [${rows}, ${hidden}]`;
   build.makeBuffer('column_sums', `The sums over ${code}`, rowBlocks * padded(hidden) * 4);
   build.makeBuffer('active_counts', `The counts of active latents in ${code}`, rowBlocks * padded(hidden));
-  const errors = `The squared errors of a batch [${rows}, ${config.in_dims}]`;
+  const errors = `The squared errors of rows [${rows}, ${config.in_dims}]`;
   build.makeBuffer('squared_errors', errors, rowBlocks * padded(config.in_dims));
   build.makePassBuffer('rows_active', 'The counts of active rows', padded(hidden) * 4);
-  build.makeBuffer('shares', 'Shares of sums', statisticsGroups(build) * statisticsThreads * shareBytes);
+  const shares = blockCount(build) * statisticsGroups(build) * statisticsThreads;
+  build.makeBuffer('shares', 'Shares of sums', shares * shareBytes);
   for (const name of build.penalty.perLatent) {
     build.makeBuffer(name, name, padded(hidden) * 4);
   }
@@ -36,11 +39,33 @@ export function allocateForward(build: StepBuild): void {
  * @param first how many latents, the first ones, reconstruct the rows; by default all.
  */
 export async function addForward(build: StepBuild, input: BatchInput, first?: number): Promise<void> {
-  const { program, model, rows, penalty, bindings } = build;
+  addDivisor(build, input);
+  addRescalingNorms(build.program, build.model.layers);
+  await addSums(build, input, { first: 0, rows: build.rows, step: build.buffer('step') }, first);
+  addLog(build);
+}
+
+/** Appends the same, of a batch whose code does not fit into a buffer, in blocks of rows. */
+export async function addForwardInBlocks(build: StepBuild, windows: Windows, first?: number): Promise<void> {
+  const { program, model } = build;
+  const [step, batch, part] = [build.buffer('step'), build.tensor('batch'), build.tensor('block_batch')];
+  windows.addGather(program, step, batch);
+  addDivisor(build, gathered(step, batch));
+  addRescalingNorms(program, model.layers);
+  await addBlocks(build, step, async (block) => {
+    windows.addGather(program, block.step, part);
+    await addSums(build, gathered(block.step, part), block, first);
+  });
+  addLog(build);
+}
+
+/** Appends the layers of a block of rows, and its shares of the step's sums. */
+async function addSums(build: StepBuild, input: BatchInput, block: RowBlock, first?: number): Promise<void> {
+  const { program, model, penalty } = build;
+  const { step } = block;
+  const bindings = { ...build.bindings, step };
   const { layers, encoder, hidden } = model;
   const last = layers.length - 1;
-  addDivisor(build, input);
-  addRescalingNorms(program, layers);
   for (const [i, layer] of layers.slice(0, last).entries()) {
     const below = i === 0 ? input : build.tensor(`${layers[i - 1].name}.output`);
     const isCode = i === encoder.length - 1;
@@ -55,7 +80,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
         if (first !== undefined) {
           addFirstLatents(program, first, build.code);
         }
-        addCodeSums(build);
+        addCodeSums(build, step);
       }
     }
   }
@@ -64,6 +89,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
   const { order, file } = weightOperand(layers[last]);
   const operand = inputOperand(layers[last]);
   const files = ['metrics/step.wgsl', ...input.files, operand.file, file, 'layers/loss.wgsl'];
+  const rows = blockRows(build);
   const shape = { order, rows, columns: outputs, depth: inputs };
   await addGemm(
     program,
@@ -81,12 +107,12 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
   );
 
   const statistics = { files: ['metrics/step.wgsl', penalty.statistics, 'metrics/statistics.wgsl'] };
-  const sizes = new Uint32Array([padded(rows) / 4, padded(hidden) / 4, hidden]);
+  const groups = statisticsGroups(build);
+  const firstShare = (block.first / rows) * groups * statisticsThreads;
+  const sizes = new Uint32Array([padded(rows) / 4, padded(hidden) / 4, hidden, firstShare]);
   const thresholds = model.threshold && { thresholds: model.threshold };
   const own = { sizes, decoder_weights: build.decoderWeights, ...thresholds };
-  program.add(statistics, { ...bindings, ...own }, [statisticsGroups(build), 1]);
-
-  addLog(build);
+  program.add(statistics, { ...bindings, ...own }, [groups, 1]);
 }
 
 /** Appends the log of the step, from the shares of its sums. */
@@ -99,10 +125,10 @@ export function addLog({ program, model, penalty, bindings }: StepBuild): void {
 }
 
 /** Enough for one invocation per vec4 of latents, and so that none adds up too many squared errors. */
-function statisticsGroups({ model, rows }: StepBuild): number {
-  const { hidden, config } = model;
+function statisticsGroups(build: StepBuild): number {
+  const { hidden, config } = build.model;
   const vectors = padded(hidden) / 4;
-  const errors = (padded(rows) / 4) * (padded(config.in_dims) / 4);
+  const errors = (padded(blockRows(build)) / 4) * (padded(config.in_dims) / 4);
   const invocations = Math.max(vectors, Math.min(errors / 8, statisticsThreads ** 2));
   return Math.ceil(invocations / statisticsThreads);
 }

@@ -13,8 +13,9 @@ import { addBackward } from './backward.js';
 import { StepBuild } from './build.js';
 import { codingOf } from './codings.js';
 import { allocateDivisor } from './divisor.js';
-import { addForward, allocateForward } from './forward.js';
+import { addForward, addForwardInBlocks, allocateForward } from './forward.js';
 import { batchesOf, stepBytes } from './records.js';
+import { allocateBlocks, blockCount, blockRows } from './row-blocks.js';
 import { allocateSilentRows, deadAfter } from './silent-rows.js';
 import { prepareModel, takesLists } from './sparse/choice.js';
 import { addSparseStep, allocateSparse } from './sparse/sparse-step.js';
@@ -321,6 +322,9 @@ function passBatches(windows: Windows, batchRows: number): number {
 
 /** Appends a step whose code is a matrix. @param latents as in `StepOptions`. */
 async function addMatrixStep(build: StepBuild, windows: Windows, latents?: number): Promise<void> {
+  if (blockCount(build) > 1) {
+    return addForwardInBlocks(build, windows, latents);
+  }
   const { gpu, layers } = build.model;
   const [{ inputs, outputs }] = layers;
   // A wide tile reads images, and only what is a matrix by itself has one.
@@ -339,17 +343,23 @@ async function addMatrixStep(build: StepBuild, windows: Windows, latents?: numbe
 
 /** @param windowRows rows that are on the device at a time. */
 function allocate(build: StepBuild, windowRows: number): void {
-  const { rows } = build;
-  const { layers } = build.model;
+  const { rows, sparse } = build;
+  const { layers, config } = build.model;
+  const together = blockRows(build);
+  const what = together < rows ? `The layer of ${together} rows` : "A batch's layer";
   const makeLayer = (name: string, width: number) =>
-    build.makeTensor(name, [rows, width], `A batch's layer [${rows}, ${width}]`);
-  // A sparse step has others.
-  for (const layer of build.sparse ? [] : layers) {
+    build.makeTensor(name, [together, width], `${what} [${together}, ${width}]`);
+  // A sparse step has gradients of its own.
+  for (const layer of sparse ? [] : layers) {
     makeLayer(`${layer.name}.gradient`, layer.outputs);
   }
-  for (const layer of build.sparse ? [] : layers.slice(0, -1)) {
+  for (const layer of layers.slice(0, -1)) {
     makeLayer(`${layer.name}.output`, layer.outputs);
   }
+  if (sparse || together < rows) {
+    build.makeTensor('batch', [rows, config.in_dims], `A batch [${rows}, ${config.in_dims}]`);
+  }
+  allocateBlocks(build);
   const uniform = GPUBufferUsage.UNIFORM;
   const batches = batchesOf(windowRows, rows);
   const many = `${grouped(windowRows)} rows at a time in batches of ${grouped(rows)}, ${grouped(batches)} steps,`;

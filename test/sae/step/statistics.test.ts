@@ -66,7 +66,7 @@ async function measure(bench: Bench, inputs: Inputs) {
   await bench.run(
     ['metrics/step.wgsl', 'sparsity/kl.wgsl', 'metrics/statistics.wgsl'],
     {
-      sizes: new Uint32Array([blocks, padded(columns) / 4, columns]),
+      sizes: new Uint32Array([blocks, padded(columns) / 4, columns, 0]),
       step,
       column_sums: bench.buffer(new Uint32Array(sums.buffer)),
       active_counts: bench.buffer(active),

@@ -5,8 +5,8 @@ import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { grouped } from '../../rows/formats/array.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
+import { addBlockStep, blockCount, blockRows, type RowBlock } from '../row-blocks.js';
 import { auxkLossOf, listOptions, mostLatents } from './choice.js';
-import { addBlockStep, blockCount, blockRows, type RowBlock } from './row-blocks.js';
 
 /** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;

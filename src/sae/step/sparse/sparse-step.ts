@@ -7,6 +7,7 @@ import { nestedWidths } from '../../sparsity/matryoshka.js';
 import type { StepBuild } from '../build.js';
 import { addDivisor } from '../divisor.js';
 import { addLog, shareBytes } from '../forward.js';
+import { addBlocks, blockCount, type RowBlock } from '../row-blocks.js';
 import { countsSilentRows } from '../silent-rows.js';
 import {
   addClip,
@@ -33,7 +34,6 @@ import {
   keepsSigns,
   listRows,
 } from './lists.js';
-import { addBlocks, allocateBlocks, blockCount, blockRows, type RowBlock } from './row-blocks.js';
 import { type ScatteredRows, scatteredRows } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
@@ -54,11 +54,7 @@ function gradientRows(build: StepBuild): number {
 export function allocateSparse(build: StepBuild): void {
   const { rows, model, config } = build;
   const [encoder, decoder] = model.layers;
-  const code = [blockRows(build), model.hidden];
-  build.makeTensor(`${encoder.name}.output`, code, `The pre-activations of ${code[0]} rows [${code}]`);
-  allocateBlocks(build);
   allocateLists(build);
-  build.makeTensor('batch', [rows, model.config.in_dims], `A batch [${rows}, ${model.config.in_dims}]`);
   const gradients = [gradientRows(build), decoder.outputs];
   build.makeTensor(`${decoder.name}.gradient`, gradients, `The gradients of reconstructions [${gradients}]`);
   build.makePassBuffer('rows_active', 'The counts of active rows', padded(model.hidden) * 4);
@@ -80,6 +76,7 @@ export function allocateSparse(build: StepBuild): void {
     build.makeTensor('error_sums', [decoder.outputs]);
   }
   if (keepsSigns(build) && blockCount(build) === 1) {
+    const code = [rows, model.hidden];
     build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
   }
 }

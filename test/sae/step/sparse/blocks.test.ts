@@ -3,8 +3,10 @@ import type { ModelConfig, TrainOptions } from '../../../../src/sae/config.js';
 import { Model } from '../../../../src/sae/model/model.js';
 import type { Parameters } from '../../../../src/sae/model/parameter.js';
 import type { SparsityName } from '../../../../src/sae/sparsity/index.js';
+import { evaluate } from '../../../../src/sae/training/evaluate.js';
 import { Trainer } from '../../../../src/sae/training/trainer.js';
 import { seededRandom } from '../../../reference/random.js';
+import '../../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, reals, useFamily, withLimits } from '../../../support/device.js';
 import { floatRows, sameParameters } from '../../../support/models.js';
 import { pick } from '../../../support/shapes.js';
@@ -69,14 +71,16 @@ async function trained({ pre_bias = false, bias = -0.01, ...options }: Case, row
     const state = [...pass, ...kept, ...moments].map(
       ([name, bytes]) => [name, Buffer.from(bytes).toString('base64')] as const,
     );
-    return { figures, state, parameters: await model.parameters(), block: trainer.step.build.code.rows };
+    const measured = await evaluate(model, rows, trainer.config);
+    const parameters = await model.parameters();
+    return { figures, state, parameters, measured, block: trainer.step.build.code.rows };
   } finally {
     trainer.close();
     model.close();
   }
 }
 
-/** Trains with all pre-activations in one buffer and in blocks, and expects the same bits. */
+/** Trains with all pre-activations in one buffer and in blocks, and expects the same bits; then measures, whose sums have another order. */
 async function check(given: Case, rows = differing): Promise<void> {
   const whole = await trained(given, rows);
   const inBlocks = await withLimits(gpu, { maxStorageBufferBindingSize }, () => trained(given, rows));
@@ -84,6 +88,12 @@ async function check(given: Case, rows = differing): Promise<void> {
   expect(inBlocks.figures).toEqual(whole.figures);
   expect(inBlocks.state).toEqual(whole.state);
   expect(sameParameters(inBlocks.parameters, whole.parameters)).toBe(true);
+  const { active, dead, dense, explained_variance, ...sums } = whole.measured;
+  expect(inBlocks.measured).toMatchObject({ active, dead, dense });
+  expect(inBlocks.measured.explained_variance).toBeCloseTo(explained_variance, 6);
+  for (const [name, value] of Object.entries(sums)) {
+    expect([inBlocks.measured[name as 'loss']], name).toBeCloseTensor([value], 1e-6);
+  }
 }
 
 const auxk = { revive: 'auxk', dead_after: 39, auxk_alpha: 1 };

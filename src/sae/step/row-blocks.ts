@@ -1,7 +1,8 @@
-import { padded, tensorBytes } from '../../../gpu/tensor.js';
-import type { StepBuild } from '../build.js';
+import { padded, tensorBytes } from '../../gpu/tensor.js';
+import type { StepBuild } from './build.js';
+import { takesLists } from './sparse/choice.js';
 
-/** Rows of a batch whose pre-activations are on the device at a time, by their places in the batch. */
+/** Rows of a batch whose code is on the device at a time, by their places in the batch. */
 export interface RowBlock {
   readonly first: number;
   readonly rows: number;
@@ -9,10 +10,16 @@ export interface RowBlock {
   readonly step: GPUBuffer;
 }
 
-/** Rows whose pre-activations are made at a time: all if they fit into a buffer, else as many as make blocks of about equal size that do. */
-export function blockRows({ model, rows }: Pick<StepBuild, 'model' | 'rows'>): number {
+/** What says how a batch is taken. */
+type Batch = Pick<StepBuild, 'model' | 'config' | 'rows'>;
+
+/**
+ * Rows whose code is made at a time: all if it fits into a buffer, or if there may be a penalty on its means over the batch, which need
+ * all; else as many as make blocks of about equal size that do.
+ */
+export function blockRows({ model, config, rows }: Batch): number {
   const { gpu, hidden } = model;
-  if (tensorBytes([rows, hidden]) <= gpu.largestBuffer) {
+  if (tensorBytes([rows, hidden]) <= gpu.largestBuffer || !takesLists(model.config, config)) {
     return rows;
   }
   // Products are made of blocks of four rows: at least one.
@@ -21,7 +28,7 @@ export function blockRows({ model, rows }: Pick<StepBuild, 'model' | 'rows'>): n
 }
 
 /** How many blocks of rows there are. */
-export function blockCount(build: Pick<StepBuild, 'model' | 'rows'>): number {
+export function blockCount(build: Batch): number {
   return Math.ceil(build.rows / blockRows(build));
 }
 
@@ -40,7 +47,7 @@ export function addBlockStep(
   block: readonly [first: number, rows: number],
   step: GPUBuffer,
 ): void {
-  const files = ['metrics/step.wgsl', 'sparse/block.wgsl'];
+  const files = ['metrics/step.wgsl', 'metrics/block.wgsl'];
   program.add({ files }, { ...bindings, step, block: new Uint32Array(block) }, [1, 1]);
 }
 
