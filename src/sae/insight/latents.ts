@@ -2,7 +2,7 @@ import { multiply } from '../../gpu/gemm/gemm.js';
 import { Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import { padded, Tensor } from '../../gpu/tensor.js';
-import { ForwardPass } from '../model/forward-pass.js';
+import { ForwardPass, rowsAtATime } from '../model/forward-pass.js';
 import type { Model } from '../model/model.js';
 import { type Dataset, normalizedRows, pickRows, sliceRows } from '../rows/dataset.js';
 
@@ -20,8 +20,8 @@ export interface LatentActivity {
   readonly exciting: readonly { readonly row: number; readonly activation: number }[];
 }
 
-/** Rows that are encoded at a time, few enough to be quick on a software adapter. */
-const rowsAtATime = 256;
+/** Rows that are encoded at a time, at most: few enough to be quick on a software adapter. */
+const mostRows = 256;
 
 /**
  * Encodes all rows and measures how one latent responds to them.
@@ -38,7 +38,7 @@ export async function latentActivity(
   const { rows } = dataset;
   const activations = new Float32Array(rows);
   await Scope.during(async (scope) => {
-    const pass = scope.use(await ForwardPass.create(model.encoder, Math.min(rows, rowsAtATime)));
+    const pass = scope.use(await encoderPass(model, rows));
     const block = (first: number, end: number) => normalizedRows(sliceRows(dataset, first, end));
     let row = 0;
     for await (const codes of pass.blocks(rows, block)) {
@@ -49,6 +49,11 @@ export async function latentActivity(
     }
   });
   return activityOf(activations, thresholdOf(model), bins, top);
+}
+
+/** Encodes that many rows in blocks. */
+function encoderPass({ encoder }: Model, rows: number): Promise<ForwardPass> {
+  return ForwardPass.create(encoder, rowsAtATime(encoder, Math.min(rows, mostRows)));
 }
 
 /** A latent is active where its activation is above this. */
@@ -72,7 +77,7 @@ export async function latentDensities(
   const threshold = thresholdOf(model);
   const counts = new Float64Array(hidden);
   await Scope.during(async (scope) => {
-    const pass = scope.use(await ForwardPass.create(model.encoder, Math.min(chosen.length, rowsAtATime)));
+    const pass = scope.use(await encoderPass(model, chosen.length));
     const block = (first: number, end: number) => normalizedRows(pickRows(dataset, chosen.slice(first, end)));
     for await (const codes of pass.blocks(chosen.length, block)) {
       for (let i = 0; i < codes.length; i++) {

@@ -7,7 +7,7 @@ import { forward, type ParameterSet } from '../../reference/autoencoder.js';
 import { gatherRows } from '../../reference/gather.js';
 import { gemmNN } from '../../reference/gemm.js';
 import '../../support/compare.js';
-import { gpuOfFile } from '../../support/device.js';
+import { gpuOfFile, withLimits } from '../../support/device.js';
 import { byteRows, toParameters, toReference } from '../../support/models.js';
 
 const gpu = await gpuOfFile();
@@ -27,6 +27,19 @@ async function using(config: ModelConfig, use: (model: Model, parameters: Parame
     model.close();
   }
 }
+
+test('so many latents that few rows of them fit into a buffer', async () => {
+  await using({ in_dims: 9, h_dims: [400], activation: 'relu' }, async (model) => {
+    const data = byteRows(300, 9, 5);
+    const chosen = [...Array(300).keys()];
+    const looks = async () => [
+      await latentActivity(model, data, 7),
+      await latentDensities(model, data, chosen),
+    ];
+    const expected = await looks();
+    expect(await withLimits(gpu, { maxStorageBufferBindingSize: 64 * 400 * 4 }, looks)).toEqual(expected);
+  });
+});
 
 describe.each(configs)('the activity of a latent of %s', (_, config) => {
   test.each([1, 3, 600])('in %d rows', async (rows) => {
