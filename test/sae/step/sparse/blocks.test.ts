@@ -8,7 +8,7 @@ import { Trainer } from '../../../../src/sae/training/trainer.js';
 import { seededRandom } from '../../../reference/random.js';
 import '../../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, reals, useFamily, withLimits } from '../../../support/device.js';
-import { floatRows, sameParameters } from '../../../support/models.js';
+import { floatRows, plain, sameParameters } from '../../../support/models.js';
 import { pick } from '../../../support/shapes.js';
 
 const gpu = await gpuOfFile();
@@ -60,7 +60,7 @@ interface Case extends Record<string, unknown> {
 /** What a training of some steps leaves, and the rows of its blocks. */
 async function trained({ pre_bias = false, bias = -0.01, ...options }: Case, rows = differing, steps = 7) {
   const model = await someModel(pre_bias, bias);
-  const all = { lr: 3e-3, shuffle: false, epochs: 9, batch_size, ...options };
+  const all = { lr: 3e-3, shuffle: false, epochs: 9, batch_size, ...plain, ...options };
   const trainer = await Trainer.create(model, rows, all as TrainOptions<SparsityName>);
   try {
     const figures: unknown[] = [];
@@ -96,7 +96,7 @@ async function check(given: Case, rows = differing): Promise<void> {
   }
 }
 
-const auxk = { revive: 'auxk', dead_after: 39, auxk_alpha: 1 };
+const auxk = { revive: 'auxk', dead_after: 39, auxk_alpha: 1, auxk_loss: 'dictionary_learning' };
 const centred = { pre_bias: true, decoder_norm: 'unit' } as const;
 const rescaled = { rescale_acts_by_decoder_norm: true };
 const cases: Case[] = [
