@@ -48,7 +48,7 @@ export async function addForward(build: StepBuild, input: BatchInput, first?: nu
     if (coding) {
       await coding.addCode(build, layer, below);
     } else {
-      const sums = isCode && !layer.selection ? bindings : undefined;
+      const sums = isCode && !layer.selection ? { files: ['metrics/code_sums.wgsl'], bindings } : undefined;
       await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
       if (layer.selection) {
         addSelection(program, layer, build.code);

@@ -4,7 +4,8 @@ import type { Bindings, Workgroups } from '../../../gpu/program.js';
 import { padded } from '../../../gpu/tensor.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
-import { auxkLossOf, listOptions, mostLatents } from './choice.js';
+import { auxkLossOf, keepsSigns, listOptions, mostLatents } from './choice.js';
+import { mostChosen, selectionLanes } from './maxima.js';
 
 /** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
@@ -82,19 +83,23 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
   build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [gpu.groups(lines), 1]);
 }
 
-/** Appends the selection of latents in the code, by rows. */
-export function addRowLists(build: StepBuild): void {
-  addSelected(build);
+/** Appends the selection of latents in the code, by rows. @param maxima if it is known: see `maxima.ts`. */
+export function addRowLists(build: StepBuild, maxima?: Bindings): void {
+  addSelected(build, maxima);
   addUnscaled(build, 0);
 }
 
-function addSelected(build: StepBuild): void {
+function addSelected(build: StepBuild, maxima?: Bindings): void {
   const { config, model, code, program, rows } = build;
   const bitmaps = build.buffer('bitmaps');
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
   if (config.sparsity === 'topk') {
     const place = { most: mostLatents(model.config, config)!, firstList: 0, firstEntry: 0 };
-    addSelection(build, ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'], { code }, place);
+    if (maxima) {
+      addSelectionByMaxima(build, maxima, place);
+    } else {
+      addSelection(build, ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'], { code }, place);
+    }
     return;
   }
   addBatchCut(build);
@@ -121,14 +126,9 @@ export function addDead(build: StepBuild): void {
   program.add({ ...dead, constants }, { ...bindings, counting, code }, byThreads(build, model.hidden));
 }
 
-/** Whether AuxK takes pre-activations of either sign. */
-export function keepsSigns({ config }: Pick<StepBuild, 'config'>): boolean {
-  return auxkLossOf(config)?.signed ?? false;
-}
-
 /** Appends the second lists of the rows, of dead latents. */
 export function addAuxLists(build: StepBuild): void {
-  const signed = keepsSigns(build);
+  const signed = keepsSigns(build.config);
   const code = signed ? build.tensor('pre_activations') : build.code;
   const values = signed ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
   const place = { most: auxEntries(build), firstList: listRows(build), firstEntry: mostEntries(build) };
@@ -173,6 +173,20 @@ function addSelection(
     most_chosen: powerOfTwo(Math.max(Math.min(spans, most), leastChosen)),
   };
   addByLines(build, { files: [...which, 'sparse/select.wgsl'], constants }, { ...bindings, selection }, rows);
+}
+
+/** Appends the same for all latents, by the code's maxima. */
+function addSelectionByMaxima(
+  build: StepBuild,
+  maxima: Bindings,
+  { most, firstList, firstEntry }: Place,
+): void {
+  const { program, bindings, code, model, rows } = build;
+  const selection = new Uint32Array([rows, most, bitmapWords(build), firstList, firstEntry]);
+  const files = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', 'sparse/select_lanes.wgsl'];
+  const constants = { most_chosen: mostChosen(build) };
+  const groups = model.gpu.groups(Math.ceil(rows / selectionLanes));
+  program.add({ files, constants }, { ...bindings, ...maxima, selection, code }, [groups, 1]);
 }
 
 /**

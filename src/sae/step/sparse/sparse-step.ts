@@ -16,7 +16,7 @@ import {
   momentsAt,
   squaresShares,
 } from '../update.js';
-import { auxkLossOf, listOptions } from './choice.js';
+import { auxkLossOf, keepsSigns, listOptions } from './choice.js';
 import {
   addAuxLists,
   addByLines,
@@ -26,9 +26,9 @@ import {
   allocateLists,
   auxEntries,
   auxkOf,
-  keepsSigns,
   listRows,
 } from './lists.js';
+import { allocateMaxima, maximaOf, notingMaxima, takesMaxima } from './maxima.js';
 import { type ScatteredRows, scatteredRows } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
@@ -50,6 +50,9 @@ export function allocateSparse(build: StepBuild): void {
   const { rows, model, config } = build;
   const [encoder, decoder] = model.layers;
   allocateLists(build);
+  if (takesMaxima(build)) {
+    allocateMaxima(build);
+  }
   build.makeTensor('batch', [rows, model.config.in_dims], `A batch [${rows}, ${model.config.in_dims}]`);
   const gradients = [gradientRows(build), decoder.outputs];
   build.makeTensor(`${decoder.name}.gradient`, gradients, `The gradients of reconstructions [${gradients}]`);
@@ -71,7 +74,7 @@ export function allocateSparse(build: StepBuild): void {
     build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
     build.makeTensor('error_sums', [decoder.outputs]);
   }
-  if (keepsSigns(build)) {
+  if (keepsSigns(build.config)) {
     const code = [rows, model.hidden];
     build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
   }
@@ -86,16 +89,17 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   windows.addGather(program, build.buffer('step'), batch, pre_bias);
   addDivisor(build, gathered(build.buffer('step'), batch));
   addRescalingNorms(program, model.layers);
-  if (keepsSigns(build)) {
+  const maxima = takesMaxima(build) ? maximaOf(build) : undefined;
+  if (keepsSigns(build.config)) {
     const pre_activations = build.tensor('pre_activations');
     await addLayer(program, { ...layer, activation: 'identity' }, batch, pre_activations);
     rescale(build, pre_activations);
     addCode(build);
   } else {
-    await addLayer(program, layer, batch, build.code);
+    await addLayer(program, layer, batch, build.code, maxima && notingMaxima(maxima));
     rescale(build, build.code);
   }
-  addRowLists(build);
+  addRowLists(build, maxima);
   const weights = scatteredRows(build, decoder.weight);
   addDecoding(build, weights);
   addLog(build);

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import type { Bindings } from '../../../../src/gpu/program.js';
 import { Scope } from '../../../../src/gpu/scope.js';
 import { parseTrainConfig } from '../../../../src/sae/config.js';
 import { Model } from '../../../../src/sae/model/model.js';
 import { StepBuild } from '../../../../src/sae/step/build.js';
 import { addLatentLists, addRowLists, allocateLists } from '../../../../src/sae/step/sparse/lists.js';
+import { allocateMaxima, maximaOf, takesMaxima } from '../../../../src/sae/step/sparse/maxima.js';
+import { type MaximaLayout, maximaOfCode } from '../../../reference/maxima.js';
 import { seededRandom } from '../../../reference/random.js';
 import { topk } from '../../../reference/topk.js';
 import { gpuOfFile, reals } from '../../../support/device.js';
@@ -14,9 +17,13 @@ const { subgroupSize } = gpu;
 
 /** The adapter with its subgroups, if it has usable ones, and without. */
 const lanes = subgroupSize === undefined ? ['a workgroup'] : ['a subgroup', 'a workgroup'];
+const byMaxima = 'an invocation, by maxima,';
+
+let takingMaxima = false;
 
 function useLanes(name: string): void {
-  const value = name === 'a subgroup' ? subgroupSize : undefined;
+  takingMaxima = name === byMaxima;
+  const value = name !== 'a workgroup' ? subgroupSize : undefined;
   Object.defineProperty(gpu, 'subgroupSize', { value, configurable: true });
 }
 
@@ -56,7 +63,7 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     build.code.write(values);
     // Of a step before.
     gpu.write(build.buffer('bitmaps'), new Uint8Array(build.buffer('bitmaps').size).fill(255));
-    addRowLists(build);
+    addRowLists(build, takingMaxima && takesMaxima(build) ? notedMaxima(build, values) : undefined);
     addLatentLists(build);
     await build.program.ready();
     build.program.submit();
@@ -78,6 +85,15 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     expect(byLatent.map(({ length }) => length)).toEqual([...active]);
     return [byRow, byLatent];
   });
+}
+
+/** What the encoder's product would have noted of a code. */
+function notedMaxima(build: StepBuild, values: Float32Array): Bindings {
+  allocateMaxima(build);
+  const maxima = maximaOf(build);
+  const layout = [...(maxima.maxima as Uint32Array)] as unknown as MaximaLayout;
+  gpu.write(build.buffer('code_maxima'), maximaOfCode(values, build.rows, layout));
+  return maxima;
 }
 
 async function check(given: Case): Promise<void> {
@@ -109,7 +125,7 @@ describe.each(lanes)('%s a row, k of a batch', (name) => {
   });
 });
 
-describe.each(lanes)('%s a row', (name) => {
+describe.each([...lanes, byMaxima])('%s a row', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
@@ -139,8 +155,13 @@ describe.each(lanes)('%s a row', (name) => {
     const values = reals(random, 4 * latents, 0, 1);
     values.fill(0.25, latents, 2 * latents);
     values.fill(0, 2 * latents, 3 * latents);
-    for (const k of [1, 64, 700]) {
-      await check({ values, rows: 4, counted: 4, k, most: 700 });
+    for (const [k, most] of [
+      [1, 1],
+      [64, 200],
+      [200, 200],
+      [700, 700],
+    ]) {
+      await check({ values, rows: 4, counted: 4, k, most });
     }
   });
 });
