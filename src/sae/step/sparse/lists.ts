@@ -19,6 +19,10 @@ const leastKeys = 512;
 /** Spans that there is room for, at least. */
 const leastChosen = 64;
 
+/** Lines that a workgroup takes on a software adapter, one after the other, as long as there are so many workgroups. */
+const linesAGroup = 8;
+const enoughGroups = 64;
+
 /** Invocations of a workgroup where it is no subgroup. */
 const workgroupSize = 64;
 /** Lanes of `sparse/lanes_subgroup.wgsl`. */
@@ -80,7 +84,13 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
   const lanes = inSubgroup ? 'sparse/lanes_subgroup.wgsl' : 'sparse/lanes_workgroup.wgsl';
   const constants = { ...source.constants, ...(!inSubgroup && { workgroup_size: workgroupSize }) };
   const files = [lanes, 'metrics/step.wgsl', 'sparse/lists.wgsl', ...(source.files ?? [])];
-  build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [gpu.groups(lines), 1]);
+  build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [groupsOfLines(gpu, lines), 1]);
+}
+
+/** Workgroups that take a line each or, on a software adapter, several: to start one takes as long as a short line. */
+function groupsOfLines(gpu: Device, lines: number): number {
+  const most = gpu.software ? Math.max(enoughGroups, Math.ceil(lines / linesAGroup)) : lines;
+  return gpu.groups(Math.min(lines, most));
 }
 
 /** Appends the selection of latents in the code, by rows. @param maxima if it is known: see `maxima.ts`. */
