@@ -7,7 +7,7 @@ import type { StepBuild } from '../build.js';
 import { auxkLossOf, keepsSigns, listOptions, mostLatents } from './choice.js';
 import { mostChosen, selectionLanes } from './maxima.js';
 
-/** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
+/** Bytes of `struct Entry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
 
 /** Spans of a row, at most: so many maxima are held in workgroup memory. */
@@ -64,7 +64,7 @@ export function allocateLists(build: StepBuild): void {
   build.makeBuffer('bitmaps', `Bitmaps of ${rows} rows for ${model.hidden} latents`, bitmaps);
   build.makeBuffer('latent_counts', `The lengths of ${model.hidden} lists`, model.hidden * 4);
   build.makeBuffer('latent_offsets', `The places of ${model.hidden} lists`, (model.hidden + 1) * 4);
-  build.makeBuffer('latent_entries', `The lists of ${model.hidden} latents`, entries * entryBytes);
+  build.makeTensor('latent_entries', [padded(entries), 4], `The lists of ${model.hidden} latents`);
   if (build.config.sparsity !== 'topk') {
     allocateBatchCut(build);
     build.makeBuffer('row_counts', `The lengths of ${rows} lists`, rows * 4);

@@ -29,7 +29,7 @@ import {
   listRows,
 } from './lists.js';
 import { allocateMaxima, maximaOf, notingMaxima, takesMaxima } from './maxima.js';
-import { type ScatteredRows, scatteredRows } from './scattered.js';
+import { latentEntries, type ScatteredRows, scatteredRows } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
 // as much work as there are entries, and the update's reads and writes.
@@ -115,7 +115,7 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
     const first = widthsOf(build).length * listRows(build);
     addErrorSums(build, first, build.tensor(gradientOf(decoder.bias.name)), true);
   }
-  addUpdates(build);
+  addUpdates(build, latentEntries(build));
 }
 
 /** Appends the multiplication of latents by the norms of their directions, if they are selected so. */
@@ -209,28 +209,28 @@ function addErrorSums(build: StepBuild, first: number, sums: Tensor, adding = fa
 }
 
 /** Appends the gradients of all parameters from the lists, their norm if it is limited, and the updates. */
-function addUpdates(build: StepBuild): void {
+function addUpdates(build: StepBuild, entries: ScatteredRows): void {
   const { model, config } = build;
   const [encoder, decoder] = model.layers;
   if (config.clip_norm === undefined) {
     model.gpu.write(build.buffer('gradient_scale'), new Float32Array([1]));
   } else {
     // Of the decoder first: it also gives the gradient of the encoder's bias.
-    addWeights(build, decoder.weight, { first: 0 });
+    addWeights(build, entries, decoder.weight, { first: 0 });
     addPreBiasGradient(build);
-    addWeights(build, encoder.weight, { first: model.hidden });
+    addWeights(build, entries, encoder.weight, { first: model.hidden });
     let first = 2 * model.hidden;
     for (const { bias } of model.layers) {
       first = addSquares(build, bias, first);
     }
     addClip(build);
   }
-  addWeights(build, decoder.weight);
+  addWeights(build, entries, decoder.weight);
   if (config.clip_norm === undefined) {
     // The encoder's weights are a factor in this: they are updated after it.
     addPreBiasGradient(build);
   }
-  addWeights(build, encoder.weight);
+  addWeights(build, entries, encoder.weight);
   for (const { bias } of model.layers) {
     addUpdate(build, bias);
   }
@@ -240,7 +240,12 @@ function addUpdates(build: StepBuild): void {
  * Appends the gradient of weights [latents, inputs], and its use: their update or, with a place for them, the sums of its
  * squares.
  */
-function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly first: number }): void {
+function addWeights(
+  build: StepBuild,
+  entries: ScatteredRows,
+  weights: Tensor,
+  squares?: { readonly first: number },
+): void {
   const { rule, config, model } = build;
   const [encoder, decoder] = model.layers;
   const ofDecoder = weights === decoder.weight;
@@ -262,9 +267,15 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
     levels: levelsOf(build),
     weights,
     ...rows.bindings,
+    ...entries.bindings,
     code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
     place: new Uint32Array([squares?.first ?? 0]),
   };
-  const files = [...rows.files, levelFile(build), ...taking, 'sparse/update.wgsl'];
+  const files = [
+    ...new Set([...rows.files, ...entries.files]),
+    levelFile(build),
+    ...taking,
+    'sparse/update.wgsl',
+  ];
   addByLines(build, { files, constants }, bindings, model.hidden);
 }

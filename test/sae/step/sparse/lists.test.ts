@@ -68,19 +68,20 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     await build.program.ready();
     build.program.submit();
     const words = async (name: string) => new Uint32Array(await gpu.read(build.buffer(name)));
-    const listed = (entries: Uint32Array, first: number, end: number) =>
+    const listed = (entries: Uint32Array, first: number, end: number, stride = 3) =>
       Array.from({ length: end - first }, (_, i): Listed => {
-        const at = 3 * (first + i);
+        const at = stride * (first + i);
         return [entries[at], entries[at + 1]];
       });
     const [row_lists, entries] = [await words('row_lists'), await words('entries')];
-    const [offsets, latent_entries] = [await words('latent_offsets'), await words('latent_entries')];
+    const offsets = await words('latent_offsets');
+    const latent_entries = new Uint32Array(await gpu.read(build.tensor('latent_entries').buffer));
     const active = await words('rows_active');
     const byRow = Array.from({ length: rows }, (_, row) =>
       listed(entries, row_lists[2 * row], row_lists[2 * row + 1]),
     );
     const byLatent = Array.from({ length: latents }, (_, i) =>
-      listed(latent_entries, offsets[i], offsets[i + 1]),
+      listed(latent_entries, offsets[i], offsets[i + 1], 4),
     );
     expect(byLatent.map(({ length }) => length)).toEqual([...active]);
     return [byRow, byLatent];
