@@ -5,7 +5,7 @@ import { padded } from '../../../gpu/tensor.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
 import { auxkLossOf, keepsSigns, listOptions, mostLatents } from './choice.js';
-import { mostChosen, selectionLanes } from './maxima.js';
+import { type Maxima, mostChosen, selectionLanes } from './maxima.js';
 
 /** Bytes of `struct Entry` in `sparse/lists.wgsl`. */
 export const entryBytes = 12;
@@ -94,12 +94,12 @@ function groupsOfLines(gpu: Device, lines: number): number {
 }
 
 /** Appends the selection of latents in the code, by rows. @param maxima if it is known: see `maxima.ts`. */
-export function addRowLists(build: StepBuild, maxima?: Bindings): void {
+export function addRowLists(build: StepBuild, maxima?: Maxima): void {
   addSelected(build, maxima);
   addUnscaled(build, 0);
 }
 
-function addSelected(build: StepBuild, maxima?: Bindings): void {
+function addSelected(build: StepBuild, maxima?: Maxima): void {
   const { config, model, code, program, rows } = build;
   const bitmaps = build.buffer('bitmaps');
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
@@ -112,18 +112,34 @@ function addSelected(build: StepBuild, maxima?: Bindings): void {
     }
     return;
   }
-  addBatchCut(build);
+  addBatchCut(build, maxima);
   const kept = new Uint32Array([rows, padded(code.columns) / 4, bitmapWords(build)]);
-  const head = ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl'];
-  const own = { kept, code };
-  addByLines(build, { files: [...head, 'sparse/kept_counts.wgsl'] }, own, rows);
+  const add = maxima
+    ? (listing: boolean) => addKeptByMaxima(build, { ...maxima, kept, code }, listing)
+    : (listing: boolean) => addKept(build, { kept, code }, listing);
+  add(false);
   const offsets = {
     counting: new Uint32Array([rows, 0]),
     latent_counts: build.buffer('row_counts'),
     latent_offsets: build.buffer('row_offsets'),
   };
   program.add({ files: ['sparse/offsets.wgsl'] }, offsets, [1, 1]);
-  addByLines(build, { files: [...head, 'sparse/kept_lists.wgsl'] }, own, rows);
+  add(true);
+}
+
+/** Appends the lengths or, after their places are known, the lists of what stays of each row by the cut of the batch. */
+function addKept(build: StepBuild, bindings: Bindings, listing: boolean): void {
+  const own = listing ? 'sparse/kept_lists.wgsl' : 'sparse/kept_counts.wgsl';
+  addByLines(build, { files: ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl', own] }, bindings, build.rows);
+}
+
+/** Appends the same by the code's maxima. */
+function addKeptByMaxima(build: StepBuild, bindings: Bindings, listing: boolean): void {
+  const { program, model, rows } = build;
+  const head = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', 'sparsity/batch_cut.wgsl'];
+  const source = { files: [...head, 'sparse/kept_lanes.wgsl'], constants: { listing: listing ? 1 : 0 } };
+  const groups = model.gpu.groups(Math.ceil(rows / selectionLanes));
+  program.add(source, { ...build.bindings, ...bindings }, [groups, 1]);
 }
 
 /** Appends the counts of rows since each latent was active, and which are dead. Before second lists are made. */
@@ -188,7 +204,7 @@ function addSelection(
 /** Appends the same for all latents, by the code's maxima. */
 function addSelectionByMaxima(
   build: StepBuild,
-  maxima: Bindings,
+  maxima: Maxima,
   { most, firstList, firstEntry }: Place,
 ): void {
   const { program, bindings, code, model, rows } = build;

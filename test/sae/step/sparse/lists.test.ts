@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import type { Bindings } from '../../../../src/gpu/program.js';
 import { Scope } from '../../../../src/gpu/scope.js';
 import { parseTrainConfig } from '../../../../src/sae/config.js';
 import { Model } from '../../../../src/sae/model/model.js';
 import { StepBuild } from '../../../../src/sae/step/build.js';
 import { addLatentLists, addRowLists, allocateLists } from '../../../../src/sae/step/sparse/lists.js';
-import { allocateMaxima, maximaOf, takesMaxima } from '../../../../src/sae/step/sparse/maxima.js';
+import {
+  allocateMaxima,
+  type Maxima,
+  maximaOf,
+  takesMaxima,
+} from '../../../../src/sae/step/sparse/maxima.js';
 import { type MaximaLayout, maximaOfCode } from '../../../reference/maxima.js';
 import { seededRandom } from '../../../reference/random.js';
 import { topk } from '../../../reference/topk.js';
@@ -89,7 +93,7 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
 }
 
 /** What the encoder's product would have noted of a code. */
-function notedMaxima(build: StepBuild, values: Float32Array): Bindings {
+function notedMaxima(build: StepBuild, values: Float32Array): Maxima {
   allocateMaxima(build);
   const maxima = maximaOf(build);
   const layout = [...(maxima.maxima as Uint32Array)] as unknown as MaximaLayout;
@@ -114,7 +118,7 @@ async function check(given: Case): Promise<void> {
   expect(await lists(given)).toEqual([byRow, byLatent]);
 }
 
-describe.each(lanes)('%s a row, k of a batch', (name) => {
+describe.each([...lanes, byMaxima])('%s a row, k of a batch', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
