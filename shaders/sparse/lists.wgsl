@@ -6,7 +6,7 @@
 struct Entry {
   latent: u32,
   value: f32,     // above 0; of a second list it may be of either sign
-  gradient: f32,  // of the loss by this value
+  @size(8) gradient: f32,  // of the loss by this value; what lies after it makes an entry a vec4
 }
 
 struct LatentEntry {

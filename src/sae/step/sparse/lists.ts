@@ -8,7 +8,7 @@ import { auxkLossOf, keepsSigns, listOptions, mostLatents } from './choice.js';
 import { type Maxima, mostChosen, selectionLanes } from './maxima.js';
 
 /** Bytes of `struct Entry` in `sparse/lists.wgsl`. */
-export const entryBytes = 12;
+export const entryBytes = 16;
 
 /** Spans of a row, at most: so many maxima are held in workgroup memory. */
 const mostSpans = 1024;
@@ -59,12 +59,17 @@ export function allocateLists(build: StepBuild): void {
   const lists = auxEntries(build) > 0 ? listRows(build) + rows : rows;
   const entries = mostEntries(build) + rows * auxEntries(build);
   build.makeBuffer('row_lists', `The places of ${lists} lists`, lists * 8);
-  build.makeBuffer('entries', `The lists of ${rows} rows`, entries * entryBytes);
+  // Vec4s, as entries are, that can be copied to images.
+  build.makeTensor('entries', [padded(entries), entryBytes / 4], `The lists of ${rows} rows`);
   const bitmaps = Math.ceil((model.hidden * bitmapWords(build)) / 4) * 16;
   build.makeBuffer('bitmaps', `Bitmaps of ${rows} rows for ${model.hidden} latents`, bitmaps);
   build.makeBuffer('latent_counts', `The lengths of ${model.hidden} lists`, model.hidden * 4);
   build.makeBuffer('latent_offsets', `The places of ${model.hidden} lists`, (model.hidden + 1) * 4);
-  build.makeTensor('latent_entries', [padded(entries), 4], `The lists of ${model.hidden} latents`);
+  build.makeTensor(
+    'latent_entries',
+    [padded(entries), entryBytes / 4],
+    `The lists of ${model.hidden} latents`,
+  );
   if (build.config.sparsity !== 'topk') {
     allocateBatchCut(build);
     build.makeBuffer('row_counts', `The lengths of ${rows} lists`, rows * 4);

@@ -24,6 +24,19 @@ export function latentEntries(build: StepBuild): ScatteredRows {
   return read(build, build.tensor('latent_entries'), 'entries', 'latent_entries');
 }
 
+/** Appends the same for the lists by rows, to a kernel that also stores in them. */
+export function rowEntries(build: StepBuild): ScatteredRows {
+  return read(build, build.tensor('entries'), 'row_entries', 'row_entries');
+}
+
+/** What a kernel needs to read both. */
+export function together(one: ScatteredRows, other: ScatteredRows): ScatteredRows {
+  return {
+    files: [...new Set([...one.files, ...other.files])],
+    bindings: { ...one.bindings, ...other.bindings },
+  };
+}
+
 function read({ program }: StepBuild, matrix: Tensor, what: string, variable: string): ScatteredRows {
   const { gpu, rows, columns } = matrix;
   if (!inSubgroups(gpu) || !Image.fits(gpu, [rows, columns], 'along rows')) {

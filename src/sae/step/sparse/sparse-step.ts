@@ -29,7 +29,7 @@ import {
   listRows,
 } from './lists.js';
 import { allocateMaxima, maximaOf, notingMaxima, takesMaxima } from './maxima.js';
-import { latentEntries, type ScatteredRows, scatteredRows } from './scattered.js';
+import { latentEntries, rowEntries, type ScatteredRows, scatteredRows, together } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
 // as much work as there are entries, and the update's reads and writes.
@@ -134,7 +134,7 @@ function addCode(build: StepBuild): void {
 }
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
-function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, firstGradient: number) {
+function decoding(build: StepBuild, read: ScatteredRows, firstList: number, firstGradient: number) {
   const { model, rows } = build;
   const [, decoder] = model.layers;
   const columnBlocks = padded(decoder.outputs) / 4;
@@ -142,7 +142,7 @@ function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, f
   return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
-    ...weights.bindings,
+    ...read.bindings,
     bias: decoder.bias,
     levels: levelsOf(build),
   };
@@ -165,11 +165,12 @@ function levelFile({ config }: StepBuild): string {
 /** Appends the reconstruction, its errors and their gradients. */
 function addDecoding(build: StepBuild, weights: ScatteredRows): void {
   const constants = { centred: build.model.config.pre_bias ? 1 : 0 };
+  const read = together(weights, rowEntries(build));
   const files =
     build.config.sparsity === 'matryoshka'
-      ? ['sparse/nested_levels.wgsl', ...weights.files, 'sparse/decode_nested.wgsl']
-      : ['sparse/decode_rows.wgsl', ...weights.files, 'sparse/decode.wgsl'];
-  addByLines(build, { files, constants }, decoding(build, weights, 0, 0), build.rows);
+      ? ['sparse/nested_levels.wgsl', ...read.files, 'sparse/decode_nested.wgsl']
+      : ['sparse/decode_rows.wgsl', ...read.files, 'sparse/decode.wgsl'];
+  addByLines(build, { files, constants }, decoding(build, read, 0, 0), build.rows);
 }
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
@@ -183,8 +184,9 @@ function addAuxK(build: StepBuild, weights: ScatteredRows): void {
   const scaling = { files: ['metrics/step.wgsl', 'sparse/auxk_scale.wgsl'] };
   const constants = { relative: relative ? 1 : 0, auxk_k: auxkOf(build) };
   program.add({ ...scaling, constants }, { ...bindings, scale }, [1, 1]);
-  const own = decoding(build, weights, listRows(build), levels * listRows(build));
-  const files = ['sparse/decode_residuals.wgsl', ...weights.files, 'sparse/decode.wgsl'];
+  const read = together(weights, rowEntries(build));
+  const own = decoding(build, read, listRows(build), levels * listRows(build));
+  const files = ['sparse/decode_residuals.wgsl', ...read.files, 'sparse/decode.wgsl'];
   const residuals = { files, constants: { added_bias: bias === 'added' ? 1 : 0 } };
   addByLines(build, residuals, { ...own, step: build.buffer('update') }, rows);
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
@@ -261,21 +263,16 @@ function addWeights(
   };
   const columnBlocks = padded(weights.columns) / 4;
   const rows = scatteredRows(build, build.tensor(ofDecoder ? `${decoder.name}.gradient` : 'batch'));
+  const read = together(rows, entries);
   const bindings = {
     ...moments.bindings,
     latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
     levels: levelsOf(build),
     weights,
-    ...rows.bindings,
-    ...entries.bindings,
+    ...read.bindings,
     code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
     place: new Uint32Array([squares?.first ?? 0]),
   };
-  const files = [
-    ...new Set([...rows.files, ...entries.files]),
-    levelFile(build),
-    ...taking,
-    'sparse/update.wgsl',
-  ];
+  const files = [...read.files, levelFile(build), ...taking, 'sparse/update.wgsl'];
   addByLines(build, { files, constants }, bindings, model.hidden);
 }

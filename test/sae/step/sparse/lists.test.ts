@@ -72,20 +72,20 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     await build.program.ready();
     build.program.submit();
     const words = async (name: string) => new Uint32Array(await gpu.read(build.buffer(name)));
-    const listed = (entries: Uint32Array, first: number, end: number, stride = 3) =>
+    const listed = (entries: Uint32Array, first: number, end: number) =>
       Array.from({ length: end - first }, (_, i): Listed => {
-        const at = stride * (first + i);
+        const at = 4 * (first + i);
         return [entries[at], entries[at + 1]];
       });
-    const [row_lists, entries] = [await words('row_lists'), await words('entries')];
-    const offsets = await words('latent_offsets');
-    const latent_entries = new Uint32Array(await gpu.read(build.tensor('latent_entries').buffer));
+    const inTensor = async (name: string) => new Uint32Array(await gpu.read(build.tensor(name).buffer));
+    const [row_lists, entries] = [await words('row_lists'), await inTensor('entries')];
+    const [offsets, latent_entries] = [await words('latent_offsets'), await inTensor('latent_entries')];
     const active = await words('rows_active');
     const byRow = Array.from({ length: rows }, (_, row) =>
       listed(entries, row_lists[2 * row], row_lists[2 * row + 1]),
     );
     const byLatent = Array.from({ length: latents }, (_, i) =>
-      listed(latent_entries, offsets[i], offsets[i + 1], 4),
+      listed(latent_entries, offsets[i], offsets[i + 1]),
     );
     expect(byLatent.map(({ length }) => length)).toEqual([...active]);
     return [byRow, byLatent];
