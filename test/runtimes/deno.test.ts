@@ -118,6 +118,7 @@ function configurations(): object[] {
     { revive: 'auxk', auxk_loss: 'saelens' },
     { rescale_acts_by_decoder_norm: true },
     { sparsity: 'batchtopk' },
+    { sparsity: 'batchtopk', rescale_acts_by_decoder_norm: true },
     { sparsity: 'matryoshka' },
     { reconstruction: 'fvu' },
   ];
