@@ -155,7 +155,7 @@ class TopK(SparseAutoencoder):
         count = int(dead.sum())
         if self.options["revive"] != "auxk" or count == 0:
             return 0
-        most = self.options.get("auxk_k", max(1, residual.shape[1] // 2))
+        most = self.options.get("auxk_k", max(1, min(math.ceil(4 * self.options["k"]), residual.shape[1] // 2)))
         code = largest(pre.masked_fill(~dead, -math.inf), min(count, most))
         error = self.error(code @ self.decoder.weight.T, residual)
         return self.options["auxk_alpha"] * min(count / most, 1) * error
@@ -229,14 +229,13 @@ ANY = None
 MODEL = {"in_dims": ANY, "h_dims": ANY, "selection": ANY, "pre_bias": ANY, "activation": ["relu"], "tied": [False]}
 TRAINING = {
     **dict.fromkeys(["steps", "epochs", "batch_size", "lr", "seed", "adam_betas", "adam_eps", "clip_norm", "dead_after"], ANY),
-    **dict.fromkeys(["sparsity_lambda", "l1_weighted", "k", "matryoshka", "auxk_alpha", "auxk_k"], ANY),
+    **dict.fromkeys(["sparsity_lambda", "sparsity_warmup", "l1_weighted", "k", "matryoshka", "auxk_alpha", "auxk_k"], ANY),
     **dict.fromkeys(["pre_act_lambda", "bandwidth", "threshold_init", "l0_target"], ANY),
     "sparsity": list(KINDS),
     "optimizer": ["adam"],
     "shuffle": [False],
     "lr_warmup": [0],
     "lr_decay": ["none"],
-    "sparsity_warmup": [0],
     "k_decay": [0],
     "rescale_acts_by_decoder_norm": [False],
     "l0_loss": ["linear", "quadratic", "tanh"],
@@ -276,8 +275,12 @@ def train(rows, model, training, start_rows, save, start=None):
         autoencoder.parameters(), lr=training["lr"], betas=training["adam_betas"], eps=training["adam_eps"]
     )
     unit, clip, batch = training["decoder_norm"] == "unit", training.get("clip_norm"), training["batch_size"]
+    weight = training.get("sparsity_lambda", 0)
+    warmup = training.get("sparsity_warmup", training["steps"] // 20 if weight else 0) or -1
     began = time.perf_counter()
     for step in range(training["steps"]):
+        if step <= warmup:
+            autoencoder.options["sparsity_lambda"] = weight * min(1, step / warmup)
         x = read(step * batch, (step + 1) * batch)
         optimizer.zero_grad(set_to_none=True)
         loss = autoencoder.loss(x)

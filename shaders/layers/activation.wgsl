@@ -1,5 +1,5 @@
 // Ends a GEMM with a layer's bias and activation. The padding becomes 0 (a sigmoid would make it 0.5).
-// Expects gemm/gemm.wgsl, activate(), sum_code(). Provides store_block().
+// Expects gemm/gemm.wgsl, activate(), note_code(). Provides store_block().
 var<storage, read_write> c: array<vec4f>;
 var<storage, read> bias: array<vec4f>;
 var<uniform> columns: u32;  // without padding
@@ -19,5 +19,5 @@ fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
   c[i + stride] = outputs[1];
   c[i + 2 * stride] = outputs[2];
   c[i + 3 * stride] = outputs[3];
-  sum_code(row_block, column_block, outputs);
+  note_code(row_block, column_block, outputs);
 }

@@ -1,6 +1,6 @@
 // Of each row's list: the reconstruction, which is not stored, its squared error, the loss's gradient by it, and by each entry's value.
 // A workgroup a row, which reads the decoder's rows, [latents, inputs], of the list's latents alone.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
+// Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), entry_at(), start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
 // Provides the entry point.
 struct Decode {
   rows: u32,
@@ -46,14 +46,14 @@ fn main(
         let read = min(columns, vec4u(stride - 1));
         var sums = mat4x4f(start_of(read.x), start_of(read.y), start_of(read.z), start_of(read.w));
         for (var n = list.x; n < list.y; n++) {
-          let latent = entries[n].latent;
+          let entry = entry_at(n);
           let weights = mat4x4f(
-            scattered_row_at(latent, stride, read.x),
-            scattered_row_at(latent, stride, read.y),
-            scattered_row_at(latent, stride, read.z),
-            scattered_row_at(latent, stride, read.w),
+            scattered_row_at(entry.latent, stride, read.x),
+            scattered_row_at(entry.latent, stride, read.y),
+            scattered_row_at(entry.latent, stride, read.z),
+            scattered_row_at(entry.latent, stride, read.w),
           );
-          sums += entries[n].value * weights;
+          sums += entry.value * weights;
         }
         squared_error += finish(row, columns.x, sums[0], scale) + finish(row, columns.y, sums[1], scale);
         squared_error += finish(row, columns.z, sums[2], scale) + finish(row, columns.w, sums[3], scale);
@@ -62,10 +62,10 @@ fn main(
       for (var n = list.x; n < list.y; n += 4) {
         let last = list.y - 1;
         let latents = vec4u(
-          entries[n].latent,
-          entries[min(n + 1, last)].latent,
-          entries[min(n + 2, last)].latent,
-          entries[min(n + 3, last)].latent,
+          entry_at(n).latent,
+          entry_at(min(n + 1, last)).latent,
+          entry_at(min(n + 2, last)).latent,
+          entry_at(min(n + 3, last)).latent,
         );
         var products = vec4f(0);
         for (var column = lane; column < stride; column += workgroup_size) {

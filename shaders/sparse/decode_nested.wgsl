@@ -1,7 +1,7 @@
 // Of each row's list: the reconstruction of each level, which are not stored, their squared errors, the gradients of the loss by them, and by
 // each entry's value. The loss is the sum of all levels' losses, each as in layers/loss.wgsl. So a latent has the gradients of its own
 // level and all after it: `gradients` [levels, rows, inputs] has the sum of these. A workgroup a row, which reads the decoder's rows, [latents, inputs].
-// Expects metrics/step.wgsl, sparse/lists.wgsl, sparse/nested_levels.wgsl, scattered_row_at(), workgroup_size, sum_lanes(). Provides the entry point.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, sparse/nested_levels.wgsl, scattered_row_at(), entry_at(), workgroup_size, sum_lanes(). Provides the entry point.
 override centred: bool = false;  // the batch is already less the bias, which then cancels out
 
 struct Decode {
@@ -34,9 +34,12 @@ fn decode_column(row: u32, column: u32, list: vec2u, scale: f32) -> vec2f {
   var n = list.x;
   for (var level = 0u; level < levels.count; level++) {
     let end = end_of(level);
-    while (n < list.y && entries[n].latent < end) {
-      sum += entries[n].value * scattered_row_at(entries[n].latent, decode.column_blocks, column);
-      n++;
+    for (; n < list.y; n++) {
+      let entry = entry_at(n);
+      if (entry.latent >= end) {
+        break;
+      }
+      sum += entry.value * scattered_row_at(entry.latent, decode.column_blocks, column);
     }
     let difference = sum - own;
     let squares = dot(difference, difference);
@@ -68,7 +71,7 @@ fn main(
         errors += decode_column(row, column, list, 2 / all);
       }
       for (var n = list.x; n < list.y; n++) {
-        let latent = entries[n].latent;
+        let latent = entry_at(n).latent;
         let level = level_of(latent);
         var products = vec4f(0);
         for (var column = lane; column < stride; column += workgroup_size) {

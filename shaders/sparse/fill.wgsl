@@ -12,7 +12,7 @@ var<storage, read> row_lists: array<vec2u>;
 var<storage, read> entries: array<Entry>;
 var<storage, read> bitmaps: array<u32>;
 var<storage, read> latent_offsets: array<u32>;
-var<storage, read_write> latent_entries: array<LatentEntry>;
+var<storage, read_write> latent_entries: array<vec4u>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(
@@ -30,7 +30,7 @@ fn main(
       for (var i = 0u; i < row / 32; i++) {
         place += countOneBits(bitmaps[first_word + i]);
       }
-      latent_entries[place] = LatentEntry(row, entry.value, entry.gradient);
+      latent_entries[place] = vec4u(row, bitcast<u32>(entry.value), bitcast<u32>(entry.gradient), 0);
     }
   }
 }

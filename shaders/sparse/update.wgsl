@@ -4,7 +4,7 @@
 // With unit_norm the gradient loses its part along the weights: a step along them would be undone when they are scaled to norm 1, which is
 // done after the update. That part is known without the gradient: its product with the weights is the sum of the values times their gradients.
 // The scattered rows, [rows, inputs], are gradients of reconstructions, level by level, or the encoder's input.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
+// Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), latent_entry_at(), level_of(), updates, take(), end_latent(), workgroup_size, sum_lanes().
 // Provides the entry point.
 override of_decoder: bool;
 override unit_norm: bool = false;
@@ -21,7 +21,6 @@ var<uniform> update: Step;
 var<uniform> state: State;
 var<uniform> latents: Latents;
 var<storage, read> latent_offsets: array<u32>;
-var<storage, read> latent_entries: array<LatentEntry>;
 var<storage, read_write> weights: array<vec4f>;  // [latents, inputs]
 var<storage, read_write> code_bias_gradients: array<f32>;
 
@@ -68,8 +67,9 @@ fn main(
     if (of_decoder) {
       var bias_gradient = 0.0;
       for (var n = first; n < end; n++) {
-        bias_gradient += to_encoder(latent_entries[n]);
-        along += latent_entries[n].value * latent_entries[n].gradient;
+        let entry = latent_entry_at(n);
+        bias_gradient += to_encoder(entry);
+        along += entry.value * entry.gradient;
       }
       if (lane == 0) {
         code_bias_gradients[latent] = bias_gradient;
@@ -86,7 +86,7 @@ fn main(
       let read = min(vec4u(column) + workgroup_size * vec4u(0, 1, 2, 3), vec4u(last));
       var sums = mat4x4f();
       for (var n = first; n < end; n++) {
-        let entry = latent_entries[n];
+        let entry = latent_entry_at(n);
         let factor = select(to_encoder(entry), entry.value, of_decoder);
         let row = values_of(entry.row, level);
         sums += factor * mat4x4f(

@@ -1,6 +1,8 @@
 // Finds the next digit of the cut: latents with larger ones all stay. One workgroup. coefficients.w: how many latents of the batch
 // stay, at most. Sets the counts to 0 for the next digit. Expects metrics/step.wgsl, sparsity/batch_cut.wgsl. Provides the entry point.
 override workgroup_size: u32 = 64;
+// Of maxima: the digit is a bound, which as many of them reach as latents stay. Without so many there is none.
+override bounding: bool = false;
 
 const digits = 2048u;
 
@@ -14,6 +16,7 @@ var<uniform> digit: Digit;
 var<uniform> step: Step;
 var<storage, read_write> digit_counts: array<u32>;
 var<storage, read_write> batch_cut: BatchCut;
+var<storage, read_write> batch_bound: u32;
 
 var<workgroup> sums: array<u32, workgroup_size>;
 
@@ -30,7 +33,11 @@ fn choose(staying: u32, found: u32, each: u32) {
     left -= digit_counts[value];
     value--;
   }
-  batch_cut = BatchCut(found | (value << digit.shift), left, digit_counts[value], 0xffffffff);
+  if (bounding) {
+    batch_bound = value << digit.shift;
+  } else {
+    batch_cut = BatchCut(found | (value << digit.shift), left, digit_counts[value], 0xffffffff);
+  }
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -53,7 +60,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
       }
       staying = min(u32(step.coefficients.w), all);
     }
-    if (staying == 0) {
+    if (bounding && staying < u32(step.coefficients.w)) {
+      batch_bound = 0;
+    } else if (staying == 0) {
       // Above all.
       batch_cut = BatchCut(0xffffffff, 0, 0, 0xffffffff);
     } else {

@@ -1,5 +1,5 @@
 // Counts the latents of a batch by their next digit, of those with the digits found so far. Those at 0 do not count.
-// Expects metrics/step.wgsl, sparsity/batch_cut.wgsl. Provides the entry point.
+// Expects metrics/step.wgsl, sparsity/batch_cut.wgsl, vectors(), count_at(), which says of which latents. Provides digit, count_vector() and the entry point.
 override workgroup_size: u32 = 64;
 
 const digits = 2048u;
@@ -12,11 +12,19 @@ struct Digit {
 
 var<uniform> digit: Digit;
 var<uniform> step: Step;
-var<storage, read> code: array<vec4u>;
 var<storage, read> batch_cut: BatchCut;
 var<storage, read_write> digit_counts: array<atomic<u32>>;
 
 var<workgroup> counts: array<atomic<u32>, digits>;
+
+fn count_vector(bits: vec4u) {
+  // Before the first digit the cut is the step's before.
+  let before = batch_cut.bits & digit.places;
+  count(bits.x, before);
+  count(bits.y, before);
+  count(bits.z, before);
+  count(bits.w, before);
+}
 
 fn count(bits: u32, before: u32) {
   if (bits != 0 && (bits & digit.places) == before) {
@@ -34,14 +42,8 @@ fn main(
     atomicStore(&counts[i], 0);
   }
   workgroupBarrier();
-  // Before the first digit the cut is the step's before.
-  let before = batch_cut.bits & digit.places;
-  for (var i = id.x; i < step.rows * digit.column_blocks; i += groups.x * workgroup_size) {
-    let bits = code[i];
-    count(bits.x, before);
-    count(bits.y, before);
-    count(bits.z, before);
-    count(bits.w, before);
+  for (var i = id.x; i < vectors(); i += groups.x * workgroup_size) {
+    count_at(i);
   }
   workgroupBarrier();
   for (var i = thread; i < digits; i += workgroup_size) {

@@ -120,6 +120,7 @@ function configurations(): object[] {
     { rescale_acts_by_decoder_norm: true },
     { sparsity: 'batchtopk' },
     { sparsity: 'batchtopk', batch_size: 128 },
+    { sparsity: 'batchtopk', rescale_acts_by_decoder_norm: true },
     { sparsity: 'matryoshka' },
     { reconstruction: 'fvu' },
   ];

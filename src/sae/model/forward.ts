@@ -29,17 +29,23 @@ export function inputOperand({ part, pre_bias, rescaling }: ModelLayer): {
     : { file: 'gemm/a.wgsl', bindings: {} };
 }
 
+/** WGSL files that provide `note_code` for `layers/activation.wgsl`, and what they bind. */
+export interface Noting {
+  readonly files: readonly string[];
+  readonly bindings: Bindings;
+}
+
 /**
  * Appends one layer: output [rows, outputs] = activation(input [rows, inputs] · weightᵀ + bias), where the input is less
  * pre_bias if the layer has one.
- * @param sums what `metrics/code_sums.wgsl` binds, if the output is the code in a training step.
+ * @param noting what notes something of each block of the output, in a training step whose code that is.
  */
 export async function addLayer(
   program: Program,
   layer: ModelLayer,
   input: Tensor | BatchInput,
   output: Tensor,
-  sums?: Bindings,
+  noting: Noting = { files: ['metrics/no_code_sums.wgsl'], bindings: {} },
 ): Promise<void> {
   const { weight, bias, activation, inputs, outputs } = layer;
   const operand = inputOperand(layer);
@@ -55,7 +61,7 @@ export async function addLayer(
     file,
     `layers/${activation}.wgsl`,
     'layers/activation.wgsl',
-    sums ? 'metrics/code_sums.wgsl' : 'metrics/no_code_sums.wgsl',
+    ...noting.files,
   ];
   const shape = { order, rows: output.rows, columns: outputs, depth: inputs };
   const columns = new Uint32Array([outputs]);
@@ -64,7 +70,7 @@ export async function addLayer(
     shape,
     { files },
     {
-      ...sums,
+      ...noting.bindings,
       ...read.bindings,
       ...operand.bindings,
       b: weight,

@@ -73,7 +73,7 @@ async function addSums(build: StepBuild, input: BatchInput, block: RowBlock, fir
     if (coding) {
       await coding.addCode(build, layer, below);
     } else {
-      const sums = isCode && !layer.selection ? bindings : undefined;
+      const sums = isCode && !layer.selection ? { files: ['metrics/code_sums.wgsl'], bindings } : undefined;
       await addLayer(program, layer, below, build.tensor(`${layer.name}.output`), sums);
       if (layer.selection) {
         addSelection(program, layer, build.code);

@@ -10,6 +10,8 @@ import type { StepBuild } from './build.js';
 /** Invocations per workgroup in `optimizer/squares.wgsl` and `optimizer/update.wgsl`, and vec4s per invocation. */
 const threads = 64;
 const vectorsEach = 8;
+/** Latents whose weights a workgroup of `optimizer/pre_bias.wgsl` adds up. */
+const preBiasShareLatents = 64;
 /** Most workgroups that add up the squares of a gradient. */
 const mostSquaresGroups = 64;
 
@@ -74,6 +76,11 @@ export function allocateUpdate(build: StepBuild): void {
     for (const { name, label, bytes } of momentBuffersOf(build, tensor)) {
       build.makeBuffer(name, label, bytes);
     }
+  }
+  const [{ pre_bias, inputs, outputs }] = model.layers;
+  if (pre_bias) {
+    const shares = [preBiasShares(outputs), inputs];
+    build.makeTensor('pre_bias_shares', shares, `Shares of the gradient of ${pre_bias.name}`);
   }
   if (storesGradients(build)) {
     for (const tensor of model.tensors) {
@@ -199,13 +206,22 @@ export function addPreBiasGradient(build: StepBuild): void {
     return;
   }
   const columnBlocks = padded(inputs) / 4;
+  const shares = preBiasShares(outputs);
   const bindings = {
-    encoder: new Uint32Array([outputs, columnBlocks]),
+    ...build.bindings,
+    encoder: new Uint32Array([outputs, columnBlocks, shares]),
     encoder_weights: weight,
     encoder_bias_gradients: build.tensor(gradientOf(bias.name)),
     pre_bias_gradients: build.tensor(gradientOf(pre_bias.name)),
   };
-  program.add({ files: ['optimizer/pre_bias.wgsl'] }, bindings, [model.gpu.groups(columnBlocks), 1]);
+  const constants = { share_latents: preBiasShareLatents };
+  program.add({ files: ['optimizer/pre_bias.wgsl'], constants }, bindings, [model.gpu.groups(shares), 1]);
+  program.add({ files: ['optimizer/pre_bias_sum.wgsl'] }, bindings, [model.gpu.groups(columnBlocks), 1]);
+}
+
+/** Shares of the sum over latents in `optimizer/pre_bias.wgsl`. */
+function preBiasShares(latents: number): number {
+  return Math.ceil(latents / preBiasShareLatents);
 }
 
 /** What the kernels for decoder directions of norm 1 bind, and their workgroups. */

@@ -27,6 +27,7 @@ async function check(bench: Bench, batches: readonly Batch[]): Promise<number[]>
   const own = {
     state: bench.buffer(Uint32Array.of(0, 0), 8, GPUBufferUsage.UNIFORM),
     batch_cut: bench.buffer(Uint32Array.of(7, 7, 7, 7)),
+    batch_bound: bench.buffer(Uint32Array.of(7)),
     digit_counts: bench.buffer(new Uint32Array(2048)),
     threshold_weight: bench.buffer(Uint32Array.of(0)),
   };

@@ -24,6 +24,11 @@ export function auxkLossOf(config: TrainConfig<SparsityName>): AuxkLoss | undefi
   return revive === 'auxk' ? auxkLosses[auxk_loss!] : undefined;
 }
 
+/** Whether AuxK takes pre-activations of either sign. */
+export function keepsSigns(config: TrainConfig<SparsityName>): boolean {
+  return auxkLossOf(config)?.signed ?? false;
+}
+
 /** The most latents of a row that stay at any step, for which lists have room. Undefined if the kind of sparsity has no k. */
 export function mostLatents(sizes: ModelConfig, config: TrainConfig<SparsityName>): number | undefined {
   const { k, k_decay = 0 } = listOptions(config);

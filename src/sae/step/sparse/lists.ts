@@ -6,10 +6,11 @@ import { grouped } from '../../rows/formats/array.js';
 import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
 import { addBlockStep, blockCount, blockRows, type RowBlock } from '../row-blocks.js';
-import { auxkLossOf, listOptions, mostLatents } from './choice.js';
+import { auxkLossOf, keepsSigns, listOptions, mostLatents } from './choice.js';
+import { type Maxima, mostChosen, selectionLanes } from './maxima.js';
 
-/** Bytes of `struct Entry` and of `struct LatentEntry` in `sparse/lists.wgsl`. */
-export const entryBytes = 12;
+/** Bytes of `struct Entry` in `sparse/lists.wgsl`. */
+export const entryBytes = 16;
 
 /** Spans of a row, at most: so many maxima are held in workgroup memory. */
 const mostSpans = 1024;
@@ -19,6 +20,10 @@ const mostSpanShift = 3;
 const leastKeys = 512;
 /** Spans that there is room for, at least. */
 const leastChosen = 64;
+
+/** Lines that a workgroup takes on a software adapter, one after the other, as long as there are so many workgroups. */
+const linesAGroup = 8;
+const enoughGroups = 64;
 
 /** Invocations of a workgroup where it is no subgroup. */
 const workgroupSize = 64;
@@ -75,19 +80,17 @@ export function allocateLists(build: StepBuild): void {
   const lists = auxEntries(build) > 0 ? listRows(build) + rows : rows;
   const aux = rows * auxEntries(build);
   build.makeBuffer('row_lists', `The places of ${lists} lists`, lists * 8);
+  // Vec4s, as entries are, that can be copied to images.
+  const makeEntries = (name: string, most: number, label: string) =>
+    build.makeTensor(name, [padded(most), entryBytes / 4], label);
   const entries = rowEntries(build) + aux;
   const blocks = mergesBlocks(build) ? ` in blocks of ${blockRows(build)}` : '';
-  const listed = `A list of up to ${grouped(entries)} latents of ${rows} rows${blocks}`;
-  build.makeBuffer('entries', listed, entries * entryBytes);
+  makeEntries('entries', entries, `A list of up to ${grouped(entries)} latents of ${rows} rows${blocks}`);
   const bitmaps = Math.ceil((model.hidden * bitmapWords(build)) / 4) * 16;
   build.makeBuffer('bitmaps', `Bitmaps of ${rows} rows for ${model.hidden} latents`, bitmaps);
   build.makeBuffer('latent_counts', `The lengths of ${model.hidden} lists`, model.hidden * 4);
   build.makeBuffer('latent_offsets', `The places of ${model.hidden} lists`, (model.hidden + 1) * 4);
-  build.makeBuffer(
-    'latent_entries',
-    `The lists of ${model.hidden} latents`,
-    (mostEntries(build) + aux) * entryBytes,
-  );
+  makeEntries('latent_entries', mostEntries(build) + aux, `The lists of ${model.hidden} latents`);
   if (build.config.sparsity !== 'topk') {
     allocateBatchCut(build);
     build.makeBuffer('row_counts', `The lengths of ${rows} lists`, rows * 4);
@@ -114,7 +117,13 @@ export function addByLines(build: StepBuild, source: KernelSource, bindings: Bin
   const lanes = inSubgroup ? 'sparse/lanes_subgroup.wgsl' : 'sparse/lanes_workgroup.wgsl';
   const constants = { ...source.constants, ...(!inSubgroup && { workgroup_size: workgroupSize }) };
   const files = [lanes, 'metrics/step.wgsl', 'sparse/lists.wgsl', ...(source.files ?? [])];
-  build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [gpu.groups(lines), 1]);
+  build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [groupsOfLines(gpu, lines), 1]);
+}
+
+/** Workgroups that take a line each or, on a software adapter, several: to start one takes as long as a short line. */
+function groupsOfLines(gpu: Device, lines: number): number {
+  const most = gpu.software ? Math.max(enoughGroups, Math.ceil(lines / linesAGroup)) : lines;
+  return gpu.groups(Math.min(lines, most));
 }
 
 /** Appends what clears the bitmaps, before rows are listed. */
@@ -123,44 +132,64 @@ export function addClear(build: StepBuild): void {
   build.program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps }, byThreads(build, bitmaps.size / 16));
 }
 
-/** Appends the selection of latents in the code of a block of rows, and their lists. */
-export function addRowLists(build: StepBuild, block: RowBlock): void {
+/**
+ * Appends the selection of latents in the code of a block of rows, and their lists.
+ * @param maxima those of a whole batch's code, if they are known: see `maxima.ts`.
+ */
+export function addRowLists(build: StepBuild, block: RowBlock, maxima?: Maxima): void {
   const { config, model, code } = build;
-  const { first, step } = block;
-  if (config.sparsity === 'topk') {
-    const most = mostLatents(model.config, config)!;
-    const place = { most, firstList: first, firstEntry: first * most };
-    const which = ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'];
-    addSelection(build, which, { code, step }, place, block.rows);
+  if (config.sparsity !== 'topk') {
+    addKept(build, block, maxima);
+    return;
+  }
+  const { first, rows, step } = block;
+  const most = mostLatents(model.config, config)!;
+  const place = { most, firstList: first, firstEntry: first * most };
+  if (maxima) {
+    addSelectionByMaxima(build, maxima, place);
   } else {
-    addKept(build, block);
+    const which = ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'];
+    addSelection(build, which, { code, step }, place, rows);
   }
 }
 
 /** Appends the lists of the latents of a block of rows that its own cut lets stay, which is the batch's if there is but one. */
-function addKept(build: StepBuild, { first, rows, step }: RowBlock): void {
+function addKept(build: StepBuild, { first, rows, step }: RowBlock, maxima: Maxima | undefined): void {
   const { program, model, code } = build;
   const merges = mergesBlocks(build);
   const bindings = { ...build.bindings, step };
-  addBatchCut({ program, bindings, code, model }, !merges);
+  addBatchCut({ program, bindings, code, model }, { follows: !merges, maxima });
   const firstEntry = (first / blockRows(build)) * blockEntries(build);
   const kept = new Uint32Array([rows, padded(code.columns) / 4, bitmapWords(build), first, firstEntry]);
-  const head = ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl'];
-  const own = { kept, code, step };
-  addByLines(build, { files: [...head, 'sparse/kept_counts.wgsl'] }, own, rows);
+  const list = maxima ? addKeptByMaxima : addKeptByLines;
+  list(build, { ...maxima, kept, code, step }, rows, false);
   const offsets = {
     counting: new Uint32Array([rows, 0]),
     latent_counts: build.buffer('row_counts'),
     latent_offsets: build.buffer('row_offsets'),
   };
   program.add({ files: ['sparse/offsets.wgsl'] }, offsets, [1, 1]);
-  addByLines(build, { files: [...head, 'sparse/kept_lists.wgsl'] }, own, rows);
+  list(build, { ...maxima, kept, code, step }, rows, true);
   if (merges) {
     const most = blockEntries(build);
     const surviving = new Uint32Array([firstEntry, most, rows]);
     const survivors = { files: ['sparse/lists.wgsl', 'sparse/survivors.wgsl'] };
     program.add(survivors, { ...bindings, surviving }, byThreads(build, most));
   }
+}
+
+/** Appends the lengths or, after their places are known, the lists of what stays of each row. */
+function addKeptByLines(build: StepBuild, bindings: Bindings, rows: number, listing: boolean): void {
+  const own = listing ? 'sparse/kept_lists.wgsl' : 'sparse/kept_counts.wgsl';
+  addByLines(build, { files: ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl', own] }, bindings, rows);
+}
+
+/** Appends the same by the code's maxima. */
+function addKeptByMaxima(build: StepBuild, bindings: Bindings, rows: number, listing: boolean): void {
+  const head = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', 'sparsity/batch_cut.wgsl'];
+  const source = { files: [...head, 'sparse/kept_lanes.wgsl'], constants: { listing: listing ? 1 : 0 } };
+  const groups = build.model.gpu.groups(Math.ceil(rows / selectionLanes));
+  build.program.add(source, { ...build.bindings, ...bindings }, [groups, 1]);
 }
 
 /** Appends what ends the lists of all rows: once the last block is listed. */
@@ -211,14 +240,9 @@ export function addDead(build: StepBuild): void {
   program.add(dead, { ...bindings, counting }, byThreads(build, model.hidden));
 }
 
-/** Whether AuxK takes pre-activations of either sign. */
-export function keepsSigns({ config }: Pick<StepBuild, 'config'>): boolean {
-  return auxkLossOf(config)?.signed ?? false;
-}
-
 /** Appends the second lists of a block of rows, of dead latents. @param code where their pre-activations are. */
 export function addAuxLists(build: StepBuild, { first, rows, step }: RowBlock, code: Tensor): void {
-  const values = keepsSigns(build) ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
+  const values = keepsSigns(build.config) ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
   const most = auxEntries(build);
   const place = { most, firstList: listRows(build) + first, firstEntry: rowEntries(build) + first * most };
   addSelection(build, [values, 'sparse/dead_latents.wgsl'], { code, step }, place, rows);
@@ -261,6 +285,20 @@ function addSelection(
     most_chosen: powerOfTwo(Math.max(Math.min(spans, most), leastChosen)),
   };
   addByLines(build, { files: [...which, 'sparse/select.wgsl'], constants }, { ...bindings, selection }, rows);
+}
+
+/** Appends the same for all latents, by the code's maxima. */
+function addSelectionByMaxima(
+  build: StepBuild,
+  maxima: Maxima,
+  { most, firstList, firstEntry }: Place,
+): void {
+  const { program, bindings, code, model, rows } = build;
+  const selection = new Uint32Array([rows, most, bitmapWords(build), firstList, firstEntry]);
+  const files = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', 'sparse/select_lanes.wgsl'];
+  const constants = { most_chosen: mostChosen(build) };
+  const groups = model.gpu.groups(Math.ceil(rows / selectionLanes));
+  program.add({ files, constants }, { ...bindings, ...maxima, selection, code }, [groups, 1]);
 }
 
 /**

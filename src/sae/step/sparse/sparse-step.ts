@@ -18,7 +18,7 @@ import {
   momentsAt,
   squaresShares,
 } from '../update.js';
-import { auxkLossOf, listOptions } from './choice.js';
+import { auxkLossOf, keepsSigns, listOptions } from './choice.js';
 import {
   addAuxLists,
   addByLines,
@@ -31,10 +31,10 @@ import {
   auxEntries,
   auxkOf,
   endRowLists,
-  keepsSigns,
   listRows,
 } from './lists.js';
-import { type ScatteredRows, scatteredRows } from './scattered.js';
+import { allocateMaxima, type Maxima, maximaOf, notingMaxima, takesMaxima } from './maxima.js';
+import { latentEntries, rowEntries, type ScatteredRows, scatteredRows, together } from './scattered.js';
 
 // A training step whose code is lists of latents, of a model with one hidden layer. But for the encoder's product, it takes
 // as much work as there are entries, and the update's reads and writes.
@@ -55,6 +55,9 @@ export function allocateSparse(build: StepBuild): void {
   const { rows, model, config } = build;
   const [encoder, decoder] = model.layers;
   allocateLists(build);
+  if (takesMaxima(build)) {
+    allocateMaxima(build);
+  }
   const gradients = [gradientRows(build), decoder.outputs];
   build.makeTensor(`${decoder.name}.gradient`, gradients, `The gradients of reconstructions [${gradients}]`);
   build.makePassBuffer('rows_active', 'The counts of active rows', padded(model.hidden) * 4);
@@ -75,7 +78,7 @@ export function allocateSparse(build: StepBuild): void {
     build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
     build.makeTensor('error_sums', [decoder.outputs]);
   }
-  if (keepsSigns(build) && blockCount(build) === 1) {
+  if (keepsSigns(build.config) && blockCount(build) === 1) {
     const code = [rows, model.hidden];
     build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
   }
@@ -93,10 +96,11 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   windows.addGather(program, step, batch, encoder.pre_bias);
   addDivisor(build, gathered(step, batch));
   addRescalingNorms(program, model.layers);
+  const maxima = takesMaxima(build) ? maximaOf(build) : undefined;
   addClear(build);
   await addBlocks(build, step, async (block) => {
-    await addCode(build, windows, block);
-    addRowLists(build, block);
+    await addCode(build, windows, block, maxima);
+    addRowLists(build, block, maxima);
   });
   endRowLists(build);
   const weights = scatteredRows(build, decoder.weight);
@@ -114,16 +118,21 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
     const first = widthsOf(build).length * listRows(build);
     addErrorSums(build, first, build.tensor(gradientOf(decoder.bias.name)), true);
   }
-  addUpdates(build);
+  addUpdates(build, latentEntries(build));
 }
 
 /** Appends the code of a block of rows; of a whole batch with the pre-activations, if AuxK takes them. */
-async function addCode(build: StepBuild, windows: Windows, block: RowBlock): Promise<void> {
+async function addCode(
+  build: StepBuild,
+  windows: Windows,
+  block: RowBlock,
+  maxima: Maxima | undefined,
+): Promise<void> {
   const { code, bindings, program, model, rows } = build;
-  if (!keepsSigns(build) || block.rows < rows) {
-    return addLatents(build, windows, block, code);
+  if (!keepsSigns(build.config) || block.rows < rows) {
+    return addLatents(build, windows, block, code, { maxima });
   }
-  await addLatents(build, windows, block, build.tensor('pre_activations'), 'identity');
+  await addLatents(build, windows, block, build.tensor('pre_activations'), { activation: 'identity' });
   const files = [`layers/${model.config.activation}.wgsl`, 'sparse/activate.wgsl'];
   const vectors = (padded(rows) * padded(code.columns)) / 4;
   program.add({ files }, { ...bindings, code }, [model.gpu.groups(Math.ceil(vectors / 64)), 1]);
@@ -135,7 +144,10 @@ async function addLatents(
   windows: Windows,
   block: RowBlock,
   latents: Tensor,
-  activation: ModelLayer['activation'] = build.model.config.activation,
+  {
+    activation = build.model.config.activation,
+    maxima,
+  }: { readonly activation?: ModelLayer['activation']; readonly maxima?: Maxima | undefined } = {},
 ): Promise<void> {
   const { program, model, rows } = build;
   const [{ pre_bias, ...encoder }] = model.layers;
@@ -144,14 +156,14 @@ async function addLatents(
   if (!whole) {
     windows.addGather(program, block.step, batch, pre_bias);
   }
-  await addLayer(program, { ...encoder, activation }, batch, latents);
+  await addLayer(program, { ...encoder, activation }, batch, latents, maxima && notingMaxima(maxima));
   if (model.rescaling) {
     addRescaling(program, model.rescaling, latents);
   }
 }
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
-function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, firstGradient: number) {
+function decoding(build: StepBuild, read: ScatteredRows, firstList: number, firstGradient: number) {
   const { model, rows } = build;
   const [, decoder] = model.layers;
   const columnBlocks = padded(decoder.outputs) / 4;
@@ -159,7 +171,7 @@ function decoding(build: StepBuild, weights: ScatteredRows, firstList: number, f
   return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
-    ...weights.bindings,
+    ...read.bindings,
     bias: decoder.bias,
     levels: levelsOf(build),
   };
@@ -182,11 +194,12 @@ function levelFile({ config }: StepBuild): string {
 /** Appends the reconstruction, its errors and their gradients. */
 function addDecoding(build: StepBuild, weights: ScatteredRows): void {
   const constants = { centred: build.model.config.pre_bias ? 1 : 0 };
+  const read = together(weights, rowEntries(build));
   const files =
     build.config.sparsity === 'matryoshka'
-      ? ['sparse/nested_levels.wgsl', ...weights.files, 'sparse/decode_nested.wgsl']
-      : ['sparse/decode_rows.wgsl', ...weights.files, 'sparse/decode.wgsl'];
-  addByLines(build, { files, constants }, decoding(build, weights, 0, 0), build.rows);
+      ? ['sparse/nested_levels.wgsl', ...read.files, 'sparse/decode_nested.wgsl']
+      : ['sparse/decode_rows.wgsl', ...read.files, 'sparse/decode.wgsl'];
+  addByLines(build, { files, constants }, decoding(build, read, 0, 0), build.rows);
 }
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
@@ -196,9 +209,9 @@ async function addAuxK(build: StepBuild, windows: Windows, weights: ScatteredRow
   const { relative, bias } = auxkLossOf(config)!;
   const levels = widthsOf(build).length;
   await addBlocks(build, build.buffer('update'), async (block) => {
-    const signed = keepsSigns(build);
+    const signed = keepsSigns(config);
     if (block.rows < rows) {
-      await addLatents(build, windows, block, build.code, signed ? 'identity' : undefined);
+      await addLatents(build, windows, block, build.code, signed ? { activation: 'identity' } : {});
       addAuxLists(build, block, build.code);
     } else {
       addAuxLists(build, block, signed ? build.tensor('pre_activations') : build.code);
@@ -211,7 +224,8 @@ async function addAuxK(build: StepBuild, windows: Windows, weights: ScatteredRow
   const constants = { relative: relative ? 1 : 0, auxk_k: auxkOf(build) };
   program.add({ ...scaling, constants }, { ...bindings, scale }, [1, 1]);
   // Products of blocks may have put the encoder's weights, a matrix of the same shape, in the place of the decoder's.
-  const read = blockCount(build) > 1 ? scatteredRows(build, decoder.weight) : weights;
+  const current = blockCount(build) > 1 ? scatteredRows(build, decoder.weight) : weights;
+  const read = together(current, rowEntries(build));
   const own = decoding(build, read, listRows(build), levels * listRows(build));
   const files = ['sparse/decode_residuals.wgsl', ...read.files, 'sparse/decode.wgsl'];
   const residuals = { files, constants: { added_bias: bias === 'added' ? 1 : 0 } };
@@ -238,28 +252,28 @@ function addErrorSums(build: StepBuild, first: number, sums: Tensor, adding = fa
 }
 
 /** Appends the gradients of all parameters from the lists, their norm if it is limited, and the updates. */
-function addUpdates(build: StepBuild): void {
+function addUpdates(build: StepBuild, entries: ScatteredRows): void {
   const { model, config } = build;
   const [encoder, decoder] = model.layers;
   if (config.clip_norm === undefined) {
     model.gpu.write(build.buffer('gradient_scale'), new Float32Array([1]));
   } else {
     // Of the decoder first: it also gives the gradient of the encoder's bias.
-    addWeights(build, decoder.weight, { first: 0 });
+    addWeights(build, entries, decoder.weight, { first: 0 });
     addPreBiasGradient(build);
-    addWeights(build, encoder.weight, { first: model.hidden });
+    addWeights(build, entries, encoder.weight, { first: model.hidden });
     let first = 2 * model.hidden;
     for (const { bias } of model.layers) {
       first = addSquares(build, bias, first);
     }
     addClip(build);
   }
-  addWeights(build, decoder.weight);
+  addWeights(build, entries, decoder.weight);
   if (config.clip_norm === undefined) {
     // The encoder's weights are a factor in this: they are updated after it.
     addPreBiasGradient(build);
   }
-  addWeights(build, encoder.weight);
+  addWeights(build, entries, encoder.weight);
   for (const { bias } of model.layers) {
     addUpdate(build, bias);
   }
@@ -269,7 +283,12 @@ function addUpdates(build: StepBuild): void {
  * Appends the gradient of weights [latents, inputs], and its use: their update or, with a place for them, the sums of its
  * squares.
  */
-function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly first: number }): void {
+function addWeights(
+  build: StepBuild,
+  entries: ScatteredRows,
+  weights: Tensor,
+  squares?: { readonly first: number },
+): void {
   const { rule, config, model } = build;
   const [encoder, decoder] = model.layers;
   const ofDecoder = weights === decoder.weight;
@@ -285,15 +304,16 @@ function addWeights(build: StepBuild, weights: Tensor, squares?: { readonly firs
   };
   const columnBlocks = padded(weights.columns) / 4;
   const rows = scatteredRows(build, build.tensor(ofDecoder ? `${decoder.name}.gradient` : 'batch'));
+  const read = together(rows, entries);
   const bindings = {
     ...moments.bindings,
     latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
     levels: levelsOf(build),
     weights,
-    ...rows.bindings,
+    ...read.bindings,
     code_bias_gradients: build.tensor(gradientOf(encoder.bias.name)),
     place: new Uint32Array([squares?.first ?? 0]),
   };
-  const files = [...rows.files, levelFile(build), ...taking, 'sparse/update.wgsl'];
+  const files = [...read.files, levelFile(build), ...taking, 'sparse/update.wgsl'];
   addByLines(build, { files, constants }, bindings, model.hidden);
 }

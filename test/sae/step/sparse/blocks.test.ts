@@ -17,7 +17,7 @@ const gpu = await gpuOfFile();
 vi.mock('../../../../src/sae/step/sparse/crossover.js', () => ({ leastLatents: 0 }));
 
 const in_dims = 12;
-const latents = 512;
+const latents = 704;
 const batch_size = 40;
 /** The weights fit, and the pre-activations of twelve rows: blocks of 12, 12, 12 and 4 rows. */
 const maxStorageBufferBindingSize = latents * in_dims * 4;

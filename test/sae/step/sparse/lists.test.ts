@@ -10,6 +10,13 @@ import {
   allocateLists,
   endRowLists,
 } from '../../../../src/sae/step/sparse/lists.js';
+import {
+  allocateMaxima,
+  type Maxima,
+  maximaOf,
+  takesMaxima,
+} from '../../../../src/sae/step/sparse/maxima.js';
+import { type MaximaLayout, maximaOfCode } from '../../../reference/maxima.js';
 import { seededRandom } from '../../../reference/random.js';
 import { topk } from '../../../reference/topk.js';
 import { gpuOfFile, reals } from '../../../support/device.js';
@@ -21,9 +28,13 @@ const { subgroupSize } = gpu;
 
 /** The adapter with its subgroups, if it has usable ones, and without. */
 const lanes = subgroupSize === undefined ? ['a workgroup'] : ['a subgroup', 'a workgroup'];
+const byMaxima = 'an invocation, by maxima,';
+
+let takingMaxima = false;
 
 function useLanes(name: string): void {
-  const value = name === 'a subgroup' ? subgroupSize : undefined;
+  takingMaxima = name === byMaxima;
+  const value = name !== 'a workgroup' ? subgroupSize : undefined;
   Object.defineProperty(gpu, 'subgroupSize', { value, configurable: true });
 }
 
@@ -68,8 +79,9 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     build.code.write(values);
     // Of a step before.
     gpu.write(build.buffer('bitmaps'), new Uint8Array(build.buffer('bitmaps').size).fill(255));
+    const maxima = takingMaxima && takesMaxima(build) ? notedMaxima(build, values) : undefined;
     addClear(build);
-    addRowLists(build, { first: 0, rows, step: build.buffer('step') });
+    addRowLists(build, { first: 0, rows, step: build.buffer('step') }, maxima);
     endRowLists(build);
     addLatentLists(build);
     await build.program.ready();
@@ -77,11 +89,12 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     const words = async (name: string) => new Uint32Array(await gpu.read(build.buffer(name)));
     const listed = (entries: Uint32Array, first: number, end: number) =>
       Array.from({ length: end - first }, (_, i): Listed => {
-        const at = 3 * (first + i);
+        const at = 4 * (first + i);
         return [entries[at], entries[at + 1]];
       });
-    const [row_lists, entries] = [await words('row_lists'), await words('entries')];
-    const [offsets, latent_entries] = [await words('latent_offsets'), await words('latent_entries')];
+    const inTensor = async (name: string) => new Uint32Array(await gpu.read(build.tensor(name).buffer));
+    const [row_lists, entries] = [await words('row_lists'), await inTensor('entries')];
+    const [offsets, latent_entries] = [await words('latent_offsets'), await inTensor('latent_entries')];
     const active = await words('rows_active');
     const byRow = Array.from({ length: rows }, (_, row) =>
       listed(entries, row_lists[2 * row], row_lists[2 * row + 1]),
@@ -92,6 +105,15 @@ async function lists({ values, rows, counted, k, most, batch }: Case): Promise<[
     expect(byLatent.map(({ length }) => length)).toEqual([...active]);
     return [byRow, byLatent];
   });
+}
+
+/** What the encoder's product would have noted of a code. */
+function notedMaxima(build: StepBuild, values: Float32Array): Maxima {
+  allocateMaxima(build);
+  const maxima = maximaOf(build);
+  const layout = [...(maxima.maxima as Uint32Array)] as unknown as MaximaLayout;
+  gpu.write(build.buffer('code_maxima'), maximaOfCode(values, build.rows, layout));
+  return maxima;
 }
 
 async function check(given: Case): Promise<void> {
@@ -111,7 +133,7 @@ async function check(given: Case): Promise<void> {
   expect(await lists(given)).toEqual([byRow, byLatent]);
 }
 
-describe.each(lanes)('%s a row, k of a batch', (name) => {
+describe.each([...lanes, byMaxima])('%s a row, k of a batch', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
@@ -123,7 +145,7 @@ describe.each(lanes)('%s a row, k of a batch', (name) => {
   });
 });
 
-describe.each(lanes)('%s a row', (name) => {
+describe.each([...lanes, byMaxima])('%s a row', (name) => {
   test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
@@ -153,8 +175,13 @@ describe.each(lanes)('%s a row', (name) => {
     const values = reals(random, 4 * latents, 0, 1);
     values.fill(0.25, latents, 2 * latents);
     values.fill(0, 2 * latents, 3 * latents);
-    for (const k of [1, 64, 700]) {
-      await check({ values, rows: 4, counted: 4, k, most: 700 });
+    for (const [k, most] of [
+      [1, 1],
+      [64, 200],
+      [200, 200],
+      [700, 700],
+    ]) {
+      await check({ values, rows: 4, counted: 4, k, most });
     }
   });
 });
