@@ -13,7 +13,7 @@ import { ReferenceTrainer } from '../reference/trainer.js';
 import { type ParityVector, parityVectors } from '../reference/vectors.js';
 import '../support/compare.js';
 import { digits, initialParameters, config as job } from '../support/default-job.js';
-import { modelConfig, rowOrders, toReference } from '../support/models.js';
+import { modelConfig, plain, rowOrders, toReference } from '../support/models.js';
 import { deinterleaved } from '../support/moments.js';
 
 /** The binary of the package for this system: its launcher, `.bin/deno`, would put a copy beside itself. */
@@ -99,7 +99,7 @@ function configurations(): object[] {
       options(sparsity),
     );
   });
-  const sizes = { in_dims: 8, h_dims: [6, 4], batch_size: 8 };
+  const sizes = { in_dims: 8, h_dims: [6, 4], batch_size: 8, ...plain };
   const centred = { sparsity: 'none', activation: 'relu', pre_bias: true, decoder_norm: 'unit' };
   const all = kinds.flatMap((kind) =>
     (sparsityOf((kind as { sparsity: SparsityName }).sparsity).selection
@@ -114,10 +114,11 @@ function configurations(): object[] {
   const lists = { ...sizes, h_dims: [64], sparsity: 'topk', k: 4, activation: 'relu' };
   const others = [
     { clip_norm: 1 },
-    { revive: 'auxk' },
+    { revive: 'auxk', auxk_loss: 'dictionary_learning' },
     { revive: 'auxk', auxk_loss: 'saelens' },
     { revive: 'auxk', auxk_loss: 'openai' },
     { rescale_acts_by_decoder_norm: true },
+    { rescale_acts_by_decoder_norm: true, revive: 'auxk', auxk_loss: 'saelens' },
     { sparsity: 'batchtopk' },
     { sparsity: 'batchtopk', batch_size: 128 },
     { sparsity: 'batchtopk', rescale_acts_by_decoder_norm: true },
@@ -131,7 +132,7 @@ function configurations(): object[] {
 /** With what the model has besides the options of its training. */
 function withSelection(vector: ParityVector): object {
   const { selection } = modelConfig(vector.config);
-  return { ...vector, config: { ...vector.config, ...(selection && { selection }) } };
+  return { ...vector, config: { ...plain, ...vector.config, ...(selection && { selection }) } };
 }
 
 const steps = 100;

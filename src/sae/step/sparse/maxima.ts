@@ -3,14 +3,14 @@ import { padded } from '../../../gpu/tensor.js';
 import type { Noting } from '../../model/forward.js';
 import type { StepBuild } from '../build.js';
 import { blockCount } from '../row-blocks.js';
-import { keepsSigns, mostLatents } from './choice.js';
+import { mostLatents } from './choice.js';
 
 /** Invocations of a workgroup in `sparse/select_lanes.wgsl`. */
 export const selectionLanes = 8;
 
 /**
- * Whether rows' latents are selected by the maxima of their vec4s, which the encoder's product notes: on a software adapter, where
- * the code is as the product leaves it. What is chosen of a row by itself must fit into workgroup memory.
+ * Whether rows' latents are selected by the maxima of their vec4s, which are noted as the code is made: on a software adapter, where
+ * no norms are multiplied afterwards. What is chosen of a row by itself must fit into workgroup memory.
  */
 export function takesMaxima(build: StepBuild): boolean {
   const { config, model } = build;
@@ -19,7 +19,6 @@ export function takesMaxima(build: StepBuild): boolean {
     model.gpu.software &&
     blockCount(build) === 1 &&
     !model.rescaling &&
-    !keepsSigns(config) &&
     (config.sparsity !== 'topk' ||
       2 * mostChosen(build) * selectionLanes * 4 <= maxComputeWorkgroupStorageSize)
   );

@@ -133,9 +133,13 @@ async function addCode(
     return addLatents(build, windows, block, code, { maxima });
   }
   await addLatents(build, windows, block, build.tensor('pre_activations'), { activation: 'identity' });
-  const files = [`layers/${model.config.activation}.wgsl`, 'sparse/activate.wgsl'];
+  const noting = maxima
+    ? ['sparse/maxima.wgsl', 'sparse/note_vectors.wgsl']
+    : ['sparse/note_no_vectors.wgsl'];
+  const files = [`layers/${model.config.activation}.wgsl`, ...noting, 'sparse/activate.wgsl'];
   const vectors = (padded(rows) * padded(code.columns)) / 4;
-  program.add({ files }, { ...bindings, code }, [model.gpu.groups(Math.ceil(vectors / 64)), 1]);
+  const own = { ...bindings, ...maxima, code };
+  program.add({ files }, own, [model.gpu.groups(Math.ceil(vectors / 64)), 1]);
 }
 
 /** Appends the encoder's product of a block of rows, multiplied by the norms of directions if latents are selected so. */
