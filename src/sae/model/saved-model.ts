@@ -135,7 +135,7 @@ function compatible(training: Partial<TrainConfig<SparsityName>>): object {
       if (name === 'epochs' && training.steps !== undefined) {
         return false;
       }
-      return always.has(name) || JSON.stringify(value) !== JSON.stringify(standard[name]);
+      return always.has(name) || (isKnown(name) && JSON.stringify(value) !== JSON.stringify(standard[name]));
     }),
   );
 }
@@ -270,10 +270,15 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
   };
 }
 
+/** A choice with a single value is no option, and not in files. */
+function isKnown(name: string): boolean {
+  return trainOptions.some((option) => option.name === name);
+}
+
 /** How a model was trained, without options that this version does not know. */
 function trainingOf(value: unknown, model: ModelConfig, passed_over: string[]): TrainConfig<SparsityName> {
   const known = Object.entries(descriptions.training.parse(value)).filter(([name]) => {
-    const knows = name === 'sparsity' || trainOptions.some((option) => option.name === name);
+    const knows = name === 'sparsity' || isKnown(name);
     if (!knows) {
       passed_over.push(`training ${name}`);
     }

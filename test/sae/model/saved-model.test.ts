@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readModelFile, writeModelFile } from '../../../src/node/model-file.js';
 import { writeWhole } from '../../../src/node/write-file.js';
-import { type ModelConfig, parseTrainConfig } from '../../../src/sae/config.js';
+import { type ModelConfig, parseTrainConfig, type TrainOptions } from '../../../src/sae/config.js';
 import { DataError, ModelFileError } from '../../../src/sae/errors.js';
 import { Model } from '../../../src/sae/model/model.js';
 import type { Parameters } from '../../../src/sae/model/parameter.js';
@@ -25,6 +25,7 @@ import {
   readModel,
   type SavedModel,
 } from '../../../src/sae/model/saved-model.js';
+import { type SparsityName, sparsityNames } from '../../../src/sae/sparsity/index.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
 import { randomParameters } from '../../reference/autoencoder.js';
 import { seededRandom } from '../../reference/random.js';
@@ -132,6 +133,16 @@ describe('the bytes', () => {
       );
     }
   });
+
+  test.each(sparsityNames)(
+    'of sparsity %s: how it was trained is read back, and nothing is passed over',
+    (sparsity) => {
+      const training = parseTrainConfig<SparsityName>({ sparsity, lr: 3e-4 } as TrainOptions<SparsityName>);
+      const read = decodeModel(encodeModel({ ...saved, training }), 'model');
+      expect(read.training).toEqual(training);
+      expect(read.passed_over).toBeUndefined();
+    },
+  );
 
   test('without metadata, and with tensors in another order, are a ReLU model', () => {
     const names = Object.keys(tensors).reverse();
