@@ -50,9 +50,8 @@ async function prepare(shape) {
   const selects = k !== undefined;
   const config = sae.parseModelConfig({ in_dims, h_dims, pre_bias: selects });
   const model = await sae.Model.from(gpu, config, initialParameters(shape));
-  // The peers neither scale directions nor revive latents.
-  const plain = { decoder_norm: 'none', revive: 'none' };
-  const options = selects ? { lr: settings.lr, sparsity: 'topk', k, ...plain } : settings;
+  // The peers do not revive latents.
+  const options = selects ? { lr: settings.lr, sparsity: 'topk', k, revive: 'none' } : settings;
   trainer = await sae.Trainer.create(model, selects ? madeUpRows(in_dims) : digits(in_dims), {
     ...options,
     batch_size,

@@ -17,7 +17,6 @@ import {
   type SparsityName,
   savedModel,
   type TrainConfig,
-  type TrainOptions,
   writeModelFile,
 } from '../node/index.js';
 import type { Reporter } from './reporter.js';
@@ -162,14 +161,6 @@ export function unaskedChange(
   const was = k === undefined ? before : `${before}, k ${k},`;
   const options = [before, ...(k === undefined ? [] : ['--k', k]), ...(flag ? [flag] : [])].join(' ');
   return `The model was trained with sparsity ${was} and is now trained with ${now.sparsity}; use --sparsity ${options} to go on as before.`;
-}
-
-/**
- * Defaults where a saved model is trained further: its directions have the norms that it was trained with, since otherwise it would be
- * another model at once.
- */
-export function continued({ training }: SavedModel): TrainOptions<SparsityName> {
-  return { decoder_norm: training?.decoder_norm ?? 'none' };
 }
 
 /** The kind of sparsity that a model must have been trained with; undefined if all its latents stay. */

@@ -37,7 +37,6 @@ import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import {
-  continued,
   differs,
   modelBytes,
   modelNormalization,
@@ -154,10 +153,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     refuseDifferences(init, saved, requested, given);
     normalize = modelNormalization(init, saved, values.normalize);
   }
-  config = parseTrainConfig<SparsityName>(
-    saved ? { ...continued(saved), ...engine.training } : engine.training,
-    saved?.config ?? requested,
-  );
+  config = parseTrainConfig<SparsityName>(engine.training, saved?.config ?? requested);
   if (saved?.training && !values.train && !given.has('sparsity')) {
     // It is measured with the options it was trained with.
     config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training }, saved.config);

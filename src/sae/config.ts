@@ -140,6 +140,11 @@ const common = {
     description: 'steps between two resamplings with revive resample (default: 1000)',
     label: 'Steps between resamplings',
   }),
+  decoder_norm: option(choice('decoder_norm', ['none', 'unit']).default('none'), {
+    description:
+      "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
+    label: 'Decoder norms',
+  }),
   dead_after: option(whole('dead_after', 1).optional(), {
     description:
       'rows after which a latent that was active in none of them counts as dead (default: all rows or a tenth of the run, whichever is less, from 10,000 to 10 million)',
@@ -331,9 +336,9 @@ function trainShape(sparsity: SparsityName, optimizer: OptimizerName): OptionSha
  */
 function inOrder(ofSparsity: OptionShape, ofRule: OptionShape): OptionShape {
   const { batch_size, epochs, steps, sparsity, lr_warmup, lr_decay, lr_decay_steps, ...others } = common;
-  const { lr, decoder_norm, revive, ...own } = ofSparsity;
+  const { lr, revive, ...own } = ofSparsity;
   const ofLr = { lr, lr_warmup, lr_decay, lr_decay_steps };
-  const { seed, shuffle, optimizer, ...last } = others;
+  const { seed, shuffle, optimizer, decoder_norm, ...last } = others;
   const first = { batch_size, epochs, steps, sparsity, ...ofLr, ...own, seed, shuffle, optimizer };
   return { ...first, decoder_norm, revive, ...last, ...ofRule };
 }

@@ -14,8 +14,8 @@ import { seededRandom } from '../reference/random.js';
 import { reals, sameBits } from './device.js';
 import { deinterleaved } from './moments.js';
 
-/** Without what some kinds of sparsity do by default about norms and dead latents. */
-export const plain = { decoder_norm: 'none', revive: 'none' } as const;
+/** Without what some kinds of sparsity do by default about dead latents. */
+export const plain = { revive: 'none' } as const;
 
 /** f32 rows as they are, not normalised. */
 export function floatRows(data: ArrayLike<number>, in_dims: number): Dataset {

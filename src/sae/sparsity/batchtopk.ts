@@ -1,15 +1,7 @@
 import { auxk } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
-import {
-  decoderNorm,
-  encoderInit,
-  learningRate,
-  noPenalty,
-  reconstruction,
-  revival,
-  sparsity,
-} from './sparsity.js';
+import { encoderInit, learningRate, noPenalty, reconstruction, revival, sparsity } from './sparsity.js';
 
 /**
  * In training the k * rows largest latents of a batch stay, whichever rows they are in, and the others are 0 (Bussmann et
@@ -26,7 +18,6 @@ export const batchtopk = sparsity({
     rescale_acts_by_decoder_norm: rescale,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
-    decoder_norm: decoderNorm('unit'),
     revive: revival('auxk'),
     ...auxk.fixed,
   },

@@ -1,7 +1,6 @@
 import { ConfigError } from '../errors.js';
 import { choice, number, option, positiveF32 } from '../options.js';
 import {
-  decoderNorm,
   encoderInit,
   learningRate,
   reconstruction,
@@ -63,7 +62,6 @@ export const jumprelu = sparsity({
     }),
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
-    decoder_norm: decoderNorm('none'),
     revive: revival('none'),
   },
   terms: [

@@ -1,6 +1,5 @@
 import { number, option } from '../options.js';
 import {
-  decoderNorm,
   encoderInit,
   learningRate,
   reconstruction,
@@ -33,7 +32,6 @@ export const kl = sparsity({
     sparsity_warmup: sparsityWarmup,
     reconstruction: reconstruction('mean'),
     encoder_init: encoderInit('random'),
-    decoder_norm: decoderNorm('none'),
     revive: revival('none'),
   },
   terms: [

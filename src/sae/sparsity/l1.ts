@@ -1,6 +1,5 @@
 import { flag, option } from '../options.js';
 import {
-  decoderNorm,
   encoderInit,
   learningRate,
   neededWarmup,
@@ -30,7 +29,6 @@ export const l1 = sparsity({
     }),
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
-    decoder_norm: decoderNorm('none'),
     revive: revival('none'),
   },
   pre_bias: true,

@@ -6,7 +6,6 @@ import { checkK, kDecay, meanK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
 import {
   checkLists,
-  decoderNorm,
   encoderInit,
   learningRate,
   noPenalty,
@@ -44,7 +43,6 @@ export const matryoshka = sparsity({
     ),
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
-    decoder_norm: decoderNorm('unit'),
     revive: revival('auxk'),
     ...auxk.fixed,
   },

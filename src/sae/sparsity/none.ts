@@ -1,12 +1,4 @@
-import {
-  decoderNorm,
-  encoderInit,
-  learningRate,
-  noPenalty,
-  reconstruction,
-  revival,
-  sparsity,
-} from './sparsity.js';
+import { encoderInit, learningRate, noPenalty, reconstruction, revival, sparsity } from './sparsity.js';
 
 /** No penalty: a plain autoencoder. */
 export const none = sparsity({
@@ -15,7 +7,6 @@ export const none = sparsity({
   fixed: {
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('random'),
-    decoder_norm: decoderNorm('none'),
     revive: revival('none'),
   },
   terms: [],

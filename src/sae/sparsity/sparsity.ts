@@ -150,15 +150,6 @@ export function learningRate(standard: number) {
   });
 }
 
-/** What keeps the norms of decoder directions, with the kind's own default. */
-export function decoderNorm(standard: 'none' | 'unit') {
-  return option(choice('decoder_norm', ['none', 'unit']).default(standard), {
-    description:
-      "unit: after each step, each latent's weights in the first decoder layer are scaled to norm 1",
-    label: 'Decoder norms',
-  });
-}
-
 /** How dead latents are revived, with the kind's own default for a model with one hidden layer. */
 export function revival(standard: 'none' | 'auxk') {
   return option(choice('revive', ['none', 'auxk', 'resample']).default(standard), {

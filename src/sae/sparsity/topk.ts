@@ -1,15 +1,7 @@
 import { auxk, checkAuxk } from './auxk.js';
 import { kDecay, rowK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
-import {
-  decoderNorm,
-  encoderInit,
-  learningRate,
-  noPenalty,
-  reconstruction,
-  revival,
-  sparsity,
-} from './sparsity.js';
+import { encoderInit, learningRate, noPenalty, reconstruction, revival, sparsity } from './sparsity.js';
 
 /**
  * The k largest latents of each row stay, the others are 0: k-sparse autoencoders (Makhzani and Frey, 2013; Gao et al.,
@@ -25,7 +17,6 @@ export const topk = sparsity({
     rescale_acts_by_decoder_norm: rescale,
     reconstruction: reconstruction('sum'),
     encoder_init: encoderInit('decoder_transpose'),
-    decoder_norm: decoderNorm('unit'),
     revive: revival('auxk'),
     ...auxk.fixed,
   },

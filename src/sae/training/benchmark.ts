@@ -99,9 +99,8 @@ export function measureTraining(
     const began = performance.now();
     const bytesBefore = gpu.allocatedBytes;
     const model = scope.use(await Model.create(gpu, { in_dims, h_dims: [...h_dims] }));
-    // The step alone: what is done about norms and dead latents is the user's choice.
-    const plain = { decoder_norm: 'none', revive: 'none' } as const;
-    const sparsity = k === undefined ? {} : ({ sparsity: 'topk', k, ...plain } as const);
+    // The step alone: what is done about dead latents is the user's choice.
+    const sparsity = k === undefined ? {} : ({ sparsity: 'topk', k, revive: 'none' } as const);
     const options = { batch_size, ...sparsity } as TrainOptions<SparsityName>;
     const trainer = scope.use(await Trainer.create<SparsityName>(model, dataset, options));
     const enough = new AbortController();

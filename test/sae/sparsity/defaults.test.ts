@@ -17,23 +17,20 @@ const gpu = await gpuOfFile();
 const selecting = ['topk', 'batchtopk', 'matryoshka'] as const;
 const one = { h_dims: [40] };
 
-test.each(selecting)(
-  '%s keeps norms of 1 and revives dead latents, where its code can be lists',
-  (sparsity) => {
-    const parse = (options: object, model = one) =>
-      parseTrainConfig<SparsityName>({ sparsity, ...options } as TrainOptions<SparsityName>, model);
-    const revived = { lr: 1e-3, decoder_norm: 'unit', revive: 'auxk', auxk_loss: 'saelens', auxk_alpha: 1 };
-    expect(parse({})).toMatchObject(revived);
-    expect(parse({}, { h_dims: [40, 20] })).toMatchObject({ decoder_norm: 'unit', revive: 'none' });
-    expect(parse({}, { h_dims: [40], tied: true } as typeof one)).toMatchObject({ revive: 'none' });
-    expect(parse({ revive: 'resample' }, { h_dims: [40, 20] })).toMatchObject({ revive: 'resample' });
-    // Each library's own weight.
-    for (const auxk_loss of ['dictionary_learning', 'openai', 'sparsify']) {
-      expect(parse({ auxk_loss })).toMatchObject({ auxk_alpha: 1 / 32 });
-      expect(parse({ auxk_loss, auxk_alpha: 3 })).toMatchObject({ auxk_alpha: 3 });
-    }
-  },
-);
+test.each(selecting)('%s revives dead latents, where its code can be lists', (sparsity) => {
+  const parse = (options: object, model = one) =>
+    parseTrainConfig<SparsityName>({ sparsity, ...options } as TrainOptions<SparsityName>, model);
+  const revived = { lr: 1e-3, decoder_norm: 'none', revive: 'auxk', auxk_loss: 'saelens', auxk_alpha: 1 };
+  expect(parse({})).toMatchObject(revived);
+  expect(parse({}, { h_dims: [40, 20] })).toMatchObject({ revive: 'none' });
+  expect(parse({}, { h_dims: [40], tied: true } as typeof one)).toMatchObject({ revive: 'none' });
+  expect(parse({ revive: 'resample' }, { h_dims: [40, 20] })).toMatchObject({ revive: 'resample' });
+  // Each library's own weight.
+  for (const auxk_loss of ['dictionary_learning', 'openai', 'sparsify']) {
+    expect(parse({ auxk_loss })).toMatchObject({ auxk_alpha: 1 / 32 });
+    expect(parse({ auxk_loss, auxk_alpha: 3 })).toMatchObject({ auxk_alpha: 3 });
+  }
+});
 
 test('a new model subtracts its output bias where the kind of sparsity loses fewer latents so', () => {
   const kinds = sparsityNames.filter((sparsity) => parseModelConfig({}, sparsity).pre_bias);
