@@ -7,8 +7,8 @@ import { type DecodeOptions, decodeRows, isGzip } from '../../sae/rows/decode.js
 import { describeFileError, openDataFile } from './files.js';
 
 /**
- * Reads a .npy or IDX file of u8, f32 or f64 rows, gzipped or not, recognised by its content and not by its name. f64
- * becomes f32. The data set has the file's name unless `options` has another.
+ * Reads a .npy or IDX file of rows, gzipped or not, recognised by its content and not by its name. All types but u8
+ * become f32, integers as they are. The data set has the file's name unless `options` has another.
  * @throws DataError.
  */
 export async function readDataset(file: string, options: DecodeOptions = {}): Promise<Dataset> {

@@ -42,8 +42,8 @@ export function isGzip(start: Uint8Array): boolean {
 }
 
 /**
- * Decodes a .npy or IDX file of u8, f32 or f64 rows, recognised by its content. f64 becomes f32. Everything is checked,
- * and nothing is allocated for what a header claims but the file is too short for.
+ * Decodes a .npy or IDX file of rows, recognised by its content. All types but u8 become f32, integers as they are.
+ * Everything is checked, and nothing is allocated for what a header claims but the file is too short for.
  * @param source its unpacked bytes in pieces.
  * @throws DataError, and whatever `source` throws.
  */

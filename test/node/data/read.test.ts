@@ -16,6 +16,7 @@ const refusal = (file: string, in_dims?: number) => failure(DataError, () => rea
 
 // What make.py put into the files.
 const floats = Float32Array.from({ length: 12 }, (_, k) => k / 2 - 3);
+const signed = Float32Array.from({ length: 12 }, (_, k) => 20 * k - 110);
 const bytes = Uint8Array.from({ length: 12 }, (_, k) => 20 * k);
 const pixels = Uint8Array.from({ length: 24 }, (_, k) => 20 * (k % 13));
 
@@ -26,6 +27,8 @@ describe('files that numpy and Python wrote', () => {
     'little-f8.npy',
     'big-f8.npy',
     'fortran-f8.npy',
+    'little-f2.npy',
+    'big-f2.npy',
     'version-2.npy',
     'version-3.npy',
     'little-f4.npy.gz',
@@ -39,6 +42,35 @@ describe('files that numpy and Python wrote', () => {
       data: floats,
       normalization: noNormalization,
     });
+  });
+
+  it.each(['i1.npy', 'little-i2.npy', 'big-i2.npy', 'little-i4.npy', 'big-i4.npy'])(
+    '%s: rows of signed integers, which are taken as they are',
+    async (name) => {
+      const { data, normalization } = await readDataset(fixture(name), { in_dims: 4 });
+      expect(data).toEqual(signed);
+      expect(normalization).toEqual(noNormalization);
+    },
+  );
+
+  it.each(['rows-i1.idx2', 'rows-i2.idx2', 'rows-i4.idx2'])('%s: the same in an IDX file', async (name) => {
+    expect((await readDataset(fixture(name))).data).toEqual(signed);
+  });
+
+  it.each(['little-u2.npy', 'big-u2.npy', 'little-u4.npy', 'big-u4.npy'])(
+    '%s: rows of unsigned integers, which are not divided as bytes are',
+    async (name) => {
+      expect((await readDataset(fixture(name))).data).toEqual(Float32Array.from(bytes));
+    },
+  );
+
+  it('integers that f32 has not are rounded as numpy does it, and no f16 is', async () => {
+    const { data } = await readDataset(fixture('rounded-i4.npy'));
+    // np.load(...).astype('float32')
+    expect([...data]).toEqual([16777216, -16777220, 2147483648, -2147483648]);
+    expect([...(await readDataset(fixture('rounded-u4.npy'))).data]).toEqual([16777220, 4294967296]);
+    const { data: halves } = await readDataset(fixture('extreme-f2.npy'));
+    expect([...halves]).toEqual([65504, -65504, 2 ** -14, 2 ** -24, 1 + 2 ** -10]);
   });
 
   it('u1.npy: rows of bytes', async () => {
@@ -110,10 +142,19 @@ const f4 = (shape: string) => `{'descr': '<f4', 'fortran_order': False, 'shape':
 /** The files of each type by numpy's own name for it. */
 const typed: Readonly<Record<string, string>> = {
   '|u1': 'u1.npy',
-  '<f4': 'little-f4.npy',
-  '>f4': 'big-f4.npy',
-  '<f8': 'little-f8.npy',
-  '>f8': 'big-f8.npy',
+  '|i1': 'i1.npy',
+  ...Object.fromEntries(
+    ['f2', 'f4', 'f8', 'u2', 'u4', 'i2', 'i4'].flatMap((type) => [
+      [`<${type}`, `little-${type}.npy`],
+      [`>${type}`, `big-${type}.npy`],
+    ]),
+  ),
+};
+/** The values of files by their types' kinds. */
+const valuesOfKind: Readonly<Record<string, Uint8Array | Float32Array>> = {
+  f: floats,
+  u: Float32Array.from(bytes),
+  i: signed,
 };
 /** A file whose header says something else about the type. */
 function renamed(name: string, descr: string): string {
@@ -121,7 +162,7 @@ function renamed(name: string, descr: string): string {
   const text = whole
     .toString('latin1', 10, 128)
     .trimEnd()
-    .replace(/'[|<>][fu]\d'/, `'${descr}'`)
+    .replace(/'[|<>][fui]\d'/, `'${descr}'`)
     .padEnd(117);
   const header = Buffer.concat([whole.subarray(0, 10), Buffer.from(`${text}\n`, 'latin1')]);
   return folder.write('renamed.npy', Buffer.concat([header, whole.subarray(128)]));
@@ -129,18 +170,18 @@ function renamed(name: string, descr: string): string {
 
 const names: Record<string, string> = JSON.parse(readFileSync(fixture('types.json'), 'utf8'));
 it('every name that numpy has for the types', async () => {
-  expect(Object.keys(names).length).toBeGreaterThan(50);
+  expect(Object.keys(names).length).toBeGreaterThan(120);
   for (const [name, own] of Object.entries(names)) {
     const { data } = await readDataset(renamed(typed[own], name));
-    expect(data, name).toEqual(own === '|u1' ? bytes : floats);
+    expect(data, name).toEqual(own === '|u1' ? bytes : valuesOfKind[own[1]]);
   }
 });
 
-it.each(['constructor', '__proto__', 'f2', 'g', '<i4', 'float16', ''])(
+it.each(['constructor', '__proto__', 'f3', 'g', '<i8', '<V2', 'float128', ''])(
   'not a type of the name "%s"',
   async (name) => {
     expect(await refusal(renamed('little-f4.npy', name))).toContain(
-      `holds values of type '${name}'; expected u8, f32 or f64, which numpy writes as '|u1', '<f4' and '<f8'`,
+      `holds values of type '${name}'; expected u8, i8, u16, i16, u32, i32, f16, f32 or f64, such as '|u1', '<i4' or '<f4'`,
     );
   },
 );
@@ -151,11 +192,11 @@ describe('files that are not what they should be', () => {
     ['wrong/0d.npy', /0 dimensions, shape \(\); expected/],
     ['wrong/4d.npy', /4 dimensions, shape \(1, 2, 2, 1\); expected/],
     ['wrong/labels.idx1-ubyte', /1 dimension, shape \(10,\); expected/],
-    ['wrong/i8.npy', /type '<i8'; expected u8, f32 or f64/],
+    ['wrong/i8.npy', /type '<i8'; expected u8, i8, .* or f64/],
     ['wrong/bool.npy', /type '\|b1'; expected/],
     ['wrong/complex.npy', /type '<c16'; expected/],
     ['wrong/fields.npy', /type \[\('a', '<f4'\), \('b', '<i4'\)\]; expected/],
-    ['wrong/i4.idx2', /type 0x0c \(byte 2\); expected 0x08/],
+    ['wrong/code-10.idx2', /type 0x0a \(byte 2\); expected 0x08 \(u8\), 0x09 \(i8\), .* or 0x0e \(f64\)\./],
     ['wrong/no-rows.npy', /has no values: its shape is \(0, 4\)/],
     ['wrong/no-columns.npy', /has no values: its shape is \(4, 0\)/],
     ['wrong/archive.npz', /neither a \.npy nor an IDX file/],

@@ -179,9 +179,6 @@ async function openSafetensors(file: ByteSource, source: string): Promise<Weight
   return new Weights(source, 'safetensors', tensors);
 }
 
-/** What the readers of .npy files call the types. */
-const npyTypes = { u8: 'U8', f32: 'F32', f64: 'F64' } as const;
-
 /** numpy.savez and savez_compressed: a zip archive of a .npy file an array. */
 async function openNpz(members: ReadonlyMap<string, ZipMember>, source: string): Promise<Weights> {
   const tensors = new Map<string, StoredTensor>();
@@ -194,7 +191,7 @@ async function openNpz(members: ReadonlyMap<string, ZipMember>, source: string):
 async function npyTensor(member: ZipMember, source: string): Promise<StoredTensor> {
   const header = parseNpyHeader(await member.readStart(longestHeader), source);
   const { element, shape, fortranOrder, headerBytes } = header;
-  const type = npyTypes[element];
+  const type = element.toUpperCase() as Uppercase<typeof element>;
   const size = valueTypes[type].bytes;
   const expected = headerBytes + countOf(shape) * size;
   if (member.length !== expected) {

@@ -1,14 +1,22 @@
 import { DataError } from '../../errors.js';
-import { type ArrayHeader, elementNames, longestHeader, type RowFormat, viewOf } from './array.js';
+import { type ArrayHeader, alternatives, longestHeader, type RowFormat, viewOf } from './array.js';
 
 // The format is numpy's: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 const magic = [0x93, ...new TextEncoder().encode('NUMPY')];
 /** What numpy calls the types. */
 const elements = new Map<string, ArrayHeader['element']>([
   ...['u1', 'B', 'uint8', 'ubyte'].map((name) => [name, 'u8'] as const),
+  ...['i1', 'b', 'int8', 'byte'].map((name) => [name, 'i8'] as const),
+  ...['u2', 'H', 'uint16', 'ushort'].map((name) => [name, 'u16'] as const),
+  ...['i2', 'h', 'int16', 'short'].map((name) => [name, 'i16'] as const),
+  ...['u4', 'I', 'uint32', 'uintc'].map((name) => [name, 'u32'] as const),
+  ...['i4', 'i', 'int32', 'intc'].map((name) => [name, 'i32'] as const),
+  ...['f2', 'e', 'float16', 'half'].map((name) => [name, 'f16'] as const),
   ...['f4', 'f', 'float32', 'single'].map((name) => [name, 'f32'] as const),
   ...['f8', 'd', 'float64', 'double', 'float', 'float_'].map((name) => [name, 'f64'] as const),
 ]);
+
+const elementsHere = alternatives([...new Set(elements.values())]);
 
 /** numpy's format, versions 1 to 3. */
 export const npy: RowFormat = {
@@ -66,7 +74,7 @@ function parseDictionary(text: string, start: number, file: string) {
   const element = elements.get(type?.replace(/^(.)0+/, '$1'));
   if (!element) {
     throw new DataError(
-      `${file} holds values of type ${descr}; expected ${elementNames}, which numpy writes as '|u1', '<f4' and '<f8' ` +
+      `${file} holds values of type ${descr}; expected ${elementsHere}, such as '|u1', '<i4' or '<f4' ` +
         "(array.astype('float32') makes f32).",
     );
   }
