@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import {
   activations,
   ConfigError,
-  type Dataset,
   datasetNames,
   type EngineOption,
   elementNames,
@@ -252,7 +251,7 @@ export interface PictureValues {
   readonly num_samples: number;
   readonly images_dir: string;
   readonly features: FeaturesKind;
-  readonly image_shape?: readonly number[];
+  readonly image_shape?: readonly [number, number] | undefined;
 }
 
 /** Checks what can be checked without data. @throws ConfigError */
@@ -272,24 +271,6 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 1;
-}
-
-/**
- * The rows with the shape of `--image-shape`, if it was given.
- * @throws ConfigError if that has another number of values.
- */
-export function shaped(dataset: Dataset, { image_shape }: Pick<PictureValues, 'image_shape'>): Dataset {
-  if (!image_shape) {
-    return dataset;
-  }
-  const [height, width] = image_shape;
-  if (height * width !== dataset.in_dims) {
-    throw new ConfigError(
-      `image_shape ${height},${width} is that of ${height * width} values, and the rows of ${dataset.name} have ` +
-        `${dataset.in_dims}. Name a height and a width whose product is ${dataset.in_dims}, or leave the option out.`,
-    );
-  }
-  return { ...dataset, image_shape: [height, width] };
 }
 
 /** The meaning of `--adapter` and `--tune`. @throws ConfigError */

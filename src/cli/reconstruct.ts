@@ -111,8 +111,7 @@ async function reconstruct(
     }
     // Held-out rows say more about the model.
     const { image_shape } = saved;
-    const rows = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
-    const dataset = options.shaped(rows, values);
+    const dataset = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
     const model = await Model.from(gpu, saved.config, saved.parameters);
     const config = parseTrainConfig<SparsityName>(saved.training ?? {}, saved.config);
     const metrics = await evaluate(model, dataset, config);

@@ -190,7 +190,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
         `${loaded.fellBack}${longer ? `, for ${options.fallbackEpochs} epochs because they are fewer` : ''}.`,
       );
     }
-    const dataset = withShape(options.shaped(loaded.train, values), saved);
+    const dataset = withShape(loaded.train, saved);
     if (values.save_plots && !imageShape(dataset)) {
       reporter.warn(whyNoImages(dataset));
     }

@@ -63,7 +63,8 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const saved = await readSaved(file, reporter, values.activation);
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
-  const dataset = await readDataset(data, { in_dims, normalize });
+  const onNote = (note: string) => reporter.warn(note);
+  const dataset = await readDataset(data, { in_dims, normalize, onNote });
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);

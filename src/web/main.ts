@@ -171,7 +171,7 @@ function showWaiting(): void {
 }
 
 /** For rows that neither their file nor the model describes as images. */
-const notImages = 'They are drawn as strips; a file of [rows, height, width] is drawn as images.';
+const notImages = 'They are drawn as strips; a file of 8-bit [rows, height, width] is drawn as images.';
 
 function describeData({ name, rows, in_dims, image_shape }: Dataset): string {
   const values = image_shape ? `${image_shape[0]} × ${image_shape[1]}` : String(in_dims);

@@ -7,19 +7,16 @@ import { type DecodeOptions, decodeRows, isGzip } from '../../sae/rows/decode.js
 import { describeFileError, openDataFile } from './files.js';
 
 /**
- * Reads a .npy or IDX file of rows, gzipped or not, recognised by its content and not by its name. All types but u8
- * become f32, integers as they are. The data set has the file's name unless `options` has another.
- * @throws DataError.
+ * Reads a file of rows, gzipped or not, recognised by its content and not by its name. All types but u8 become f32,
+ * integers as they are. The data set has the file's name unless `options` has another.
+ * @throws DataError; ConfigError for an image_shape of another number of values.
  */
 export async function readDataset(file: string, options: DecodeOptions = {}): Promise<Dataset> {
   const { bytes, start } = await openDataFile(file);
   const gzipped = isGzip(start);
-  try {
-    const source = gzipped ? unpacked(file) : stored(file);
-    return await decodeRows(source, { name: file, bytes, gzipped }, { name: basename(file), ...options });
-  } catch (error) {
-    throw error instanceof DataError ? error : readError(error, file);
-  }
+  const stream = () => (gzipped ? unpacked(file) : stored(file));
+  const explain = (error: unknown) => readError(error, file);
+  return decodeRows({ name: file, bytes, gzipped, stream, explain }, { name: basename(file), ...options });
 }
 
 const pieceBytes = 1 << 20;

@@ -1,5 +1,6 @@
 import { ModelFileError } from '../errors.js';
 import { alternatives } from '../rows/formats/array.js';
+import type { ByteSource } from '../rows/formats/file.js';
 import type { Parameters } from './parameter.js';
 
 // The format: eight bytes with the header's length (little-endian), the header as JSON that gives each tensor's type,
@@ -36,14 +37,6 @@ export function* safetensorsParts({ tensors, metadata }: Safetensors): Generator
   for (const { data } of tensors.values()) {
     yield new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
-}
-
-/** Where the bytes of a file come from. */
-export interface ByteSource {
-  /** Bytes in all. */
-  readonly length: number;
-  /** Fills `into` with the bytes from `begin` on. */
-  read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
 }
 
 /**

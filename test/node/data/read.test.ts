@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readDataset } from '../../../src/node/data/read.js';
-import { DataError } from '../../../src/sae/errors.js';
+import { ConfigError, DataError } from '../../../src/sae/errors.js';
 import { mnistNormalization, noNormalization } from '../../../src/sae/rows/dataset.js';
+import type { DecodeOptions } from '../../../src/sae/rows/decode.js';
 import { failure, temporaryFolder } from './folder.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/data/', import.meta.url));
@@ -92,10 +93,73 @@ describe('files that numpy and Python wrote', () => {
     },
   );
 
-  it('images of floats in Fortran order', async () => {
-    const { data, image_shape } = await readDataset(fixture('fortran-images-f4.npy'));
-    expect(data).toEqual(Float32Array.from(pixels));
-    expect(image_shape).toEqual([3, 4]);
+  const shapes: readonly [
+    name: string,
+    options: DecodeOptions,
+    expected: readonly [rows: number, in_dims: number, image_shape?: readonly [number, number]],
+    note: string,
+  ][] = [
+    ['sequences-f2.npy', {}, [6, 4], '(2, 3, 4) and is read as 6 rows of 4 values, its last dimension.'],
+    [
+      'sequences-f2.npy',
+      { image_shape: [3, 4] },
+      [2, 12, [3, 4]],
+      '(2, 3, 4) and is read as 2 images of 3 x 4.',
+    ],
+    [
+      'sequences-f2.npy',
+      { image_shape: [2, 2] },
+      [6, 4, [2, 2]],
+      '(2, 3, 4) and is read as 6 images of 2 x 2.',
+    ],
+    ['sequences-f2.npy', { in_dims: 12 }, [2, 12, [3, 4]], '(2, 3, 4) and is read as 2 images of 3 x 4.'],
+    ['fortran-images-f4.npy', {}, [6, 4], '(2, 3, 4) and is read as 6 rows of 4 values, its last dimension.'],
+    [
+      'fortran-4d-f4.npy',
+      {},
+      [12, 4],
+      '(2, 2, 3, 4) and is read as 12 rows of 4 values, its last dimension.',
+    ],
+    [
+      'fortran-4d-f4.npy',
+      { in_dims: 24 },
+      [2, 24],
+      '(2, 2, 3, 4) and is read as 2 rows of 24 values, its last 3 dimensions.',
+    ],
+    ['images-u1.npy', {}, [2, 12, [3, 4]], '(2, 3, 4) and is read as 2 images of 3 x 4.'],
+    [
+      'images.idx3-ubyte',
+      { image_shape: [6, 2] },
+      [2, 12, [6, 2]],
+      '(2, 3, 4) and is read as 2 images of 6 x 2.',
+    ],
+    [
+      'wrong/4d.npy',
+      { image_shape: [2, 2] },
+      [1, 4, [2, 2]],
+      '(1, 2, 2, 1) and is read as 1 image of 2 x 2.',
+    ],
+  ];
+  it.each(shapes)(
+    '%s, %o: of more than two dimensions, which is said',
+    async (name, options, expected, note) => {
+      const notes: string[] = [];
+      const onNote = (sentence: string) => notes.push(sentence);
+      const { rows, in_dims, image_shape, data } = await readDataset(fixture(name), { ...options, onNote });
+      expect([rows, in_dims, ...(image_shape ? [image_shape] : [])]).toEqual(expected);
+      const count = rows * in_dims;
+      const values = Float32Array.from({ length: count }, (_, k) => k / 2 - 3);
+      if (/images/.test(name)) expect([...data]).toEqual([...pixels]);
+      else if (!/wrong/.test(name)) expect(data).toEqual(values);
+      expect(notes).toEqual([`${fixture(name)} has the shape ${note}`]);
+    },
+  );
+
+  it('an image_shape of another number of values', async () => {
+    const shaped = () => readDataset(fixture('sequences-f2.npy'), { image_shape: [5, 5] });
+    expect(await failure(ConfigError, shaped)).toMatch(
+      /^image_shape 5,5 is that of 25 values, and the rows of .*sequences-f2\.npy have 4\. Name/,
+    );
   });
 
   it('gzip is told by its magic number, not by a name', async () => {

@@ -1,5 +1,5 @@
 import { ModelFileError } from '../../errors.js';
-import type { ByteSource } from '../safetensors.js';
+import type { ByteSource } from '../../rows/formats/file.js';
 
 /** @throws ModelFileError that says why a file or folder of another program cannot be imported. */
 export function refuse(source: string, sentence: string, cause?: unknown): never {

@@ -1,4 +1,4 @@
-import type { ByteSource } from '../safetensors.js';
+import type { ByteSource } from '../../rows/formats/file.js';
 import { refuse } from './bytes.js';
 import { longestPickle, type Pickled, readPickle } from './pickle.js';
 import { countOf, type StoredTensor, type ValueType, valueTypes } from './stored-tensor.js';

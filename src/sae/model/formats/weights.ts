@@ -1,7 +1,8 @@
 import { DataError } from '../../errors.js';
 import { type ArrayHeader, longestHeader } from '../../rows/formats/array.js';
+import type { ByteSource } from '../../rows/formats/file.js';
 import { npy } from '../../rows/formats/npy.js';
-import { type ByteSource, readSafetensorsHeader, type SafetensorsTypes } from '../safetensors.js';
+import { readSafetensorsHeader, type SafetensorsTypes } from '../safetensors.js';
 import { parseJsonObject, readBytes, refuse, restOf } from './bytes.js';
 import {
   countOf,

@@ -1,6 +1,6 @@
 import { unzipRaw } from 'unzipit';
 import { ModelFileError } from '../../errors.js';
-import type { ByteSource } from '../safetensors.js';
+import type { ByteSource } from '../../rows/formats/file.js';
 import { readBytes, refuse } from './bytes.js';
 
 /** A file in a zip archive. */

@@ -1,5 +1,3 @@
-import { DataError } from '../../errors.js';
-
 /** The header of an array file, which comes before its values. */
 export interface ArrayHeader {
   readonly element: Element;
@@ -44,47 +42,8 @@ export const recognizedBytes = 16;
 /** A header takes about 128 bytes; a file with a longer one than this is rejected. */
 export const longestHeader = 65_536;
 
-/**
- * A file format with a header followed by values. Formats differ in how they are recognised and in their headers.
- */
-export interface RowFormat {
-  /** Its name in messages, such as `.npy`. */
-  readonly name: string;
-  readonly article: 'a' | 'an';
-  /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
-  recognizes(head: Uint8Array): boolean;
-  /**
-   * Reads the header at the start of `head`; undefined if more bytes are needed, up to `longestHeader`.
-   * @throws DataError.
-   */
-  parseHeader(head: Uint8Array, file: string): ArrayHeader | undefined;
-}
-
-/** Rows, values per row, and [height, width] if rows are images. */
-export interface RowShape {
-  readonly rows: number;
-  readonly in_dims: number;
-  readonly image_shape?: readonly [number, number];
-}
-
-/** Reads the shape (rows, values) or (rows, height, width). @throws DataError for another, or an empty one. */
-export function rowShape(header: ArrayHeader, file: string): RowShape {
-  const { shape } = header;
-  const written = `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`;
-  if (shape.length !== 2 && shape.length !== 3) {
-    throw new DataError(
-      `${file} has ${shape.length} ${shape.length === 1 ? 'dimension' : 'dimensions'}, shape ${written}; ` +
-        'expected (rows, values) or (rows, height, width).',
-    );
-  }
-  if (shape.includes(0)) {
-    throw new DataError(
-      `${file} has no values: its shape is ${written}; expected at least one row and one value per row.`,
-    );
-  }
-  const [rows, height, width] = shape as [number, number, number?];
-  if (width === undefined) return { rows, in_dims: height };
-  return { rows, in_dims: height * width, image_shape: [height, width] };
+export function product(sides: readonly number[]): number {
+  return sides.reduce((all, side) => all * side, 1);
 }
 
 const powersOfTwo = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 25));

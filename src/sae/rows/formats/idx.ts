@@ -1,5 +1,6 @@
 import { DataError } from '../../errors.js';
-import { type ArrayHeader, alternatives, type RowFormat, viewOf } from './array.js';
+import { type ArrayHeader, alternatives, viewOf } from './array.js';
+import type { HeadedFormat } from './headed.js';
 
 // MNIST's format: two zero bytes, one for the type, one for the number of dimensions, then each size as a
 // big-endian u32. Values are big-endian.
@@ -16,7 +17,7 @@ const expected = alternatives(
   Object.entries(elements).map(([code, element]) => `${codeOf(Number(code))} (${element})`),
 );
 
-export const idx: RowFormat = {
+export const idx: HeadedFormat = {
   name: 'IDX',
   article: 'an',
   recognizes: (head) => head.length >= 4 && head[0] === 0 && head[1] === 0 && head[2] >= 8 && head[2] <= 14,

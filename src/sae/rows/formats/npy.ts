@@ -1,5 +1,6 @@
 import { DataError } from '../../errors.js';
-import { type ArrayHeader, alternatives, longestHeader, type RowFormat, viewOf } from './array.js';
+import { type ArrayHeader, alternatives, longestHeader, viewOf } from './array.js';
+import type { HeadedFormat } from './headed.js';
 
 // The format is numpy's: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 const magic = [0x93, ...new TextEncoder().encode('NUMPY')];
@@ -19,7 +20,7 @@ const elements = new Map<string, ArrayHeader['element']>([
 const elementsHere = alternatives([...new Set(elements.values())]);
 
 /** numpy's format, versions 1 to 3. */
-export const npy: RowFormat = {
+export const npy: HeadedFormat = {
   name: '.npy',
   article: 'a',
   recognizes: (head) => magic.every((byte, i) => head[i] === byte),
