@@ -33,6 +33,7 @@ export function encodeCommand(): Command {
         'keep the k largest latents of each row, whatever the model selects itself',
       ).argParser(parseNumber),
     )
+    .addOption(options.tensorOption)
     .addOption(options.activationOption)
     .addOption(options.normalizeOption);
   for (const option of options.runGroup) {

@@ -158,6 +158,11 @@ export const normalizeOption = text(
   "mnist, unit, none or MEAN,STD (default: the data set's own, or the saved model's)",
 );
 
+export const tensorOption = text(
+  '--tensor <name>',
+  'the array to read from files that name theirs, or a pattern with * and ? (default: the only one that may be rows)',
+);
+
 export const dataGroup = [
   text(
     '--dataset <name>',
@@ -165,6 +170,7 @@ export const dataGroup = [
     'auto',
   ).choices(datasetNames),
   text('--data <file>', `your own rows: ${formatNames}, of ${elementNames}, gzipped or not`),
+  tensorOption,
   normalizeOption,
   text(
     '--image-shape <h,w>',

@@ -81,7 +81,17 @@ export function reconstructCommand(): Command {
 }
 
 /** The options that mean something where reconstructions are written. */
-const ofWriting = new Set(['out', 'activation', 'data', 'normalize', 'adapter', 'tune', 'quiet', 'json']);
+const ofWriting = new Set([
+  'out',
+  'activation',
+  'data',
+  'tensor',
+  'normalize',
+  'adapter',
+  'tune',
+  'quiet',
+  'json',
+]);
 
 /** @throws ConfigError if one was given that would have no effect. */
 function refusePictureOptions(given: ReadonlySet<string>): void {

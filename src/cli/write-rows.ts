@@ -26,6 +26,7 @@ const stdout = 1;
 export interface WriteRowsValues extends ReporterOptions {
   readonly activation?: Activation;
   readonly data: string;
+  readonly tensor?: string | undefined;
   readonly out: string;
   readonly normalize?: string;
   readonly adapter?: string;
@@ -64,7 +65,7 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
   const onNote = (note: string) => reporter.warn(note);
-  const dataset = await readDataset(data, { in_dims, normalize, onNote });
+  const dataset = await readDataset(data, { in_dims, normalize, tensor: values.tensor, onNote });
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);

@@ -4,8 +4,8 @@ import {
   type Dataset,
   decodeDataset,
   encodeModel,
-  formatNames,
   imageShape,
+  rowFormatNames,
   type SavedModel,
   savedModel,
 } from '../sae/index.js';
@@ -284,7 +284,9 @@ async function tellFaults(faults: readonly string[]): Promise<void> {
   }
 }
 
-element('formats').textContent = formatNames;
+// A safetensors file that is opened here is a model.
+const rowsHere = rowFormatNames.filter((name) => name !== 'safetensors');
+element('formats').textContent = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(rowsHere);
 
 // A failure is reported when the first model is made.
 session.open().catch(() => {});

@@ -15,7 +15,7 @@ export type DatasetName = (typeof datasetNames)[number];
 /** Which rows to load, and from where. */
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'>,
-    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'onNote'> {
+    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'tensor' | 'onNote'> {
   /** By default `auto`. */
   readonly dataset?: DatasetName;
   /** Whether the network may be used; by default true. */
@@ -54,9 +54,14 @@ export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `Both data and dataset say what to train on, ${data} and ${dataset}. Leave one of them out.`,
     );
   }
-  const { in_dims, image_shape, onNote } = options;
+  const { in_dims, image_shape, tensor, onNote } = options;
+  if (tensor !== undefined && data === undefined && options.validation === undefined) {
+    throw new ConfigError(
+      `tensor names an array of data, and has no effect on digits. Leave ${tensor} out, or pass a file as data.`,
+    );
+  }
   if (data !== undefined) {
-    const train = await readDataset(data, { in_dims, image_shape, onNote, normalize: option });
+    const train = await readDataset(data, { in_dims, image_shape, tensor, onNote, normalize: option });
     return { train, ...(await readValidation(options, train)) };
   }
   const named = dataset === 'auto' ? 'mnist' : dataset;
@@ -128,10 +133,10 @@ function otherFile(folder: string, file: string): string {
 
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
-  { validation, image_shape, onNote }: LoadOptions,
+  { validation, image_shape, tensor, onNote }: LoadOptions,
   { in_dims, normalization }: Dataset,
 ): Promise<Pick<LoadedDatasets, 'validation'>> {
   if (validation === undefined) return {};
-  const own = { in_dims, image_shape, onNote, normalize: normalization };
+  const own = { in_dims, image_shape, tensor, onNote, normalize: normalization };
   return { validation: await readDataset(validation, own) };
 }

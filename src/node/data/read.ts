@@ -14,15 +14,16 @@ import { describeFileError, openDataFile } from './files.js';
 export async function readDataset(file: string, options: DecodeOptions = {}): Promise<Dataset> {
   const { bytes, start } = await openDataFile(file);
   const gzipped = isGzip(start);
-  const stream = () => (gzipped ? unpacked(file) : stored(file));
+  const stream = (begin?: number, end?: number) => (gzipped ? unpacked(file) : stored(file, begin, end));
   const explain = (error: unknown) => readError(error, file);
   return decodeRows({ name: file, bytes, gzipped, stream, explain }, { name: basename(file), ...options });
 }
 
 const pieceBytes = 1 << 20;
 
-function stored(file: string): AsyncIterable<Buffer> {
-  return createReadStream(file, { highWaterMark: pieceBytes });
+async function* stored(file: string, begin = 0, end = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
+  // `end` of a stream is its last byte.
+  if (begin < end) yield* createReadStream(file, { start: begin, end: end - 1, highWaterMark: pieceBytes });
 }
 
 async function* unpacked(file: string): AsyncGenerator<Buffer> {

@@ -12,7 +12,7 @@ import {
 import { ConfigError, DataError, ModelFileError } from '../errors.js';
 import { isShape, isUsable } from '../rows/check.js';
 import type { Dataset, Normalization } from '../rows/dataset.js';
-import type { ByteSource } from '../rows/formats/file.js';
+import type { ByteSource } from '../rows/formats/bytes.js';
 import { type SparsityName, sparsityNames } from '../sparsity/index.js';
 import { layersOf, parametersOf } from './layers.js';
 import type { Model } from './model.js';

@@ -88,8 +88,10 @@ export async function decodeDataset(
     name,
     bytes: blob.size,
     gzipped,
-    stream: () =>
-      pieces(gzipped ? blob.stream().pipeThrough(new DecompressionStream('gzip')) : blob.stream()),
+    stream(begin, end) {
+      const part = begin === undefined ? blob : blob.slice(begin, end);
+      return pieces(gzipped ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
+    },
     // A file that cannot be read throws a DOMException, a damaged gzip stream another error.
     explain: (error) =>
       gzipped && !(error instanceof DOMException)

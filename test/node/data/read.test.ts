@@ -18,6 +18,7 @@ const refusal = (file: string, in_dims?: number) => failure(DataError, () => rea
 // What make.py put into the files.
 const floats = Float32Array.from({ length: 12 }, (_, k) => k / 2 - 3);
 const signed = Float32Array.from({ length: 12 }, (_, k) => 20 * k - 110);
+const sequences = Float32Array.from({ length: 24 }, (_, k) => k / 2 - 3);
 const bytes = Uint8Array.from({ length: 12 }, (_, k) => 20 * k);
 const pixels = Uint8Array.from({ length: 24 }, (_, k) => 20 * (k % 13));
 
@@ -35,6 +36,10 @@ describe('files that numpy and Python wrote', () => {
     'little-f4.npy.gz',
     'rows-f4.idx2',
     'rows-f8.idx2',
+    'rows-f16.safetensors',
+    'rows-bf16.safetensors',
+    'rows-f32.safetensors',
+    'rows-f64.safetensors',
   ])('%s: rows of floats', async (name) => {
     expect(await readDataset(fixture(name), { in_dims: 4 })).toEqual({
       name,
@@ -155,6 +160,66 @@ describe('files that numpy and Python wrote', () => {
     },
   );
 
+  it('images of bytes in a safetensors file', async () => {
+    const { data, image_shape } = await readDataset(fixture('images-u8.safetensors'));
+    expect([data, image_shape]).toEqual([pixels, [3, 4]]);
+  });
+
+  const picked: readonly [
+    name: string,
+    tensor: string | undefined,
+    values: Float32Array,
+    notes: readonly RegExp[],
+  ][] = [
+    [
+      'chunk.safetensors',
+      undefined,
+      sequences,
+      [
+        /^Of the 2 arrays of .*, activation is read\.$/,
+        /, tensor activation, has the shape \(2, 3, 4\) .* 6 rows/,
+      ],
+    ],
+    ['rows-i8.safetensors', 'quantised', signed, []],
+    ['rows-i8.safetensors', undefined, signed, [/quantised is read/]],
+    ['two.safetensors', 'layers.1.acts', floats, []],
+    ['two.safetensors', '*.1.act?', floats, [/layers\.1\.acts is read/]],
+    ['two.safetensors', 'layers.0*', floats.map((value) => value + 100), [/layers\.0\.acts is read/]],
+    // Files without names take no notice of it.
+    ['little-f4.npy', 'acts', floats, []],
+  ];
+  it.each(picked)('%s, tensor %s', async (name, tensor, values, expected) => {
+    const notes: string[] = [];
+    const { data } = await readDataset(fixture(name), { tensor, onNote: (note) => notes.push(note) });
+    expect(data).toEqual(values);
+    expect(notes).toHaveLength(expected.length);
+    expected.forEach((pattern, i) => {
+      expect(notes[i]).toMatch(pattern);
+    });
+  });
+
+  const unclear: readonly [name: string, tensor: string | undefined, sentence: RegExp][] = [
+    [
+      'two.safetensors',
+      undefined,
+      /has 2 arrays that may be rows; there are layers\.0\.acts \(F32 \[3, 4\]\), layers\.1\.acts \(F16 \[3, 4\]\)\. Name one with tensor/,
+    ],
+    ['two.safetensors', 'layers.*', /has 2 arrays that match layers\.\*; there are layers\.0/],
+    ['two.safetensors', 'layers', /has no array layers; there are .*, mean \(F32 \[4\]\)\./],
+    ['two.safetensors', 'mean', /, tensor mean, has 1 dimension, shape \(4,\); expected/],
+    ['chunk.safetensors', 'tokens', /holds the array tokens of type I64; expected u8, /],
+    [
+      'wrong/tokens.safetensors',
+      undefined,
+      /has no array of u8, .* of two dimensions or more; there are tokens \(I64 \[2, 3\]\), mean/,
+    ],
+    ['wrong/none.safetensors', undefined, /has no array of .*; it has none at all\./],
+  ];
+  it.each(unclear)('%s, tensor %s: which array is meant is not clear', async (name, tensor, sentence) => {
+    const read = () => readDataset(fixture(name), { tensor });
+    expect(await failure(DataError, read)).toMatch(sentence);
+  });
+
   it('an image_shape of another number of values', async () => {
     const shaped = () => readDataset(fixture('sequences-f2.npy'), { image_shape: [5, 5] });
     expect(await failure(ConfigError, shaped)).toMatch(
@@ -263,8 +328,17 @@ describe('files that are not what they should be', () => {
     ['wrong/code-10.idx2', /type 0x0a \(byte 2\); expected 0x08 \(u8\), 0x09 \(i8\), .* or 0x0e \(f64\)\./],
     ['wrong/no-rows.npy', /has no values: its shape is \(0, 4\)/],
     ['wrong/no-columns.npy', /has no values: its shape is \(4, 0\)/],
-    ['wrong/archive.npz', /neither a \.npy nor an IDX file/],
-    ['wrong/table.csv', /neither a \.npy nor an IDX file/],
+    ['wrong/nan.safetensors', /has NaN at row 1, column 2 \(both from 0; byte \d+\)/],
+    ['wrong/beyond-f32.safetensors', /has 1e\+300, which is beyond the range of f32, at row 1, column 2/],
+    ['wrong/no-rows.safetensors', /has no values: its shape is \(0, 4\)/],
+    ['wrong/negative.safetensors', /the tensor acts has no proper shape and data_offsets/],
+    ['wrong/type.safetensors', /the tensor acts is of type "F4", and U8, .* was expected/],
+    ['wrong/header-beyond.safetensors', /at byte 0 it claims a header of 1099511627776 bytes, and 31 follow/],
+    ['wrong/cut.safetensors', /the tensor acts ends at byte \d+, and the file at \d+: it is truncated/],
+    ['wrong/longer.safetensors', /it has 3 bytes after its last tensor, from byte \d+ on/],
+    ['wrong/gzipped.safetensors.gz', /it is gzipped, .* Unpack it with gunzip/],
+    ['wrong/archive.npz', /neither a \.npy, .* nor an IDX file/],
+    ['wrong/table.csv', /neither a \.npy, .* nor an IDX file/],
     ['wrong/nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
     ['wrong/fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],
     ['wrong/inf.npy', /has -Infinity at row 1, column 2/],

@@ -1,9 +1,10 @@
 import { DataError } from '../../errors.js';
 import { type ArrayHeader, longestHeader } from '../../rows/formats/array.js';
-import type { ByteSource } from '../../rows/formats/file.js';
+import type { ByteSource } from '../../rows/formats/bytes.js';
 import { npy } from '../../rows/formats/npy.js';
-import { readSafetensorsHeader, type SafetensorsTypes } from '../safetensors.js';
-import { parseJsonObject, readBytes, refuse, restOf } from './bytes.js';
+import { readSafetensorsHeader, type SafetensorsTypes } from '../../rows/formats/safetensors-header.js';
+import { openZip, type ZipMember } from '../../rows/formats/zip.js';
+import { parseJsonObject, readBytes, refusal, refuse, restOf } from './bytes.js';
 import {
   countOf,
   readTensor,
@@ -15,7 +16,6 @@ import {
   valueTypes,
 } from './stored-tensor.js';
 import { openTorch, TorchTensor } from './torch.js';
-import { openZip, type ZipMember } from './zip.js';
 
 /** The tensors of a file, read one by one, and what else stands beside them. */
 export class Weights {
@@ -106,7 +106,7 @@ export async function openWeights(file: ByteSource, source: string): Promise<Wei
   // The first eight bytes of a safetensors file are a length, whose upper bytes are 0; any byte may be the first.
   if (start[7] === 0 && start[8] === brace) return openSafetensors(file, source);
   if (isZip(start)) {
-    const members = await openZip(file, source);
+    const members = await openZip(file, refusal(source));
     const arrays = [...members.keys()].every((name) => name.endsWith('.npy'));
     return arrays && members.size > 0 ? openNpz(members, source) : torchWeights(file, source);
   }
@@ -166,7 +166,7 @@ const safetensorsTypes: SafetensorsTypes = Object.fromEntries(
 );
 
 async function openSafetensors(file: ByteSource, source: string): Promise<Weights> {
-  const { places } = await readSafetensorsHeader(file, source, safetensorsTypes);
+  const { places } = await readSafetensorsHeader(file, safetensorsTypes, refusal(source));
   const tensors = new Map<string, StoredTensor>();
   for (const { name, dtype, shape, begin, end } of places) {
     tensors.set(name, {

@@ -1,14 +1,7 @@
 import { EngineError } from '../../../gpu/errors.js';
 import type { StoredRows } from '../rows.js';
+import type { ByteSource } from './bytes.js';
 import type { RowShape, ShapeOptions } from './shape.js';
-
-/** Where the bytes of a file come from. */
-export interface ByteSource {
-  /** Bytes in all. */
-  readonly length: number;
-  /** Fills `into` with the bytes from `begin` on. */
-  read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
-}
 
 /** A file that may hold rows: one on disk, or one that a page was given. */
 export interface RowsFile {
@@ -17,14 +10,19 @@ export interface RowsFile {
   /** Its length as it is stored, gzipped or not. */
   readonly bytes: number;
   readonly gzipped: boolean;
-  /** Its bytes in pieces, unpacked. Each call begins anew. */
-  stream(): AsyncIterable<Uint8Array>;
+  /**
+   * Its bytes in pieces, unpacked. Each call begins anew.
+   * @param begin the first byte, and `end` that after the last one, of a file that is not gzipped; by default all.
+   */
+  stream(begin?: number, end?: number): AsyncIterable<Uint8Array>;
   /** The error of reading it, in a sentence. */
   explain(error: unknown): EngineError;
 }
 
 /** What decides how the array of a file is read. */
 export interface OpenOptions extends ShapeOptions {
+  /** The array's name, or a pattern with * and ?, in a file that names its arrays. Others take no notice of it. */
+  readonly tensor?: string | undefined;
   /** Most bytes when unpacked: a gzipped file can unpack to a thousand times its length. */
   readonly most_bytes?: number | undefined;
 }
@@ -54,6 +52,21 @@ export interface RowFormat {
   recognizes(head: Uint8Array): boolean;
   /** Reads and checks the header. @throws DataError, and whatever the file throws. */
   open(file: RowsFile, options: OpenOptions): Promise<OpenedRows>;
+}
+
+/** A file that is not gzipped, for reading parts of it. */
+export function partsOf(file: RowsFile): ByteSource {
+  return {
+    length: file.bytes,
+    async read(begin, into) {
+      let filled = 0;
+      for await (const chunk of file.stream(begin, begin + into.length)) {
+        into.set(chunk, filled);
+        filled += chunk.length;
+      }
+      if (filled < into.length) throw new Error(`it has become shorter, and ends at byte ${begin + filled}`);
+    },
+  };
 }
 
 /** Does it, with errors of reading the file in sentences. @throws EngineError. */

@@ -1,7 +1,6 @@
 import { unzipRaw } from 'unzipit';
-import { ModelFileError } from '../../errors.js';
-import type { ByteSource } from '../../rows/formats/file.js';
-import { readBytes, refuse } from './bytes.js';
+import { EngineError } from '../../../gpu/errors.js';
+import { type ByteSource, type Fail, readPart } from './bytes.js';
 
 /** A file in a zip archive. */
 export interface ZipMember {
@@ -18,34 +17,33 @@ const mostExpansion = 1032;
 
 /**
  * Lists the files of a zip archive, of which only the directory at its end is read.
- * @throws ModelFileError.
+ * @param fail is called where it is damaged.
  */
-export async function openZip(file: ByteSource, source: string): Promise<ReadonlyMap<string, ZipMember>> {
+export async function openZip(file: ByteSource, fail: Fail): Promise<ReadonlyMap<string, ZipMember>> {
   const reader = {
     getLength: async () => file.length,
-    read: (begin: number, length: number) => readBytes(file, begin, length, source),
+    read: (begin: number, length: number) => readPart(file, begin, length, fail),
   };
-  const { entries } = await damagedUnless(source, () => unzipRaw(reader));
+  const { entries } = await damagedUnless(fail, () => unzipRaw(reader));
   const members = new Map<string, ZipMember>();
   for (const entry of entries) {
-    if (members.has(entry.name)) refuse(source, `its zip archive has ${entry.name} twice.`);
+    if (members.has(entry.name)) fail(`its zip archive has ${entry.name} twice.`);
     members.set(entry.name, {
       length: entry.size,
       async read() {
         if (entry.size > mostExpansion * entry.compressedSize) {
-          refuse(
-            source,
+          fail(
             `its part ${entry.name} claims ${entry.size} bytes, and ${entry.compressedSize} packed ones cannot hold that.`,
           );
         }
-        const bytes = new Uint8Array(await damagedUnless(source, () => entry.arrayBuffer()));
+        const bytes = new Uint8Array(await damagedUnless(fail, () => entry.arrayBuffer()));
         return bytes.length === entry.size
           ? bytes
-          : refuse(source, `its part ${entry.name} has ${bytes.length} bytes, and claims ${entry.size}.`);
+          : fail(`its part ${entry.name} has ${bytes.length} bytes, and claims ${entry.size}.`);
       },
       readStart: (most) => {
         const length = Math.min(most, entry.size);
-        return damagedUnless(source, async () => firstBytes(await entry.stream(), length));
+        return damagedUnless(fail, async () => firstBytes(await entry.stream(), length));
       },
     });
   }
@@ -69,13 +67,12 @@ async function firstBytes(
   return bytes;
 }
 
-async function damagedUnless<T>(source: string, read: () => Promise<T>): Promise<T> {
+async function damagedUnless<T>(fail: Fail, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof ModelFileError) throw error;
-    return refuse(
-      source,
+    if (error instanceof EngineError) throw error;
+    return fail(
       `its zip archive is truncated or damaged (${(error as Error).message}). Copy or download it again.`,
       error,
     );
