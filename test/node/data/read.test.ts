@@ -40,6 +40,7 @@ describe('files that numpy and Python wrote', () => {
     'rows-bf16.safetensors',
     'rows-f32.safetensors',
     'rows-f64.safetensors',
+    'one.npz',
   ])('%s: rows of floats', async (name) => {
     expect(await readDataset(fixture(name), { in_dims: 4 })).toEqual({
       name,
@@ -185,6 +186,17 @@ describe('files that numpy and Python wrote', () => {
     ['two.safetensors', 'layers.1.acts', floats, []],
     ['two.safetensors', '*.1.act?', floats, [/layers\.1\.acts is read/]],
     ['two.safetensors', 'layers.0*', floats.map((value) => value + 100), [/layers\.0\.acts is read/]],
+    [
+      'chunk.npz',
+      undefined,
+      sequences,
+      [
+        /^Of the 2 arrays of .*, activation is read\.$/,
+        /, array activation, has the shape \(2, 3, 4\) .* 6 rows/,
+      ],
+    ],
+    ['two.npz', '*1*', floats, [/Of the 4 arrays of .*, layers\.1\.acts is read/]],
+    ['two.npz', 'layers.0.acts', floats.map((value) => value + 100), []],
     // Files without names take no notice of it.
     ['little-f4.npy', 'acts', floats, []],
   ];
@@ -213,6 +225,12 @@ describe('files that numpy and Python wrote', () => {
       undefined,
       /has no array of u8, .* of two dimensions or more; there are tokens \(I64 \[2, 3\]\), mean/,
     ],
+    [
+      'two.npz',
+      undefined,
+      /has 2 arrays that may be rows; there are layers\.0\.acts \(f64 \[3, 4\]\), layers\.1\.acts/,
+    ],
+    ['two.npz', 'names', /holds the array names of type '<U1'; expected/],
     ['wrong/none.safetensors', undefined, /has no array of .*; it has none at all\./],
   ];
   it.each(unclear)('%s, tensor %s: which array is meant is not clear', async (name, tensor, sentence) => {
@@ -337,7 +355,16 @@ describe('files that are not what they should be', () => {
     ['wrong/cut.safetensors', /the tensor acts ends at byte \d+, and the file at \d+: it is truncated/],
     ['wrong/longer.safetensors', /it has 3 bytes after its last tensor, from byte \d+ on/],
     ['wrong/gzipped.safetensors.gz', /it is gzipped, .* Unpack it with gunzip/],
-    ['wrong/archive.npz', /neither a \.npy, .* nor an IDX file/],
+    [
+      'wrong/texts.npz',
+      /has no array of u8, .* of two dimensions or more; there are arr_0 \('<U1' \[1, 2\]\)/,
+    ],
+    ['wrong/nan.npz', /, array arr_0, has NaN at row 1, column 2 \(both from 0; byte 176\)/],
+    ['wrong/empty.npz', /it is a ZIP archive without arrays of numpy\.savez/],
+    ['wrong/torch.npz', /torch\.save wrote it\. In torch: numpy\.save/],
+    ['wrong/other.npz', /its part a\.npy is not a \.npy file with a whole header/],
+    ['wrong/cut.npz', /its zip archive is truncated or damaged/],
+    ['wrong/bomb.npz', /its part acts\.npy claims 2147483648 bytes, and \d+ packed ones cannot hold that/],
     ['wrong/table.csv', /neither a \.npy, .* nor an IDX file/],
     ['wrong/nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
     ['wrong/fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],

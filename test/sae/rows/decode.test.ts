@@ -23,7 +23,7 @@ describe('a file that a page was given is decoded, or refused, as one on disk', 
     const decoded = await decodeDataset(new Blob([bytesOf(name)]), name, options);
     expect(decoded).toEqual(await readDataset(join(fixtures, name), options));
     const zipped = await decodeDataset(new Blob([gzipSync(bytesOf(name))]), name).catch(() => undefined);
-    expect(zipped?.data).toEqual(/\.(gz|safetensors)$/.test(name) ? undefined : decoded.data);
+    expect(zipped?.data).toEqual(/\.(gz|npz|safetensors)$/.test(name) ? undefined : decoded.data);
   });
 
   it.each(names.filter((name) => name.startsWith('wrong')))('%s', async (name) => {
@@ -32,7 +32,7 @@ describe('a file that a page was given is decoded, or refused, as one on disk', 
     expect(await refusal(bytesOf(name), name)).toBe(onDisk.replaceAll(file, name));
   });
 
-  it.each(['little-f4.npy', 'images.idx3-ubyte', 'rows-f32.safetensors'])(
+  it.each(['little-f4.npy', 'images.idx3-ubyte', 'rows-f32.safetensors', 'one.npz'])(
     '%s, cut anywhere or longer',
     async (name) => {
       const whole = bytesOf(name);

@@ -3,13 +3,14 @@ import type { RowFormat } from './file.js';
 import { headed } from './headed.js';
 import { idx } from './idx.js';
 import { npy } from './npy.js';
+import { npz } from './npz.js';
 import { safetensors } from './safetensors.js';
 
 /** The file formats of rows. Those listed here can be read everywhere, and are named in messages and help. */
-export const rowFormats: readonly RowFormat[] = [headed(npy), safetensors, headed(idx)];
+export const rowFormats: readonly RowFormat[] = [headed(npy), npz, safetensors, headed(idx)];
 
 /** The formats' names. */
 export const rowFormatNames: readonly string[] = rowFormats.map(({ name }) => name);
 
-/** The formats in a sentence: `.npy, safetensors or IDX`. */
+/** The formats in a sentence: `.npy, .npz, safetensors or IDX`. */
 export const formatNames = alternatives(rowFormatNames);

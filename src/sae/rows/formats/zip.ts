@@ -8,6 +8,8 @@ export interface ZipMember {
   readonly length: number;
   /** Reads all of it into memory of its own. */
   read(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Its bytes from `begin` on, in pieces. */
+  stream(begin: number): AsyncIterable<Uint8Array>;
   /** Reads its first bytes: that many, or all of them if it has fewer. */
   readStart(most: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -28,20 +30,37 @@ export async function openZip(file: ByteSource, fail: Fail): Promise<ReadonlyMap
   const members = new Map<string, ZipMember>();
   for (const entry of entries) {
     if (members.has(entry.name)) fail(`its zip archive has ${entry.name} twice.`);
+    const checkSize = () => {
+      if (entry.size > mostExpansion * entry.compressedSize) {
+        fail(
+          `its part ${entry.name} claims ${entry.size} bytes, and ${entry.compressedSize} packed ones cannot hold that.`,
+        );
+      }
+    };
     members.set(entry.name, {
       length: entry.size,
       async read() {
-        if (entry.size > mostExpansion * entry.compressedSize) {
-          fail(
-            `its part ${entry.name} claims ${entry.size} bytes, and ${entry.compressedSize} packed ones cannot hold that.`,
-          );
-        }
+        checkSize();
         const bytes = new Uint8Array(await damagedUnless(fail, () => entry.arrayBuffer()));
         return bytes.length === entry.size
           ? bytes
           : fail(`its part ${entry.name} has ${bytes.length} bytes, and claims ${entry.size}.`);
       },
-      readStart: (most) => {
+      async *stream(begin) {
+        const reader = (await damagedUnless(fail, () => entry.stream())).getReader();
+        try {
+          for (let before = begin; ; ) {
+            const { value, done } = await damagedUnless(fail, () => reader.read());
+            if (done) break;
+            if (before < value.length) yield value.subarray(before);
+            before = Math.max(0, before - value.length);
+          }
+        } finally {
+          await reader.cancel().catch(() => {});
+        }
+      },
+      async readStart(most) {
+        checkSize();
         const length = Math.min(most, entry.size);
         return damagedUnless(fail, async () => firstBytes(await entry.stream(), length));
       },
