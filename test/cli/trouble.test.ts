@@ -344,7 +344,7 @@ describe('data', () => {
 
   it.each([
     ['that is missing', ['--data', 'nowhere.npy'], /There is no file nowhere\.npy/],
-    ['that is a folder', ['--data', folder.path], /is a folder; expected a \.npy, .* or IDX file/],
+    ['that is a folder', ['--data', folder.path], /is a folder; expected a \.npy, .* or \.tsv file/],
     ['of another width', ['--data', wide, '--in_dims', '16'], /17 values a row; expected 16/],
     ['held out, of another width', ['--data', rows, '--validation', wide], /17 values a row; expected 16/],
     [

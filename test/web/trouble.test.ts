@@ -78,7 +78,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     const image = await png(page, 4, 4);
     const wrong: [RegExp, ...Parameters<typeof drop>[1][]][] = [
       [
-        /^notes.txt is neither a .npy, .* nor an IDX file/,
+        /^notes.txt is neither a .npy, .* nor a .tsv file/,
         { name: 'notes.txt', bytes: Buffer.from('some words') },
       ],
       [/^nothing.npy is empty/, { name: 'nothing.npy', bytes: Buffer.alloc(0) }],

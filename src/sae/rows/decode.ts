@@ -31,11 +31,11 @@ export async function decodeRows(file: RowsFile, options: DecodeOptions = {}): P
     opened.notes.forEach((note) => {
       options.onNote?.(note);
     });
-    const { rows, in_dims, image_shape } = opened;
+    const { in_dims, image_shape } = opened;
     const data = await opened.read();
     return {
       name: options.name ?? file.name,
-      rows,
+      rows: data.length / in_dims,
       in_dims,
       data,
       ...(image_shape && { image_shape }),
@@ -47,7 +47,7 @@ export async function decodeRows(file: RowsFile, options: DecodeOptions = {}): P
 /** Finds out the format of a file, and reads its header. @throws DataError, and whatever the file throws. */
 async function openRows(file: RowsFile, options: OpenOptions): Promise<OpenedRows> {
   const head = await beginning(file);
-  const format = rowFormats.find((candidate) => candidate.recognizes(head));
+  const format = rowFormats.find((candidate) => candidate.recognizes(head, file.name));
   if (!format) throw neither(file);
   return format.open(file, options);
 }
@@ -120,6 +120,6 @@ function neither({ name, gzipped }: RowsFile): DataError {
   const names = rowFormats.map((format) => `${format.article} ${format.name}`);
   return new DataError(
     `${name} is neither ${names.slice(0, -1).join(', ')} nor ${names.at(-1)} file${gzipped ? ' inside its gzip' : ''}, by its first ` +
-      "bytes; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)).",
+      "bytes or, as text, by its name; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)).",
   );
 }

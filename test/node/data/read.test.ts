@@ -41,6 +41,9 @@ describe('files that numpy and Python wrote', () => {
     'rows-f32.safetensors',
     'rows-f64.safetensors',
     'one.npz',
+    'rows.csv',
+    'rows.tsv',
+    'semicolons.csv.gz',
   ])('%s: rows of floats', async (name) => {
     expect(await readDataset(fixture(name), { in_dims: 4 })).toEqual({
       name,
@@ -197,6 +200,8 @@ describe('files that numpy and Python wrote', () => {
     ],
     ['two.npz', '*1*', floats, [/Of the 4 arrays of .*, layers\.1\.acts is read/]],
     ['two.npz', 'layers.0.acts', floats.map((value) => value + 100), []],
+    ['names.csv', undefined, floats, [/^Line 1 of .*names\.csv has names, and is not read as a row\.$/]],
+    ['quoted.csv', undefined, floats, [/^Line 1 of/]],
     // Files without names take no notice of it.
     ['little-f4.npy', 'acts', floats, []],
   ];
@@ -236,6 +241,26 @@ describe('files that numpy and Python wrote', () => {
   it.each(unclear)('%s, tensor %s: which array is meant is not clear', async (name, tensor, sentence) => {
     const read = () => readDataset(fixture(name), { tensor });
     expect(await failure(DataError, read)).toMatch(sentence);
+  });
+
+  it('a table of more than a piece: every line is read, and the number of a wrong one is right', async () => {
+    const lines = Array.from(
+      { length: 30_000 },
+      (_, i) => `${i},${-i / 4},${i % 7},1e-3,-0.125,12345678,0,${i}.5`,
+    );
+    const { data, rows } = await readDataset(folder.write('long.csv', lines.join('\r\n')));
+    expect([rows, data[8 * 29_999], data[8 * 29_999 + 7], data.length]).toEqual([
+      30_000, 29_999, 29_999.5, 240_000,
+    ]);
+    expect(data.subarray(8 * 14_321, 8 * 14_322)).toEqual(
+      Float32Array.from([14_321, -3580.25, 14_321 % 7, 1e-3, -0.125, 12_345_678, 0, 14_321.5]),
+    );
+    lines[29_000] = '1,2';
+    expect(await refusal(folder.write('long.csv', lines.join('\r\n')))).toMatch(
+      /, line 29001, has 2 fields; expected 8/,
+    );
+    expect(await refusal(fixture('rows.csv'), 5)).toMatch(/has 4 values a row; expected 5/);
+    expect((await readDataset(fixture('rows.csv'), { image_shape: [2, 2] })).image_shape).toEqual([2, 2]);
   });
 
   it('an image_shape of another number of values', async () => {
@@ -365,7 +390,18 @@ describe('files that are not what they should be', () => {
     ['wrong/other.npz', /its part a\.npy is not a \.npy file with a whole header/],
     ['wrong/cut.npz', /its zip archive is truncated or damaged/],
     ['wrong/bomb.npz', /its part acts\.npy claims 2147483648 bytes, and \d+ packed ones cannot hold that/],
-    ['wrong/table.csv', /neither a \.npy, .* nor an IDX file/],
+    ['wrong/ragged.csv', /, line 4, has 1 field; expected 2, as in line 1\./],
+    ['wrong/empty-field.csv', /, line 2, field 2, is empty; expected a number\./],
+    ['wrong/text.csv', /, line 2, field 2, is "four"; expected a finite number\./],
+    ['wrong/nan.csv', /, line 2, field 1, is "nan"; expected a finite number\./],
+    ['wrong/beyond-f32.csv', /, line 2, field 2, is "-1e300", which is beyond the range of f32; expected/],
+    ['wrong/index.csv', /, line 1, has no name in field 1, as where pandas writes its index/],
+    ['wrong/names-only.csv', /has no rows: its line 1 has names/],
+    ['wrong/blank.csv', /has blank lines only/],
+    ['wrong/quote.csv', /, line 2, has a quote that does not end/],
+    ['wrong/hex.csv', /, line 1, field 1, is "x"; expected a finite number/],
+    ['wrong/utf-16.csv', /is not text in UTF-8, at byte 0 or after it/],
+    ['wrong/table.txt', /neither a \.npy, .* nor a \.tsv file/],
     ['wrong/nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
     ['wrong/fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],
     ['wrong/inf.npy', /has -Infinity at row 1, column 2/],

@@ -71,6 +71,11 @@ export function grouped(count: number): string {
   return count < 1e15 ? count.toLocaleString('en-US') : count.toPrecision(3);
 }
 
+/** A count of things for messages: `1 row`, `2,000 rows`. */
+export function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
 export function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   const both = new Uint8Array(a.length + b.length);
   both.set(a);

@@ -28,16 +28,18 @@ export interface OpenOptions extends ShapeOptions {
 }
 
 /** Rows of a file of which the header was read and checked. */
-export interface OpenedRows extends Omit<RowShape, 'note'> {
+export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   /** The file's name in messages. */
   readonly file: string;
+  /** Undefined if only reading them tells. */
+  readonly rows: number | undefined;
   /** 8-bit values as bytes, all others as f32. */
   readonly type: 'u8' | 'f32';
   /** What was decided where the file leaves it open. */
   readonly notes: readonly string[];
   /**
    * Reads and checks all values: [rows, in_dims].
-   * @param into where they are to be, of that length; by default memory of their own.
+   * @param into where they are to be, of that length; by default memory of their own. Not where `rows` is undefined.
    * @throws DataError, and whatever the file throws.
    */
   read(into?: StoredRows): Promise<StoredRows>;
@@ -48,8 +50,11 @@ export interface RowFormat {
   /** Its name in messages, such as `.npy`. */
   readonly name: string;
   readonly article: 'a' | 'an';
-  /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
-  recognizes(head: Uint8Array): boolean;
+  /**
+   * Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer; by its name
+   * only where nothing at its beginning tells.
+   */
+  recognizes(head: Uint8Array, name: string): boolean;
   /** Reads and checks the header. @throws DataError, and whatever the file throws. */
   open(file: RowsFile, options: OpenOptions): Promise<OpenedRows>;
 }

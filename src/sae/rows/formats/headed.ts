@@ -5,7 +5,9 @@ import type { OpenedRows, OpenOptions, RowFormat, RowsFile } from './file.js';
 import { rowShape } from './shape.js';
 
 /** A file format with a header followed by values, which fill the rest of the file. */
-export interface HeadedFormat extends Pick<RowFormat, 'name' | 'article' | 'recognizes'> {
+export interface HeadedFormat extends Pick<RowFormat, 'name' | 'article'> {
+  /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
+  recognizes(head: Uint8Array): boolean;
   /**
    * Reads the header at the start of `head`; undefined if more bytes are needed, up to `longestHeader`.
    * @throws DataError.

@@ -1,5 +1,5 @@
 import { ConfigError, DataError } from '../../errors.js';
-import { type ArrayHeader, grouped, product } from './array.js';
+import { type ArrayHeader, counted, product } from './array.js';
 
 /** What decides how an array is rows. */
 export interface ShapeOptions {
@@ -66,10 +66,6 @@ export function rowShape(
     ...(sides && { image_shape: sides }),
     ...(shape.length > 2 && { note: `${file} has the shape ${written} and is read as ${are}.` }),
   };
-}
-
-function counted(count: number, what: string): string {
-  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** @throws ConfigError if images of that shape have another number of values than the rows. */
