@@ -163,13 +163,31 @@ export const tensorOption = text(
   'the array to read from files that name theirs, or a pattern with * and ? (default: the only one that may be rows)',
 );
 
+/** Takes one path each time it is given: with several in a row, words that follow would be taken for paths. */
+function paths(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((path: string, before: readonly string[] = []) => [
+    ...before,
+    path,
+  ]);
+}
+
+/** Options that take a path each time they are given. */
+export const repeatedNames: ReadonlySet<string> = new Set(['data', 'validation']);
+
+export function dataOption(): Option {
+  return paths(
+    '--data <path>',
+    `your own rows: a file, a folder of files or a quoted pattern, and again for more; ${formatNames}, of ${elementNames}`,
+  );
+}
+
 export const dataGroup = [
   text(
     '--dataset <name>',
     'auto: mnist if it is cached or can be downloaded, else mnist-10k',
     'auto',
   ).choices(datasetNames),
-  text('--data <file>', `your own rows: ${formatNames}, of ${elementNames}, gzipped or not`),
+  dataOption(),
   tensorOption,
   normalizeOption,
   text(
@@ -180,7 +198,10 @@ export const dataGroup = [
   text('--data-dir <folder>', "folder for downloads (default: the user's cache folder)"),
 ];
 
-export const validationOption = text('--validation <file>', 'file of held-out rows, measured at the end');
+export const validationOption = paths(
+  '--validation <path>',
+  'held-out rows, measured at the end: files, folders and patterns, as data takes them',
+);
 
 export const pictureGroup = [
   numeric('--num-samples <n>', 'samples in plot.png', 5),

@@ -23,6 +23,7 @@ import { modelNormalization, readSaved } from './saved.js';
 import { type WriteRowsValues, type WrittenRows, writeRows } from './write-rows.js';
 
 interface ReconstructValues extends ReporterOptions, options.PictureValues, LoadOptions {
+  readonly data?: readonly string[];
   readonly activation?: Activation;
   readonly seed: number;
   readonly adapter?: string;
@@ -66,7 +67,7 @@ export function reconstructCommand(): Command {
     if (out !== undefined) {
       refusePictureOptions(given);
       if (data === undefined) {
-        throw new ConfigError('out writes reconstructions of your own rows: name them with --data FILE.');
+        throw new ConfigError('out writes reconstructions of your own rows: name them with --data PATH.');
       }
       await writeRows(file, { ...values, data, out } satisfies WriteRowsValues, reconstructions);
       return;

@@ -117,6 +117,9 @@ function excess(words: readonly string[], all: readonly string[]): string {
   if (options.booleanNames.has(kebab) && option === at - 1) {
     return `${name} must be True or False, or stand alone, and is followed by "${word}".`;
   }
+  if (options.repeatedNames.has(name)) {
+    return `${name} takes one path each time, and is followed by "${word}" as well. Repeat it, or put a pattern in quotes: --${name} "*.npy".`;
+  }
   if (options.listNames.has(name)) {
     const next = all.findIndex((other, i) => i > at && other.startsWith('--'));
     const given = [value ?? '', ...all.slice(option + 1, next < 0 ? undefined : next)].join(' ');

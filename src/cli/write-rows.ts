@@ -5,6 +5,7 @@ import {
   ConfigError,
   checkRoom,
   type Dataset,
+  findDataFiles,
   Model,
   openGpu,
   readDataset,
@@ -25,7 +26,7 @@ const stdout = 1;
 /** What a command that writes a row for each row takes. */
 export interface WriteRowsValues extends ReporterOptions {
   readonly activation?: Activation;
-  readonly data: string;
+  readonly data: readonly string[];
   readonly tensor?: string | undefined;
   readonly out: string;
   readonly normalize?: string;
@@ -54,7 +55,8 @@ export interface WrittenRows {
 export async function writeRows(file: string, values: WriteRowsValues, written: WrittenRows): Promise<void> {
   const { data, out } = values;
   const target = identityOf(out);
-  if (target !== undefined && [data, ...filesOf(file)].some((input) => identityOf(input) === target)) {
+  const { files } = await findDataFiles(data);
+  if (target !== undefined && [...files, ...filesOf(file)].some((input) => identityOf(input) === target)) {
     throw new ConfigError(`out is ${out}, which is also read and would be overwritten. Choose another file.`);
   }
   // With `--out /dev/stdout`, lines would get into the values.

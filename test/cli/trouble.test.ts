@@ -19,6 +19,7 @@ import {
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+const emptyFolder = folder.make();
 const severalArrays = folder.write(
   'several.safetensors',
   tensorsFile({ a: [[2, 3], bytes(6)], b: [[4, 3], bytes(12)] }),
@@ -66,6 +67,10 @@ describe('wrong usage', () => {
     [
       ['--dataset', 'mnist-10k', '--tensor', 'x'],
       /tensor names an array of data, and has no effect on digits/,
+    ],
+    [
+      ['--data', rows, wide],
+      /data takes one path each time, and is followed by ".*wide\.npy" as well\. Repeat it/,
     ],
     [['reconstruct'], /missing required argument 'model'/],
     [['reconstruct', 'one', 'two'], /too many arguments/],
@@ -344,7 +349,12 @@ describe('data', () => {
 
   it.each([
     ['that is missing', ['--data', 'nowhere.npy'], /There is no file nowhere\.npy/],
-    ['that is a folder', ['--data', folder.path], /is a folder; expected a \.npy, .* or \.tsv file/],
+    [
+      'that is a folder without rows',
+      ['--data', emptyFolder],
+      /is a folder without rows; expected a \.npy, .* or \.tsv file/,
+    ],
+    ['that no file matches', ['--data', join(emptyFolder, '*.npy')], /No file matches \S*\*\.npy\. Check/],
     ['of another width', ['--data', wide, '--in_dims', '16'], /17 values a row; expected 16/],
     ['held out, of another width', ['--data', rows, '--validation', wide], /17 values a row; expected 16/],
     [
@@ -361,6 +371,20 @@ describe('data', () => {
   ])('%s', async (_, args, sentence) => {
     expect(await fails(1, args)).toMatch(sentence);
   });
+});
+
+it('data in several files: all that is wrong with their headers is said at once', async () => {
+  const cwd = folder.make();
+  const paths = [rows, 'nowhere.npy', wide, emptyFolder].flatMap((path) => ['--data', path]);
+  const { status, stdout, stderr } = await sae(paths, { cwd });
+  expect([status, stdout]).toEqual([1, '']);
+  expect(stderr.split('\n')).toEqual([
+    'sae: Of 4 files, 3 cannot be read with the others, and nothing was read:',
+    expect.stringMatching(/^ {2}\S+ is a folder without rows; /),
+    '  There is no file nowhere.npy. Check its name and folder.',
+    expect.stringMatching(/^ {2}\S*wide\.npy has 17 values a row; expected 16, as in \S*rows\.npy\.$/),
+    '',
+  ]);
 });
 
 describe('models', () => {

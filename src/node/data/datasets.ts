@@ -20,10 +20,10 @@ export interface LoadOptions
   readonly dataset?: DatasetName;
   /** Whether the network may be used; by default true. */
   readonly download_mnist?: boolean;
-  /** A file of the user's own rows, instead of a data set by name. */
-  readonly data?: string | undefined;
-  /** A file of held-out rows, instead of MNIST's test digits. */
-  readonly validation?: string | undefined;
+  /** The user's own rows, instead of a data set by name: files, folders of files, and patterns. */
+  readonly data?: string | readonly string[] | undefined;
+  /** Held-out rows in the same way, instead of MNIST's test digits. */
+  readonly validation?: string | readonly string[] | undefined;
   /** `mnist`, `unit`, `none`, `MEAN,STD`, or a saved model's own; by default the data set's own. */
   readonly normalize?: string | NormalizeOption | undefined;
   /** The folder of downloaded digits; by default the user's cache folder. */
@@ -51,7 +51,7 @@ export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDat
   const option = typeof normalize === 'string' ? parseNormalize(normalize) : normalize;
   if (data !== undefined && dataset !== 'auto') {
     throw new ConfigError(
-      `Both data and dataset say what to train on, ${data} and ${dataset}. Leave one of them out.`,
+      `Both data and dataset say what to train on, ${[data].flat().join(', ')} and ${dataset}. Leave one of them out.`,
     );
   }
   const { in_dims, image_shape, tensor, onNote } = options;

@@ -1,9 +1,16 @@
 import { DataError } from '../errors.js';
 import type { Dataset } from './dataset.js';
-import { concat, recognizedBytes } from './formats/array.js';
-import { explained, type OpenedRows, type OpenOptions, type RowsFile } from './formats/file.js';
+import { concat, counted, grouped, recognizedBytes } from './formats/array.js';
+import {
+  explained,
+  type OpenedRows,
+  type OpenOptions,
+  type RowFormat,
+  type RowsFile,
+} from './formats/file.js';
 import { formatNames, rowFormats } from './formats/index.js';
 import { type NormalizeOption, resolveNormalization } from './normalize.js';
+import type { StoredRows } from './rows.js';
 
 /** How the rows of a file are to be read. */
 export interface DecodeOptions extends OpenOptions {
@@ -20,36 +27,157 @@ export function isGzip(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x8b;
 }
 
+/** Faults in a message, at most. */
+const mostFaults = 20;
+
 /**
- * Reads the rows of a file, whose format is recognised by its content. All types but u8 become f32, integers as they
- * are. Everything is checked, and nothing is allocated for what a header claims but the file is too short for.
- * @throws DataError; ConfigError for an image_shape of another number of values.
+ * Reads the rows of files, one after another, whose formats are recognised by their content. All types but u8 become f32,
+ * integers as they are. All headers are checked before values are read, and nothing is allocated for what a header
+ * claims but its file is too short for.
+ * @param sources open the files: at least one.
+ * @throws DataError, which lists what is wrong with each of several files; ConfigError for an image_shape of another
+ *   number of values.
  */
-export async function decodeRows(file: RowsFile, options: DecodeOptions = {}): Promise<Dataset> {
-  return explained(file, async () => {
-    const opened = await openRows(file, options);
-    opened.notes.forEach((note) => {
-      options.onNote?.(note);
-    });
-    const { in_dims, image_shape } = opened;
-    const data = await opened.read();
-    return {
-      name: options.name ?? file.name,
-      rows: data.length / in_dims,
-      in_dims,
-      data,
-      ...(image_shape && { image_shape }),
-      normalization: resolveNormalization(options.normalize, data, file.name),
-    };
+export async function decodeRows(
+  sources: readonly (() => Promise<RowsFile>)[],
+  options: DecodeOptions = {},
+): Promise<Dataset> {
+  const opened = await openAll(sources, options);
+  tellNotes(opened, options.onNote);
+  const { in_dims } = opened[0].rows;
+  const data = await readAll(opened);
+  const name = options.name ?? opened[0].file.name;
+  const image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
+  return {
+    name,
+    rows: data.length / in_dims,
+    in_dims,
+    data,
+    ...(image_shape && { image_shape }),
+    normalization: resolveNormalization(options.normalize, data, name),
+  };
+}
+
+interface Opened {
+  readonly file: RowsFile;
+  readonly rows: OpenedRows;
+}
+
+/** Opens all files, which must hold rows of one width and of one kind. @throws DataError for all that do not. */
+async function openAll(
+  sources: readonly (() => Promise<RowsFile>)[],
+  options: OpenOptions,
+): Promise<Opened[]> {
+  const opened: Opened[] = [];
+  const faults: DataError[] = [];
+  for (const open of sources) {
+    try {
+      const file = await open();
+      const rows = await explained(file, () => openRows(file, options));
+      const [first] = opened;
+      if (first) checkAlike(rows, first.rows);
+      opened.push({ file, rows });
+    } catch (error) {
+      if (!(error instanceof DataError) || sources.length === 1) throw error;
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) {
+    const some = faults.slice(0, mostFaults).map(({ message }) => `  ${message}`);
+    const more = faults.length - some.length;
+    throw new DataError(
+      `Of ${sources.length} files, ${faults.length} cannot be read with the others, and nothing was read:\n${some.join('\n')}` +
+        (more > 0 ? `\n  and ${more} more.` : ''),
+    );
+  }
+  return opened;
+}
+
+/** @throws DataError if rows differ in width or kind from those of the first file. */
+function checkAlike({ file, in_dims, type }: OpenedRows, first: OpenedRows): void {
+  if (in_dims !== first.in_dims) {
+    throw new DataError(
+      `${file} has ${counted(in_dims, 'value')} a row; expected ${grouped(first.in_dims)}, as in ${first.file}.`,
+    );
+  }
+  if (type !== first.type) {
+    const kinds = { u8: '8-bit values, which are divided by 255', f32: 'values that are taken as they are' };
+    throw new DataError(`${file} has ${kinds[type]}; expected ${kinds[first.type]}, as in ${first.file}.`);
+  }
+}
+
+/** Tells the notes of the first file that has some, and of how many others there are such. */
+function tellNotes(opened: readonly Opened[], onNote: DecodeOptions['onNote']): void {
+  const noted = opened.filter(({ rows }) => rows.notes.length > 0);
+  noted[0]?.rows.notes.forEach((note) => {
+    onNote?.(note);
   });
+  if (noted.length > 1) onNote?.(`The same goes for ${counted(noted.length - 1, 'more file')}.`);
+}
+
+/** All values: [rows, in_dims]. Where headers say how many rows there are, all are read into one place. */
+async function readAll(opened: readonly Opened[]): Promise<StoredRows> {
+  const [{ rows: first }] = opened;
+  const read = ({ file, rows }: Opened, into?: StoredRows) => explained(file, () => rows.read(into));
+  if (opened.length === 1) return read(opened[0]);
+  const { type, in_dims } = first;
+  const lengths = opened.map(({ rows }) => (rows.rows === undefined ? undefined : rows.rows * in_dims));
+  if (lengths.every((length) => length !== undefined)) {
+    const data = allocate(type, sum(lengths));
+    let filled = 0;
+    for (const [i, one] of opened.entries()) {
+      await read(one, data.subarray(filled, filled + lengths[i]));
+      filled += lengths[i];
+    }
+    return data;
+  }
+  const parts: StoredRows[] = [];
+  for (const one of opened) parts.push(await read(one));
+  const data = allocate(type, sum(parts.map(({ length }) => length)));
+  let filled = 0;
+  for (const part of parts) {
+    data.set(part, filled);
+    filled += part.length;
+  }
+  return data;
+}
+
+function allocate(type: OpenedRows['type'], length: number): StoredRows {
+  try {
+    return type === 'u8' ? new Uint8Array(length) : new Float32Array(length);
+  } catch (error) {
+    throw new DataError(
+      `The files have ${grouped(length)} values, which do not fit into this machine's memory. Use fewer rows.`,
+      { cause: error },
+    );
+  }
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((all, count) => all + count, 0);
+}
+
+/** The shape that all rows have, if there is one. */
+function commonShape(shapes: readonly (readonly [number, number] | undefined)[]) {
+  const [first] = shapes;
+  return shapes.every((shape) => shape?.join() === first?.join()) ? first : undefined;
+}
+
+/** Whether a file is of a format of rows, by its beginning and its name. @throws whatever the file throws. */
+export async function holdsRows(file: RowsFile): Promise<boolean> {
+  return (await formatOf(file)) !== undefined;
 }
 
 /** Finds out the format of a file, and reads its header. @throws DataError, and whatever the file throws. */
 async function openRows(file: RowsFile, options: OpenOptions): Promise<OpenedRows> {
-  const head = await beginning(file);
-  const format = rowFormats.find((candidate) => candidate.recognizes(head, file.name));
+  const format = await formatOf(file);
   if (!format) throw neither(file);
   return format.open(file, options);
+}
+
+async function formatOf(file: RowsFile): Promise<RowFormat | undefined> {
+  const head = await beginning(file);
+  return rowFormats.find((candidate) => candidate.recognizes(head, file.name));
 }
 
 /** Its first `recognizedBytes` bytes, or all of them if it has fewer. */
@@ -102,7 +230,7 @@ export async function decodeDataset(
           )
         : unreadable(error),
   };
-  return decodeRows(file, options);
+  return decodeRows([async () => file], options);
 }
 
 async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {

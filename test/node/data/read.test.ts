@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -520,7 +520,9 @@ describe('files that are not what they should be', () => {
 
   it('a missing file, a folder, a file below a file, and what is no file on disk', async () => {
     expect(await refusal(join(folder.path, 'nowhere.npy'))).toMatch(/^There is no file .*nowhere\.npy\./);
-    expect(await refusal(folder.path)).toMatch(/is a folder; expected/);
+    const empty = join(folder.path, 'empty');
+    mkdirSync(empty);
+    expect(await refusal(empty)).toMatch(/is a folder without rows; expected/);
     expect(await refusal(join(fixture('u1.npy'), 'below'))).toMatch(/a part of its path is a file/);
     expect(await refusal('with\0zero')).toMatch(/cannot be read/);
     if (process.platform !== 'win32') expect(await refusal('/dev/null')).toMatch(/is not a regular file/);
