@@ -8,6 +8,7 @@ export async function loadWithBar(reporter: Reporter, options: LoadOptions): Pro
   try {
     const loaded = await loadDatasets({
       ...options,
+      onNote: (note) => reporter.warn(note),
       onProgress: (name, done, bytes) => {
         if (name !== current) {
           current = name;

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { ConfigError, elementNames, formatNames, type Model } from '../node/index.js';
+import { ConfigError, type Model } from '../node/index.js';
 import { parseNumber, valuesOf } from './arguments.js';
 import * as options from './options.js';
 import { type WriteRowsValues, type WrittenRows, writeRows } from './write-rows.js';
@@ -20,12 +20,7 @@ export function encodeCommand(): Command {
   const command = new Command('encode')
     .description('write the codes of rows, their latents, as a .npy file of f32, [rows, latents]')
     .argument('<model>', options.savedModel)
-    .addOption(
-      new Option(
-        '--data <file>',
-        `rows: ${formatNames}, of ${elementNames}, gzipped or not`,
-      ).makeOptionMandatory(),
-    )
+    .addOption(options.dataOption().makeOptionMandatory())
     .addOption(new Option('--out <file>', 'the .npy file to write').makeOptionMandatory())
     .addOption(
       new Option(
@@ -33,6 +28,7 @@ export function encodeCommand(): Command {
         'keep the k largest latents of each row, whatever the model selects itself',
       ).argParser(parseNumber),
     )
+    .addOption(options.tensorOption)
     .addOption(options.activationOption)
     .addOption(options.normalizeOption);
   for (const option of options.runGroup) {

@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import {
   activations,
   ConfigError,
-  type Dataset,
   datasetNames,
   type EngineOption,
   elementNames,
@@ -159,13 +158,37 @@ export const normalizeOption = text(
   "mnist, unit, none or MEAN,STD (default: the data set's own, or the saved model's)",
 );
 
+export const tensorOption = text(
+  '--tensor <name>',
+  'the array to read from files that name theirs, or a pattern with * and ? (default: the only one that may be rows)',
+);
+
+/** Takes one path each time it is given: with several in a row, words that follow would be taken for paths. */
+function paths(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((path: string, before: readonly string[] = []) => [
+    ...before,
+    path,
+  ]);
+}
+
+/** Options that take a path each time they are given. */
+export const repeatedNames: ReadonlySet<string> = new Set(['data', 'validation']);
+
+export function dataOption(): Option {
+  return paths(
+    '--data <path>',
+    `your own rows: a file, a folder of files or a quoted pattern, and again for more; ${formatNames}, of ${elementNames}`,
+  );
+}
+
 export const dataGroup = [
   text(
     '--dataset <name>',
     'auto: mnist if it is cached or can be downloaded, else mnist-10k',
     'auto',
   ).choices(datasetNames),
-  text('--data <file>', `your own rows: ${formatNames}, of ${elementNames}, gzipped or not`),
+  dataOption(),
+  tensorOption,
   normalizeOption,
   text(
     '--image-shape <h,w>',
@@ -175,7 +198,10 @@ export const dataGroup = [
   text('--data-dir <folder>', "folder for downloads (default: the user's cache folder)"),
 ];
 
-export const validationOption = text('--validation <file>', 'file of held-out rows, measured at the end');
+export const validationOption = paths(
+  '--validation <path>',
+  'held-out rows, measured at the end: files, folders and patterns, as data takes them',
+);
 
 export const pictureGroup = [
   numeric('--num-samples <n>', 'samples in plot.png', 5),
@@ -252,7 +278,7 @@ export interface PictureValues {
   readonly num_samples: number;
   readonly images_dir: string;
   readonly features: FeaturesKind;
-  readonly image_shape?: readonly number[];
+  readonly image_shape?: readonly [number, number] | undefined;
 }
 
 /** Checks what can be checked without data. @throws ConfigError */
@@ -272,24 +298,6 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 1;
-}
-
-/**
- * The rows with the shape of `--image-shape`, if it was given.
- * @throws ConfigError if that has another number of values.
- */
-export function shaped(dataset: Dataset, { image_shape }: Pick<PictureValues, 'image_shape'>): Dataset {
-  if (!image_shape) {
-    return dataset;
-  }
-  const [height, width] = image_shape;
-  if (height * width !== dataset.in_dims) {
-    throw new ConfigError(
-      `image_shape ${height},${width} is that of ${height * width} values, and the rows of ${dataset.name} have ` +
-        `${dataset.in_dims}. Name a height and a width whose product is ${dataset.in_dims}, or leave the option out.`,
-    );
-  }
-  return { ...dataset, image_shape: [height, width] };
 }
 
 /** The meaning of `--adapter` and `--tune`. @throws ConfigError */

@@ -23,6 +23,7 @@ import { modelNormalization, readSaved } from './saved.js';
 import { type WriteRowsValues, type WrittenRows, writeRows } from './write-rows.js';
 
 interface ReconstructValues extends ReporterOptions, options.PictureValues, LoadOptions {
+  readonly data?: readonly string[];
   readonly activation?: Activation;
   readonly seed: number;
   readonly adapter?: string;
@@ -66,7 +67,7 @@ export function reconstructCommand(): Command {
     if (out !== undefined) {
       refusePictureOptions(given);
       if (data === undefined) {
-        throw new ConfigError('out writes reconstructions of your own rows: name them with --data FILE.');
+        throw new ConfigError('out writes reconstructions of your own rows: name them with --data PATH.');
       }
       await writeRows(file, { ...values, data, out } satisfies WriteRowsValues, reconstructions);
       return;
@@ -81,7 +82,17 @@ export function reconstructCommand(): Command {
 }
 
 /** The options that mean something where reconstructions are written. */
-const ofWriting = new Set(['out', 'activation', 'data', 'normalize', 'adapter', 'tune', 'quiet', 'json']);
+const ofWriting = new Set([
+  'out',
+  'activation',
+  'data',
+  'tensor',
+  'normalize',
+  'adapter',
+  'tune',
+  'quiet',
+  'json',
+]);
 
 /** @throws ConfigError if one was given that would have no effect. */
 function refusePictureOptions(given: ReadonlySet<string>): void {
@@ -111,8 +122,7 @@ async function reconstruct(
     }
     // Held-out rows say more about the model.
     const { image_shape } = saved;
-    const rows = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
-    const dataset = options.shaped(rows, values);
+    const dataset = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
     const model = await Model.from(gpu, saved.config, saved.parameters);
     const config = parseTrainConfig<SparsityName>(saved.training ?? {}, saved.config);
     const metrics = await evaluate(model, dataset, config);

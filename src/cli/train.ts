@@ -116,6 +116,9 @@ function excess(words: readonly string[], all: readonly string[]): string {
   if (options.booleanNames.has(kebab) && option === at - 1) {
     return `${name} must be True or False, or stand alone, and is followed by "${word}".`;
   }
+  if (options.repeatedNames.has(name)) {
+    return `${name} takes one path each time, and is followed by "${word}" as well. Repeat it, or put a pattern in quotes: --${name} "*.npy".`;
+  }
   if (options.listNames.has(name)) {
     const next = all.findIndex((other, i) => i > at && other.startsWith('--'));
     const given = [value ?? '', ...all.slice(option + 1, next < 0 ? undefined : next)].join(' ');
@@ -186,7 +189,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
         `${loaded.fellBack}${longer ? `, for ${options.fallbackEpochs} epochs because they are fewer` : ''}.`,
       );
     }
-    const dataset = withShape(options.shaped(loaded.train, values), saved);
+    const dataset = withShape(loaded.train, saved);
     if (values.save_plots && !imageShape(dataset)) {
       reporter.warn(whyNoImages(dataset));
     }

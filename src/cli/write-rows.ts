@@ -5,6 +5,7 @@ import {
   ConfigError,
   checkRoom,
   type Dataset,
+  findDataFiles,
   Model,
   openGpu,
   readDataset,
@@ -25,7 +26,8 @@ const stdout = 1;
 /** What a command that writes a row for each row takes. */
 export interface WriteRowsValues extends ReporterOptions {
   readonly activation?: Activation;
-  readonly data: string;
+  readonly data: readonly string[];
+  readonly tensor?: string | undefined;
   readonly out: string;
   readonly normalize?: string;
   readonly adapter?: string;
@@ -53,7 +55,8 @@ export interface WrittenRows {
 export async function writeRows(file: string, values: WriteRowsValues, written: WrittenRows): Promise<void> {
   const { data, out } = values;
   const target = identityOf(out);
-  if (target !== undefined && [data, ...filesOf(file)].some((input) => identityOf(input) === target)) {
+  const { files } = await findDataFiles(data);
+  if (target !== undefined && [...files, ...filesOf(file)].some((input) => identityOf(input) === target)) {
     throw new ConfigError(`out is ${out}, which is also read and would be overwritten. Choose another file.`);
   }
   // With `--out /dev/stdout`, lines would get into the values.
@@ -63,7 +66,8 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const saved = await readSaved(file, reporter, values.activation);
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
-  const dataset = await readDataset(data, { in_dims, normalize });
+  const onNote = (note: string) => reporter.warn(note);
+  const dataset = await readDataset(data, { in_dims, normalize, tensor: values.tensor, onNote });
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);

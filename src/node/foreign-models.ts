@@ -2,7 +2,7 @@ import { access, open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ModelFileError } from '../sae/errors.js';
 import { type ImportedSae, importSae, isForeign, type SaeFiles } from '../sae/model/formats/index.js';
-import type { ByteSource } from '../sae/model/safetensors.js';
+import type { ByteSource } from '../sae/rows/formats/bytes.js';
 import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
 import { readFrom } from './read-from.js';

@@ -4,8 +4,8 @@ import {
   type Dataset,
   decodeDataset,
   encodeModel,
-  formatNames,
   imageShape,
+  rowFormatNames,
   type SavedModel,
   savedModel,
 } from '../sae/index.js';
@@ -171,7 +171,7 @@ function showWaiting(): void {
 }
 
 /** For rows that neither their file nor the model describes as images. */
-const notImages = 'They are drawn as strips; a file of [rows, height, width] is drawn as images.';
+const notImages = 'They are drawn as strips; a file of 8-bit [rows, height, width] is drawn as images.';
 
 function describeData({ name, rows, in_dims, image_shape }: Dataset): string {
   const values = image_shape ? `${image_shape[0]} × ${image_shape[1]}` : String(in_dims);
@@ -284,7 +284,9 @@ async function tellFaults(faults: readonly string[]): Promise<void> {
   }
 }
 
-element('formats').textContent = formatNames;
+// A safetensors file that is opened here is a model.
+const rowsHere = rowFormatNames.filter((name) => name !== 'safetensors');
+element('formats').textContent = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(rowsHere);
 
 // A failure is reported when the first model is made.
 session.open().catch(() => {});

@@ -16,11 +16,16 @@ import {
   sae,
   succeeds,
   temporaryFolder,
+  tensorsFile,
 } from './sae.js';
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
 const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse()));
+const named = folder.write(
+  'named.safetensors',
+  tensorsFile({ other: [[2, 3], bytes(6)], rows: [[50, 16], bytes(800)] }),
+);
 const quick = ['--data', rows, '--h_dims', '2', '--epochs', '1'];
 const model = 'sae.safetensors';
 
@@ -50,7 +55,8 @@ const common = {
   files_dir: 'my-files',
   images_dir: 'my-images',
   dataset: 'auto',
-  data: rows,
+  data: named,
+  tensor: 'rows',
   normalize: '0.4,0.3',
   image_shape: '2,8',
   download_mnist: 'False',

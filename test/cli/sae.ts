@@ -216,6 +216,22 @@ export function npy(shape: readonly number[], values: Uint8Array | Float32Array)
   return Buffer.concat([header, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]);
 }
 
+/** The bytes of a safetensors file of 8-bit tensors. */
+export function tensorsFile(
+  tensors: Readonly<Record<string, readonly [shape: readonly number[], values: Uint8Array]>>,
+): Buffer {
+  const header: Record<string, object> = {};
+  let end = 0;
+  for (const [name, [shape, { length }]] of Object.entries(tensors)) {
+    header[name] = { dtype: 'U8', shape, data_offsets: [end, end + length] };
+    end += length;
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, ...Object.values(tensors).map(([, values]) => values)]);
+}
+
 /** The bytes of an IDX file of bytes. */
 export function idx(shape: readonly number[], values: Uint8Array): Buffer {
   const header = Buffer.alloc(4 + 4 * shape.length);

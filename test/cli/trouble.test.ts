@@ -4,10 +4,26 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { encodeModel, readModelFile } from '../../src/node/index.js';
-import { bytes, filesIn, idx, npy, objects, type Result, sae, start, temporaryFolder } from './sae.js';
+import {
+  bytes,
+  filesIn,
+  idx,
+  npy,
+  objects,
+  type Result,
+  sae,
+  start,
+  temporaryFolder,
+  tensorsFile,
+} from './sae.js';
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+const emptyFolder = folder.make();
+const severalArrays = folder.write(
+  'several.safetensors',
+  tensorsFile({ a: [[2, 3], bytes(6)], b: [[4, 3], bytes(12)] }),
+);
 const wide = folder.write('wide.npy', npy([10, 17], bytes(170)));
 
 const stack = /^\s+at .*:\d+:\d+\)?$/m;
@@ -48,6 +64,14 @@ describe('wrong usage', () => {
       /^sae: shuffle must be True or False, or stand alone, and is followed by "false"/,
     ],
     [['-x'], /unknown option '-x'/],
+    [
+      ['--dataset', 'mnist-10k', '--tensor', 'x'],
+      /tensor names an array of data, and has no effect on digits/,
+    ],
+    [
+      ['--data', rows, wide],
+      /data takes one path each time, and is followed by ".*wide\.npy" as well\. Repeat it/,
+    ],
     [['reconstruct'], /missing required argument 'model'/],
     [['reconstruct', 'one', 'two'], /too many arguments/],
     [['encode', 'model'], /required option '--data <file>' not specified/],
@@ -112,7 +136,7 @@ describe('wrong usage', () => {
     [['--image_shape', '4x4'], /image_shape must be .*, and is \[4x4\]\./],
     [
       ['--image_shape', '5,4', '--data', rows],
-      /^sae: image_shape 5,4 is that of 20 values, and the rows of rows\.npy have 16\. Name a height and a width whose /,
+      /^sae: image_shape 5,4 is that of 20 values, and the rows of \S*rows\.npy have 16\. Name a height and a width whose /,
     ],
     [['--seed', '-1'], /seed must be a whole number from 0 to 4294967295, and is -1\./],
     [['--activation', 'tanh'], /activation must be relu or sigmoid, and is "tanh"\./],
@@ -325,13 +349,42 @@ describe('data', () => {
 
   it.each([
     ['that is missing', ['--data', 'nowhere.npy'], /There is no file nowhere\.npy/],
-    ['that is a folder', ['--data', folder.path], /is a folder; expected a \.npy or IDX file/],
+    [
+      'that is a folder without rows',
+      ['--data', emptyFolder],
+      /is a folder without rows; expected a \.npy, .* or \.tsv file/,
+    ],
+    ['that no file matches', ['--data', join(emptyFolder, '*.npy')], /No file matches \S*\*\.npy\. Check/],
     ['of another width', ['--data', wide, '--in_dims', '16'], /17 values a row; expected 16/],
     ['held out, of another width', ['--data', rows, '--validation', wide], /17 values a row; expected 16/],
+    [
+      'of several arrays',
+      ['--data', severalArrays],
+      /several\.safetensors has 2 arrays that may be rows; there are a \(U8 \[2, 3\]\), b \(U8 \[4, 3\]\)\. Name one with tensor/,
+    ],
+    [
+      'without such an array',
+      ['--data', severalArrays, '--tensor', 'c*'],
+      /has no array c\*; there are a \(U8/,
+    ],
     ['digits of another width', ['--dataset', 'mnist-10k', '--in_dims', '16'], /784 values a row/],
   ])('%s', async (_, args, sentence) => {
     expect(await fails(1, args)).toMatch(sentence);
   });
+});
+
+it('data in several files: all that is wrong with their headers is said at once', async () => {
+  const cwd = folder.make();
+  const paths = [rows, 'nowhere.npy', wide, emptyFolder].flatMap((path) => ['--data', path]);
+  const { status, stdout, stderr } = await sae(paths, { cwd });
+  expect([status, stdout]).toEqual([1, '']);
+  expect(stderr.split('\n')).toEqual([
+    'sae: Of 4 files, 3 cannot be read with the others, and nothing was read:',
+    expect.stringMatching(/^ {2}\S+ is a folder without rows; /),
+    '  There is no file nowhere.npy. Check its name and folder.',
+    expect.stringMatching(/^ {2}\S*wide\.npy has 17 values a row; expected 16, as in \S*rows\.npy\.$/),
+    '',
+  ]);
 });
 
 describe('models', () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { encodeModel } from '../../src/node/index.js';
@@ -60,6 +60,29 @@ describe('sae encode --k', () => {
       const { values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
       expect(values).toBeCloseTensor(codes(floats, 4), 1e-5);
     }
+  });
+
+  it('of files, folders and patterns, in their order, whatever follows them', async () => {
+    const cwd = folder.make();
+    const { file, codes } = made('shards', { in_dims, h_dims: [12], activation: 'relu' });
+    mkdirSync(join(cwd, 'shards'));
+    const part = (first: number, end: number) => floats.subarray(first * in_dims, end * in_dims);
+    writeFileSync(join(cwd, 'shards', 'x2.npy'), npy([10, in_dims], part(0, 10)));
+    // Of three dimensions, which is said.
+    writeFileSync(join(cwd, 'shards', 'x10.npy'), npy([2, 5, in_dims], part(10, 20)));
+    const lines = Array.from({ length: 30 }, (_, i) => part(20 + i, 21 + i).join(','));
+    writeFileSync(join(cwd, 'y.csv'), lines.join('\n'));
+    const given = ['--data', 'shards', '--data', 'y*.csv'];
+    const said = await succeeds(['encode', ...given, file, '--out', 'out.npy', '--k', '12'], { cwd });
+    expect(said).toBe(
+      `${join('shards', 'x10.npy')} has the shape (2, 5, 6) and is read as 10 rows of 6 values, its last dimension.\n` +
+        'out.npy  50 rows of 12 latents\n',
+    );
+    expect(decodeNpy(readFileSync(join(cwd, 'out.npy'))).values).toBeCloseTensor(codes(floats, 12), 1e-5);
+    const into = ['--out', join('shards', 'x2.npy')];
+    expect((await sae(['encode', ...given, file, ...into], { cwd })).stderr).toMatch(
+      /is also read and would be/,
+    );
   });
 
   it('refuses a number of latents that there is not', async () => {

@@ -1,5 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
-import type { ByteSource } from '../../src/sae/model/safetensors.js';
+import type { ByteSource } from '../../src/sae/rows/formats/bytes.js';
 
 /**
  * A zip archive by PKWARE's APPNOTE 4.3, without checksums.

@@ -78,7 +78,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     const image = await png(page, 4, 4);
     const wrong: [RegExp, ...Parameters<typeof drop>[1][]][] = [
       [
-        /^notes.txt is neither a .npy nor an IDX file/,
+        /^notes.txt is neither a .npy, .* nor a .tsv file/,
         { name: 'notes.txt', bytes: Buffer.from('some words') },
       ],
       [/^nothing.npy is empty/, { name: 'nothing.npy', bytes: Buffer.alloc(0) }],
@@ -143,7 +143,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     // A square number of floats makes no image.
     await page
       .getByText(
-        'rows.npy: 20 rows of 16 values. They are drawn as strips; a file of [rows, height, width] is',
+        'rows.npy: 20 rows of 16 values. They are drawn as strips; a file of 8-bit [rows, height, width] is',
       )
       .waitFor();
     // Large, so that it would show in the figure of memory if it stayed on the device.

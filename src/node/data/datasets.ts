@@ -1,6 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { ConfigError, DataError } from '../../sae/errors.js';
 import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
+import type { DecodeOptions } from '../../sae/rows/decode.js';
+import { checkImageShape } from '../../sae/rows/formats/shape.js';
 import { type NormalizeOption, parseNormalize } from '../../sae/rows/normalize.js';
 import type { DownloadOptions } from './download.js';
 import { cacheFolder, digitWidth, type MnistSource, mnistFile, mnistSource, readMnist10k } from './mnist.js';
@@ -12,18 +14,18 @@ export type DatasetName = (typeof datasetNames)[number];
 
 /** Which rows to load, and from where. */
 export interface LoadOptions
-  extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'> {
+  extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'>,
+    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'tensor' | 'onNote'> {
   /** By default `auto`. */
   readonly dataset?: DatasetName;
   /** Whether the network may be used; by default true. */
   readonly download_mnist?: boolean;
-  /** A file of the user's own rows, instead of a data set by name. */
-  readonly data?: string | undefined;
-  /** A file of held-out rows, instead of MNIST's test digits. */
-  readonly validation?: string | undefined;
+  /** The user's own rows, instead of a data set by name: files, folders of files, and patterns. */
+  readonly data?: string | readonly string[] | undefined;
+  /** Held-out rows in the same way, instead of MNIST's test digits. */
+  readonly validation?: string | readonly string[] | undefined;
   /** `mnist`, `unit`, `none`, `MEAN,STD`, or a saved model's own; by default the data set's own. */
   readonly normalize?: string | NormalizeOption | undefined;
-  readonly in_dims?: number | undefined;
   /** The folder of downloaded digits; by default the user's cache folder. */
   readonly data_dir?: string | undefined;
   /** Where MNIST comes from. */
@@ -49,20 +51,27 @@ export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDat
   const option = typeof normalize === 'string' ? parseNormalize(normalize) : normalize;
   if (data !== undefined && dataset !== 'auto') {
     throw new ConfigError(
-      `Both data and dataset say what to train on, ${data} and ${dataset}. Leave one of them out.`,
+      `Both data and dataset say what to train on, ${[data].flat().join(', ')} and ${dataset}. Leave one of them out.`,
+    );
+  }
+  const { in_dims, image_shape, tensor, onNote } = options;
+  if (tensor !== undefined && data === undefined && options.validation === undefined) {
+    throw new ConfigError(
+      `tensor names an array of data, and has no effect on digits. Leave ${tensor} out, or pass a file as data.`,
     );
   }
   if (data !== undefined) {
-    const train = await readDataset(data, { in_dims: options.in_dims, normalize: option });
+    const train = await readDataset(data, { in_dims, image_shape, tensor, onNote, normalize: option });
     return { train, ...(await readValidation(options, train)) };
   }
-  if (options.in_dims !== undefined && options.in_dims !== digitWidth) {
-    const named = dataset === 'auto' ? 'mnist' : dataset;
+  const named = dataset === 'auto' ? 'mnist' : dataset;
+  if (in_dims !== undefined && in_dims !== digitWidth) {
     throw new DataError(
-      `in_dims is ${options.in_dims}, but the digits of ${named} have ${digitWidth} values a row. ` +
+      `in_dims is ${in_dims}, but the digits of ${named} have ${digitWidth} values a row. ` +
         'Set in_dims to that, or pass a file of other rows as data.',
     );
   }
+  if (image_shape) checkImageShape(image_shape, digitWidth, named);
   return dataset === 'mnist-10k' ? loadMnist10k(options, option) : loadMnist(options, option);
 }
 
@@ -70,7 +79,7 @@ async function loadMnist10k(
   options: LoadOptions,
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets> {
-  const train = await readMnist10k(normalize);
+  const train = await readMnist10k(normalize, options.image_shape);
   return { train, ...(await readValidation(options, train)) };
 }
 
@@ -95,7 +104,8 @@ async function loadMnist(options: LoadOptions, option: NormalizeOption | undefin
     const loaded = await loadMnist10k(options, option);
     return { ...loaded, fellBack: `${error.message} Using the 10,000 digits of mnist-10k instead` };
   }
-  const data = await readDataset(file, { in_dims: digitWidth, normalize, name: 'mnist' });
+  const { image_shape } = options;
+  const data = await readDataset(file, { in_dims: digitWidth, image_shape, normalize, name: 'mnist' });
   const loaded = { train: data, ...(dirname(file) !== folder && { otherFile: otherFile(folder, file) }) };
   if (options.validation !== undefined) return { ...loaded, ...(await readValidation(options, data)) };
 
@@ -103,6 +113,7 @@ async function loadMnist(options: LoadOptions, option: NormalizeOption | undefin
     const test = await mnistFile(source.test, download_mnist, fetching);
     const validation = await readDataset(test, {
       in_dims: digitWidth,
+      image_shape,
       normalize: data.normalization,
       name: "mnist's test digits",
     });
@@ -122,11 +133,10 @@ function otherFile(folder: string, file: string): string {
 
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
-  { validation }: LoadOptions,
-  train: Dataset,
+  { validation, image_shape, tensor, onNote }: LoadOptions,
+  { in_dims, normalization }: Dataset,
 ): Promise<Pick<LoadedDatasets, 'validation'>> {
   if (validation === undefined) return {};
-  return {
-    validation: await readDataset(validation, { in_dims: train.in_dims, normalize: train.normalization }),
-  };
+  const own = { in_dims, image_shape, tensor, onNote, normalize: normalization };
+  return { validation: await readDataset(validation, own) };
 }

@@ -30,7 +30,6 @@ export function describeFileError(error: unknown): string {
 export async function openDataFile(file: string): Promise<{ bytes: number; start: Buffer }> {
   try {
     const status = await stat(file);
-    if (status.isDirectory()) throw new DataError(`${file} is a folder; expected a ${formatNames} file.`);
     if (!status.isFile())
       throw new DataError(`${file} is not a regular file; expected a ${formatNames} file on disk.`);
     if (status.size === 0) throw new DataError(`${file} is empty; expected a ${formatNames} file.`);

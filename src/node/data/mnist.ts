@@ -68,12 +68,15 @@ export async function mnistFile(
 /**
  * The 10,000 digits that the build packs into `dist`, which is found from `src/node/data` and from `dist/node/data`.
  */
-export async function readMnist10k(normalize: NormalizeOption = mnistNormalization): Promise<Dataset> {
+export async function readMnist10k(
+  normalize: NormalizeOption = mnistNormalization,
+  image_shape?: readonly [number, number],
+): Promise<Dataset> {
   const file = fileURLToPath(new URL('../../../dist/data/mnist-10k.idx.gz', import.meta.url));
   if (!existsSync(file)) {
     throw new DataError(
       `The digits of mnist-10k are missing: there is no file ${file}. \`npm run build\` makes it; if this is an installed package, install it again.`,
     );
   }
-  return readDataset(file, { in_dims: digitWidth, normalize, name: 'mnist-10k' });
+  return readDataset(file, { in_dims: digitWidth, image_shape, normalize, name: 'mnist-10k' });
 }

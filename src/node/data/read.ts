@@ -1,62 +1,35 @@
-import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
-import { createGunzip } from 'node:zlib';
 import { DataError } from '../../sae/errors.js';
 import type { Dataset } from '../../sae/rows/dataset.js';
-import { type DecodeOptions, decodeRows, isGzip } from '../../sae/rows/decode.js';
-import { describeFileError, openDataFile } from './files.js';
+import { type DecodeOptions, decodeRows } from '../../sae/rows/decode.js';
+import { counted } from '../../sae/rows/formats/array.js';
+import { findDataFiles } from './find.js';
+import { rowsFile } from './rows-file.js';
 
 /**
- * Reads a .npy or IDX file of u8, f32 or f64 rows, gzipped or not, recognised by its content and not by its name. f64
- * becomes f32. The data set has the file's name unless `options` has another.
- * @throws DataError.
+ * Reads rows, of one file or of several one after another, gzipped or not, recognised by their content and, as text, by
+ * their names. All types but u8 become f32, integers as they are. Headers of all files are checked before values are read.
+ * @param named files, folders of files, and patterns such as `shards/*.npy`: those of a folder or pattern in the natural
+ *   order of their names. The data set has the name of the first, unless `options` has another.
+ * @throws DataError that lists all that is wrong with the headers; ConfigError for an image_shape of another number of
+ *   values.
  */
-export async function readDataset(file: string, options: DecodeOptions = {}): Promise<Dataset> {
-  const { bytes, start } = await openDataFile(file);
-  const gzipped = isGzip(start);
-  try {
-    const source = gzipped ? unpacked(file) : stored(file);
-    return await decodeRows(source, { name: file, bytes, gzipped }, { name: basename(file), ...options });
-  } catch (error) {
-    throw error instanceof DataError ? error : readError(error, file);
+export async function readDataset(
+  named: string | readonly string[],
+  options: DecodeOptions = {},
+): Promise<Dataset> {
+  const { files, missing, notes } = await findDataFiles(named);
+  notes.forEach((note) => {
+    options.onNote?.(note);
+  });
+  if (files.length + missing.length === 0) {
+    throw new DataError('No file of rows is named; expected at least one.');
   }
-}
-
-const pieceBytes = 1 << 20;
-
-function stored(file: string): AsyncIterable<Buffer> {
-  return createReadStream(file, { highWaterMark: pieceBytes });
-}
-
-async function* unpacked(file: string): AsyncGenerator<Buffer> {
-  const input = createReadStream(file, { highWaterMark: pieceBytes });
-  const gunzip = createGunzip({ chunkSize: pieceBytes });
-  input.on('error', (error) => gunzip.destroy(error));
-  try {
-    yield* input.pipe(gunzip);
-  } finally {
-    input.destroy();
-  }
-}
-
-function readError(error: unknown, file: string): DataError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'Z_BUF_ERROR') {
-    return new DataError(
-      `${file} is truncated: its gzip stream stops before its end. Copy or download it again.`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (code?.startsWith('Z_')) {
-    const why = (error as Error).message;
-    return new DataError(
-      `${file} is damaged: its gzip stream cannot be unpacked (${why}). Copy or download it again.`,
-      {
-        cause: error,
-      },
-    );
-  }
-  return new DataError(`${file} cannot be read: ${describeFileError(error)}.`, { cause: error });
+  const sources = [
+    ...missing.map((error) => () => Promise.reject(error)),
+    ...files.map((file) => () => rowsFile(file)),
+  ];
+  const others = files.length - 1;
+  const name = `${basename(files[0] ?? '')}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
+  return decodeRows(sources, { name, ...options });
 }

@@ -12,17 +12,12 @@ import {
 import { ConfigError, DataError, ModelFileError } from '../errors.js';
 import { isShape, isUsable } from '../rows/check.js';
 import type { Dataset, Normalization } from '../rows/dataset.js';
+import type { ByteSource } from '../rows/formats/bytes.js';
 import { type SparsityName, sparsityNames } from '../sparsity/index.js';
 import { layersOf, parametersOf } from './layers.js';
 import type { Model } from './model.js';
 import { checkParameters, type Parameters } from './parameter.js';
-import {
-  type ByteSource,
-  decodeSafetensors,
-  readSafetensors,
-  type Safetensors,
-  safetensorsParts,
-} from './safetensors.js';
+import { decodeSafetensors, readSafetensors, type Safetensors, safetensorsParts } from './safetensors.js';
 import { checkTied, isUntied } from './tied.js';
 
 /** A model as it is in a file. */

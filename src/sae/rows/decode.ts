@@ -1,39 +1,25 @@
 import { DataError } from '../errors.js';
 import type { Dataset } from './dataset.js';
+import { concat, counted, grouped, recognizedBytes } from './formats/array.js';
 import {
-  type ArrayHeader,
-  concat,
-  elements,
-  grouped,
-  longestHeader,
+  explained,
+  type OpenedRows,
+  type OpenOptions,
   type RowFormat,
-  type RowShape,
-  recognizedBytes,
-  rowShape,
-} from './formats/array.js';
+  type RowsFile,
+} from './formats/file.js';
 import { formatNames, rowFormats } from './formats/index.js';
 import { type NormalizeOption, resolveNormalization } from './normalize.js';
-import { Values } from './values.js';
+import type { StoredRows } from './rows.js';
 
 /** How the rows of a file are to be read. */
-export interface DecodeOptions {
-  /** Expected values per row; any number by default. */
-  readonly in_dims?: number | undefined;
-  /** By default `mnist` for 8-bit values and `none` for floats. */
+export interface DecodeOptions extends OpenOptions {
+  /** By default `mnist` for 8-bit values and `none` for all others. */
   readonly normalize?: NormalizeOption | undefined;
   /** The data set's name in messages; by default the file's name. */
   readonly name?: string;
-  /** Most bytes when unpacked: a gzipped file can unpack to a thousand times its length. */
-  readonly most_bytes?: number;
-}
-
-/** A file of rows. */
-export interface RowsFile {
-  /** Its name in messages. */
-  readonly name: string;
-  /** Its length on disk, gzipped or not. */
-  readonly bytes: number;
-  readonly gzipped: boolean;
+  /** Is told what was decided where a file leaves it open, in a sentence. */
+  readonly onNote?: ((sentence: string) => void) | undefined;
 }
 
 /** Whether a file is gzipped, by its first two bytes. */
@@ -41,88 +27,210 @@ export function isGzip(start: Uint8Array): boolean {
   return start[0] === 0x1f && start[1] === 0x8b;
 }
 
+/** Faults in a message, at most. */
+const mostFaults = 20;
+
 /**
- * Decodes a .npy or IDX file of u8, f32 or f64 rows, recognised by its content. f64 becomes f32. Everything is checked,
- * and nothing is allocated for what a header claims but the file is too short for.
- * @param source its unpacked bytes in pieces.
- * @throws DataError, and whatever `source` throws.
+ * Reads the rows of files, one after another, whose formats are recognised by their content. All types but u8 become f32,
+ * integers as they are. All headers are checked before values are read, and nothing is allocated for what a header
+ * claims but its file is too short for.
+ * @param sources open the files: at least one.
+ * @throws DataError, which lists what is wrong with each of several files; ConfigError for an image_shape of another
+ *   number of values.
  */
 export async function decodeRows(
-  source: AsyncIterable<Uint8Array>,
-  { name: file, bytes, gzipped }: RowsFile,
+  sources: readonly (() => Promise<RowsFile>)[],
   options: DecodeOptions = {},
 ): Promise<Dataset> {
-  let head: Uint8Array = new Uint8Array(0);
-  let shape: RowShape | undefined;
-  let values: Values | undefined;
-  for await (const chunk of source) {
-    if (values) {
-      values.push(chunk);
-      continue;
-    }
-    head = concat(head, chunk);
-    const format = formatOf(head, file, gzipped);
-    const header = format?.parseHeader(head, file);
-    if (!format || !header) {
-      if (head.length > longestHeader) throw endlessHeader(file, format);
-      continue;
-    }
-    shape = rowShape(header, file);
-    checkWidth(shape, options.in_dims, file);
-    checkLength(format, header, shape, bytes, gzipped, file, options.most_bytes);
-    values = new Values(header, shape, file, gzipped);
-    values.push(head.subarray(header.headerBytes));
-  }
-  if (!values || !shape) {
-    const format = rowFormats.find((candidate) => candidate.recognizes(head));
-    if (!format) throw neither(file, gzipped);
-    throw new DataError(
-      `${file} ends within its header, after ${head.length} bytes; expected ${format.article} ${format.name} file.`,
-    );
-  }
-  values.end();
-  const { rows, in_dims, image_shape } = shape;
-  const data = values.rowMajor();
+  const opened = await openAll(sources, options);
+  tellNotes(opened, options.onNote);
+  const { in_dims } = opened[0].rows;
+  const data = await readAll(opened);
+  const name = options.name ?? opened[0].file.name;
+  const image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
   return {
-    name: options.name ?? file,
-    rows,
+    name,
+    rows: data.length / in_dims,
     in_dims,
     data,
     ...(image_shape && { image_shape }),
-    normalization: resolveNormalization(options.normalize, data, file),
+    normalization: resolveNormalization(options.normalize, data, name),
   };
+}
+
+interface Opened {
+  readonly file: RowsFile;
+  readonly rows: OpenedRows;
+}
+
+/** Opens all files, which must hold rows of one width and of one kind. @throws DataError for all that do not. */
+async function openAll(
+  sources: readonly (() => Promise<RowsFile>)[],
+  options: OpenOptions,
+): Promise<Opened[]> {
+  const opened: Opened[] = [];
+  const faults: DataError[] = [];
+  for (const open of sources) {
+    try {
+      const file = await open();
+      const rows = await explained(file, () => openRows(file, options));
+      const [first] = opened;
+      if (first) checkAlike(rows, first.rows);
+      opened.push({ file, rows });
+    } catch (error) {
+      if (!(error instanceof DataError) || sources.length === 1) throw error;
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) {
+    const some = faults.slice(0, mostFaults).map(({ message }) => `  ${message}`);
+    const more = faults.length - some.length;
+    throw new DataError(
+      `Of ${sources.length} files, ${faults.length} cannot be read with the others, and nothing was read:\n${some.join('\n')}` +
+        (more > 0 ? `\n  and ${more} more.` : ''),
+    );
+  }
+  return opened;
+}
+
+/** @throws DataError if rows differ in width or kind from those of the first file. */
+function checkAlike({ file, in_dims, type }: OpenedRows, first: OpenedRows): void {
+  if (in_dims !== first.in_dims) {
+    throw new DataError(
+      `${file} has ${counted(in_dims, 'value')} a row; expected ${grouped(first.in_dims)}, as in ${first.file}.`,
+    );
+  }
+  if (type !== first.type) {
+    const kinds = { u8: '8-bit values, which are divided by 255', f32: 'values that are taken as they are' };
+    throw new DataError(`${file} has ${kinds[type]}; expected ${kinds[first.type]}, as in ${first.file}.`);
+  }
+}
+
+/** Tells the notes of the first file that has some, and of how many others there are such. */
+function tellNotes(opened: readonly Opened[], onNote: DecodeOptions['onNote']): void {
+  const noted = opened.filter(({ rows }) => rows.notes.length > 0);
+  noted[0]?.rows.notes.forEach((note) => {
+    onNote?.(note);
+  });
+  if (noted.length > 1) onNote?.(`The same goes for ${counted(noted.length - 1, 'more file')}.`);
+}
+
+/** All values: [rows, in_dims]. Where headers say how many rows there are, all are read into one place. */
+async function readAll(opened: readonly Opened[]): Promise<StoredRows> {
+  const [{ rows: first }] = opened;
+  const read = ({ file, rows }: Opened, into?: StoredRows) => explained(file, () => rows.read(into));
+  if (opened.length === 1) return read(opened[0]);
+  const { type, in_dims } = first;
+  const lengths = opened.map(({ rows }) => (rows.rows === undefined ? undefined : rows.rows * in_dims));
+  if (lengths.every((length) => length !== undefined)) {
+    const data = allocate(type, sum(lengths));
+    let filled = 0;
+    for (const [i, one] of opened.entries()) {
+      await read(one, data.subarray(filled, filled + lengths[i]));
+      filled += lengths[i];
+    }
+    return data;
+  }
+  const parts: StoredRows[] = [];
+  for (const one of opened) parts.push(await read(one));
+  const data = allocate(type, sum(parts.map(({ length }) => length)));
+  let filled = 0;
+  for (const part of parts) {
+    data.set(part, filled);
+    filled += part.length;
+  }
+  return data;
+}
+
+function allocate(type: OpenedRows['type'], length: number): StoredRows {
+  try {
+    return type === 'u8' ? new Uint8Array(length) : new Float32Array(length);
+  } catch (error) {
+    throw new DataError(
+      `The files have ${grouped(length)} values, which do not fit into this machine's memory. Use fewer rows.`,
+      { cause: error },
+    );
+  }
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((all, count) => all + count, 0);
+}
+
+/** The shape that all rows have, if there is one. */
+function commonShape(shapes: readonly (readonly [number, number] | undefined)[]) {
+  const [first] = shapes;
+  return shapes.every((shape) => shape?.join() === first?.join()) ? first : undefined;
+}
+
+/** Whether a file is of a format of rows, by its beginning and its name. @throws whatever the file throws. */
+export async function holdsRows(file: RowsFile): Promise<boolean> {
+  return (await formatOf(file)) !== undefined;
+}
+
+/** Finds out the format of a file, and reads its header. @throws DataError, and whatever the file throws. */
+async function openRows(file: RowsFile, options: OpenOptions): Promise<OpenedRows> {
+  const format = await formatOf(file);
+  if (!format) throw neither(file);
+  return format.open(file, options);
+}
+
+async function formatOf(file: RowsFile): Promise<RowFormat | undefined> {
+  const head = await beginning(file);
+  return rowFormats.find((candidate) => candidate.recognizes(head, file.name));
+}
+
+/** Its first `recognizedBytes` bytes, or all of them if it has fewer. */
+async function beginning(file: RowsFile): Promise<Uint8Array> {
+  let head: Uint8Array = new Uint8Array(0);
+  for await (const chunk of file.stream()) {
+    head = concat(head, chunk.subarray(0, recognizedBytes));
+    if (head.length >= recognizedBytes) break;
+  }
+  return head.subarray(0, recognizedBytes);
 }
 
 /**
  * Reads such a file, gzipped or not, from a Blob: a dropped, chosen or fetched file.
  * @param name the name of the data set, also in messages.
- * @throws DataError.
+ * @throws DataError; ConfigError for an image_shape of another number of values.
  */
 export async function decodeDataset(
   blob: Blob,
   name: string,
   options: Omit<DecodeOptions, 'name'> = {},
 ): Promise<Dataset> {
-  const bytes = blob.size;
-  if (bytes === 0) {
+  if (blob.size === 0) {
     throw new DataError(`${name} is empty; expected a ${formatNames} file.`);
   }
-  let unpacking = false;
-  try {
-    const gzipped = isGzip(new Uint8Array(await blob.slice(0, 2).arrayBuffer()));
-    unpacking = gzipped;
-    const stream = gzipped ? blob.stream().pipeThrough(new DecompressionStream('gzip')) : blob.stream();
-    return await decodeRows(pieces(stream), { name, bytes, gzipped }, options);
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    const { message } = error as Error;
+  const unreadable = (error: unknown) =>
+    new DataError(`${name} cannot be read: ${(error as Error).message}`, { cause: error });
+  const start = await blob
+    .slice(0, 2)
+    .arrayBuffer()
+    .catch((error) => {
+      throw unreadable(error);
+    });
+  const gzipped = isGzip(new Uint8Array(start));
+  const file: RowsFile = {
+    name,
+    bytes: blob.size,
+    gzipped,
+    stream(begin, end) {
+      const part = begin === undefined ? blob : blob.slice(begin, end);
+      return pieces(gzipped ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
+    },
     // A file that cannot be read throws a DOMException, a damaged gzip stream another error.
-    const what =
-      unpacking && !(error instanceof DOMException)
-        ? `is damaged or truncated: its gzip stream cannot be unpacked (${message}). Copy or download it again.`
-        : `cannot be read: ${message}`;
-    throw new DataError(`${name} ${what}`, { cause: error });
-  }
+    explain: (error) =>
+      gzipped && !(error instanceof DOMException)
+        ? new DataError(
+            `${name} is damaged or truncated: its gzip stream cannot be unpacked (${(error as Error).message}). Copy or ` +
+              'download it again.',
+            { cause: error },
+          )
+        : unreadable(error),
+  };
+  return decodeRows([async () => file], options);
 }
 
 async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -136,70 +244,10 @@ async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
-/** The format of a file with that beginning; undefined if more bytes are needed. */
-function formatOf(head: Uint8Array, file: string, gzipped: boolean): RowFormat | undefined {
-  const format = rowFormats.find((candidate) => candidate.recognizes(head));
-  // The first piece of a stream may be shorter than a magic number.
-  if (!format && head.length >= recognizedBytes) throw neither(file, gzipped);
-  return format;
-}
-
-function neither(file: string, gzipped: boolean): DataError {
-  const names = rowFormats.map(({ article, name }) => `${article} ${name}`);
+function neither({ name, gzipped }: RowsFile): DataError {
+  const names = rowFormats.map((format) => `${format.article} ${format.name}`);
   return new DataError(
-    `${file} is neither ${names.slice(0, -1).join(', ')} nor ${names.at(-1)} file${gzipped ? ' inside its gzip' : ''}, by its first ` +
-      "bytes; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)).",
+    `${name} is neither ${names.slice(0, -1).join(', ')} nor ${names.at(-1)} file${gzipped ? ' inside its gzip' : ''}, by its first ` +
+      "bytes or, as text, by its name; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)).",
   );
-}
-
-function endlessHeader(file: string, format: RowFormat | undefined): DataError {
-  return new DataError(
-    `${file} has ${format ? `${format.article} ${format.name}` : 'a'} header of more than ${grouped(longestHeader)} bytes; expected ` +
-      'at most that. The file is damaged.',
-  );
-}
-
-function checkWidth({ in_dims }: RowShape, expected: number | undefined, file: string): void {
-  if (expected !== undefined && in_dims !== expected) {
-    throw new DataError(
-      `${file} has ${grouped(in_dims)} values a row; expected ${grouped(expected)} (in_dims, the width of the model ` +
-        'and of all its data).',
-    );
-  }
-}
-
-/** Compares the header's claims with the file's length, before anything is allocated. */
-function checkLength(
-  { name: format }: RowFormat,
-  header: ArrayHeader,
-  shape: RowShape,
-  bytes: number,
-  gzipped: boolean,
-  file: string,
-  most = Number.POSITIVE_INFINITY,
-): void {
-  const { element, headerBytes } = header;
-  const claimed = headerBytes + shape.rows * shape.in_dims * elements[element].bytes;
-  const claim =
-    `${file} claims ${grouped(shape.rows)} rows of ${grouped(shape.in_dims)} ${element} values in its ${format} header, ` +
-    `so ${grouped(claimed)} bytes`;
-  if (gzipped) {
-    // Unpacking makes a deflate stream at most 1032 times as long.
-    if (claimed > 1032 * bytes) {
-      throw new DataError(
-        `${claim}, but its ${grouped(bytes)} gzipped bytes cannot hold that. The file is damaged.`,
-      );
-    }
-  } else if (claimed > bytes) {
-    throw new DataError(
-      `${claim}, but ends at byte ${grouped(bytes)}. The file is truncated or its header is wrong.`,
-    );
-  } else if (claimed < bytes) {
-    throw new DataError(
-      `${claim}, but goes on to byte ${grouped(bytes)}. The file is too long or its header is wrong.`,
-    );
-  }
-  if (claimed > most) {
-    throw new DataError(`${claim}; at most ${grouped(most)} are accepted here. Use fewer rows.`);
-  }
 }

@@ -5,9 +5,11 @@ import {
   type Element,
   elements,
   grouped,
-  type RowShape,
+  product,
   viewOf,
 } from './formats/array.js';
+import type { RowShape } from './formats/shape.js';
+import type { StoredRows } from './rows.js';
 
 /** Collects a file's values as they arrive: checks each and keeps them as u8 or f32, in the file's order. */
 export class Values {
@@ -23,12 +25,15 @@ export class Values {
     private readonly shape: RowShape,
     private readonly file: string,
     gzipped: boolean,
+    private readonly into?: StoredRows,
   ) {
     const count = shape.rows * shape.in_dims;
     this.claimed = count * elements[header.element].bytes;
     this.place = gzipped ? ' of the unpacked data' : '';
     try {
-      this.data = header.element === 'u8' ? new Uint8Array(count) : new Float32Array(count);
+      // Values in Fortran's order are put into the right one once all are there.
+      const own = into && !header.fortranOrder ? into : undefined;
+      this.data = own ?? (header.element === 'u8' ? new Uint8Array(count) : new Float32Array(count));
     } catch (error) {
       throw new DataError(
         `${file} has ${grouped(count)} values, which do not fit into this machine's memory. Use fewer rows.`,
@@ -67,9 +72,8 @@ export class Values {
 
   private notFinite(index: number, value: number): DataError {
     const { header, shape, file } = this;
-    const [row, column] = header.fortranOrder
-      ? [index % shape.rows, this.fortranColumn(Math.floor(index / shape.rows))]
-      : [Math.floor(index / shape.in_dims), index % shape.in_dims];
+    const place = header.fortranOrder ? this.rowMajorIndex(index) : index;
+    const [row, column] = [Math.floor(place / shape.in_dims), place % shape.in_dims];
     const byte = header.headerBytes + index * elements[header.element].bytes;
     const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
     return new DataError(
@@ -87,21 +91,37 @@ export class Values {
     );
   }
 
-  /** In Fortran's order a row's values are `rows` apart, and an image's columns follow each other. */
-  private fortranColumn(index: number): number {
-    const [height, width] = this.shape.image_shape ?? [this.shape.in_dims, 1];
-    return (index % height) * width + Math.floor(index / height);
+  /** Where a value that is the index-th in Fortran's order is in the order in which the last index runs fastest. */
+  private rowMajorIndex(index: number): number {
+    const { shape } = this.header;
+    let rest = index;
+    let place = 0;
+    for (const [k, side] of shape.entries()) {
+      place += (rest % side) * product(shape.slice(k + 1));
+      rest = Math.floor(rest / side);
+    }
+    return place;
   }
 
   /** [rows, in_dims]. */
-  rowMajor(): Uint8Array | Float32Array {
-    const { rows, in_dims } = this.shape;
-    if (!this.header.fortranOrder) return this.data;
+  rowMajor(): StoredRows {
+    const { data } = this;
+    const { fortranOrder, shape } = this.header;
+    if (!fortranOrder) return data;
+    const strides = shape.map((_, k) => product(shape.slice(k + 1)));
     const out =
-      this.data instanceof Uint8Array ? new Uint8Array(rows * in_dims) : new Float32Array(rows * in_dims);
-    for (let i = 0; i < in_dims; i++) {
-      const column = this.fortranColumn(i);
-      for (let row = 0; row < rows; row++) out[row * in_dims + column] = this.data[i * rows + row];
+      this.into ?? (data instanceof Uint8Array ? new Uint8Array(data.length) : new Float32Array(data.length));
+    const index = shape.map(() => 0);
+    let place = 0;
+    for (let i = 0; i < data.length; i++) {
+      out[place] = data[i];
+      for (let k = 0; k < shape.length; k++) {
+        index[k]++;
+        place += strides[k];
+        if (index[k] < shape[k]) break;
+        place -= strides[k] * shape[k];
+        index[k] = 0;
+      }
     }
     return out;
   }

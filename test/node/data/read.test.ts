@@ -1,11 +1,12 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readDataset } from '../../../src/node/data/read.js';
-import { DataError } from '../../../src/sae/errors.js';
+import { ConfigError, DataError } from '../../../src/sae/errors.js';
 import { mnistNormalization, noNormalization } from '../../../src/sae/rows/dataset.js';
+import type { DecodeOptions } from '../../../src/sae/rows/decode.js';
 import { failure, temporaryFolder } from './folder.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/data/', import.meta.url));
@@ -16,6 +17,8 @@ const refusal = (file: string, in_dims?: number) => failure(DataError, () => rea
 
 // What make.py put into the files.
 const floats = Float32Array.from({ length: 12 }, (_, k) => k / 2 - 3);
+const signed = Float32Array.from({ length: 12 }, (_, k) => 20 * k - 110);
+const sequences = Float32Array.from({ length: 24 }, (_, k) => k / 2 - 3);
 const bytes = Uint8Array.from({ length: 12 }, (_, k) => 20 * k);
 const pixels = Uint8Array.from({ length: 24 }, (_, k) => 20 * (k % 13));
 
@@ -26,11 +29,21 @@ describe('files that numpy and Python wrote', () => {
     'little-f8.npy',
     'big-f8.npy',
     'fortran-f8.npy',
+    'little-f2.npy',
+    'big-f2.npy',
     'version-2.npy',
     'version-3.npy',
     'little-f4.npy.gz',
     'rows-f4.idx2',
     'rows-f8.idx2',
+    'rows-f16.safetensors',
+    'rows-bf16.safetensors',
+    'rows-f32.safetensors',
+    'rows-f64.safetensors',
+    'one.npz',
+    'rows.csv',
+    'rows.tsv',
+    'semicolons.csv.gz',
   ])('%s: rows of floats', async (name) => {
     expect(await readDataset(fixture(name), { in_dims: 4 })).toEqual({
       name,
@@ -39,6 +52,35 @@ describe('files that numpy and Python wrote', () => {
       data: floats,
       normalization: noNormalization,
     });
+  });
+
+  it.each(['i1.npy', 'little-i2.npy', 'big-i2.npy', 'little-i4.npy', 'big-i4.npy'])(
+    '%s: rows of signed integers, which are taken as they are',
+    async (name) => {
+      const { data, normalization } = await readDataset(fixture(name), { in_dims: 4 });
+      expect(data).toEqual(signed);
+      expect(normalization).toEqual(noNormalization);
+    },
+  );
+
+  it.each(['rows-i1.idx2', 'rows-i2.idx2', 'rows-i4.idx2'])('%s: the same in an IDX file', async (name) => {
+    expect((await readDataset(fixture(name))).data).toEqual(signed);
+  });
+
+  it.each(['little-u2.npy', 'big-u2.npy', 'little-u4.npy', 'big-u4.npy'])(
+    '%s: rows of unsigned integers, which are not divided as bytes are',
+    async (name) => {
+      expect((await readDataset(fixture(name))).data).toEqual(Float32Array.from(bytes));
+    },
+  );
+
+  it('integers that f32 has not are rounded as numpy does it, and no f16 is', async () => {
+    const { data } = await readDataset(fixture('rounded-i4.npy'));
+    // np.load(...).astype('float32')
+    expect([...data]).toEqual([16777216, -16777220, 2147483648, -2147483648]);
+    expect([...(await readDataset(fixture('rounded-u4.npy'))).data]).toEqual([16777220, 4294967296]);
+    const { data: halves } = await readDataset(fixture('extreme-f2.npy'));
+    expect([...halves]).toEqual([65504, -65504, 2 ** -14, 2 ** -24, 1 + 2 ** -10]);
   });
 
   it('u1.npy: rows of bytes', async () => {
@@ -60,10 +102,172 @@ describe('files that numpy and Python wrote', () => {
     },
   );
 
-  it('images of floats in Fortran order', async () => {
-    const { data, image_shape } = await readDataset(fixture('fortran-images-f4.npy'));
-    expect(data).toEqual(Float32Array.from(pixels));
-    expect(image_shape).toEqual([3, 4]);
+  const shapes: readonly [
+    name: string,
+    options: DecodeOptions,
+    expected: readonly [rows: number, in_dims: number, image_shape?: readonly [number, number]],
+    note: string,
+  ][] = [
+    ['sequences-f2.npy', {}, [6, 4], '(2, 3, 4) and is read as 6 rows of 4 values, its last dimension.'],
+    [
+      'sequences-f2.npy',
+      { image_shape: [3, 4] },
+      [2, 12, [3, 4]],
+      '(2, 3, 4) and is read as 2 images of 3 x 4.',
+    ],
+    [
+      'sequences-f2.npy',
+      { image_shape: [2, 2] },
+      [6, 4, [2, 2]],
+      '(2, 3, 4) and is read as 6 images of 2 x 2.',
+    ],
+    ['sequences-f2.npy', { in_dims: 12 }, [2, 12, [3, 4]], '(2, 3, 4) and is read as 2 images of 3 x 4.'],
+    ['fortran-images-f4.npy', {}, [6, 4], '(2, 3, 4) and is read as 6 rows of 4 values, its last dimension.'],
+    [
+      'fortran-4d-f4.npy',
+      {},
+      [12, 4],
+      '(2, 2, 3, 4) and is read as 12 rows of 4 values, its last dimension.',
+    ],
+    [
+      'fortran-4d-f4.npy',
+      { in_dims: 24 },
+      [2, 24],
+      '(2, 2, 3, 4) and is read as 2 rows of 24 values, its last 3 dimensions.',
+    ],
+    ['images-u1.npy', {}, [2, 12, [3, 4]], '(2, 3, 4) and is read as 2 images of 3 x 4.'],
+    [
+      'images.idx3-ubyte',
+      { image_shape: [6, 2] },
+      [2, 12, [6, 2]],
+      '(2, 3, 4) and is read as 2 images of 6 x 2.',
+    ],
+    [
+      'wrong/4d.npy',
+      { image_shape: [2, 2] },
+      [1, 4, [2, 2]],
+      '(1, 2, 2, 1) and is read as 1 image of 2 x 2.',
+    ],
+  ];
+  it.each(shapes)(
+    '%s, %o: of more than two dimensions, which is said',
+    async (name, options, expected, note) => {
+      const notes: string[] = [];
+      const onNote = (sentence: string) => notes.push(sentence);
+      const { rows, in_dims, image_shape, data } = await readDataset(fixture(name), { ...options, onNote });
+      expect([rows, in_dims, ...(image_shape ? [image_shape] : [])]).toEqual(expected);
+      const count = rows * in_dims;
+      const values = Float32Array.from({ length: count }, (_, k) => k / 2 - 3);
+      if (/images/.test(name)) expect([...data]).toEqual([...pixels]);
+      else if (!/wrong/.test(name)) expect(data).toEqual(values);
+      expect(notes).toEqual([`${fixture(name)} has the shape ${note}`]);
+    },
+  );
+
+  it('images of bytes in a safetensors file', async () => {
+    const { data, image_shape } = await readDataset(fixture('images-u8.safetensors'));
+    expect([data, image_shape]).toEqual([pixels, [3, 4]]);
+  });
+
+  const picked: readonly [
+    name: string,
+    tensor: string | undefined,
+    values: Float32Array,
+    notes: readonly RegExp[],
+  ][] = [
+    [
+      'chunk.safetensors',
+      undefined,
+      sequences,
+      [
+        /^Of the 2 arrays of .*, activation is read\.$/,
+        /, tensor activation, has the shape \(2, 3, 4\) .* 6 rows/,
+      ],
+    ],
+    ['rows-i8.safetensors', 'quantised', signed, []],
+    ['rows-i8.safetensors', undefined, signed, [/quantised is read/]],
+    ['two.safetensors', 'layers.1.acts', floats, []],
+    ['two.safetensors', '*.1.act?', floats, [/layers\.1\.acts is read/]],
+    ['two.safetensors', 'layers.0*', floats.map((value) => value + 100), [/layers\.0\.acts is read/]],
+    [
+      'chunk.npz',
+      undefined,
+      sequences,
+      [
+        /^Of the 2 arrays of .*, activation is read\.$/,
+        /, array activation, has the shape \(2, 3, 4\) .* 6 rows/,
+      ],
+    ],
+    ['two.npz', '*1*', floats, [/Of the 4 arrays of .*, layers\.1\.acts is read/]],
+    ['two.npz', 'layers.0.acts', floats.map((value) => value + 100), []],
+    ['names.csv', undefined, floats, [/^Line 1 of .*names\.csv has names, and is not read as a row\.$/]],
+    ['quoted.csv', undefined, floats, [/^Line 1 of/]],
+    // Files without names take no notice of it.
+    ['little-f4.npy', 'acts', floats, []],
+  ];
+  it.each(picked)('%s, tensor %s', async (name, tensor, values, expected) => {
+    const notes: string[] = [];
+    const { data } = await readDataset(fixture(name), { tensor, onNote: (note) => notes.push(note) });
+    expect(data).toEqual(values);
+    expect(notes).toHaveLength(expected.length);
+    expected.forEach((pattern, i) => {
+      expect(notes[i]).toMatch(pattern);
+    });
+  });
+
+  const unclear: readonly [name: string, tensor: string | undefined, sentence: RegExp][] = [
+    [
+      'two.safetensors',
+      undefined,
+      /has 2 arrays that may be rows; there are layers\.0\.acts \(F32 \[3, 4\]\), layers\.1\.acts \(F16 \[3, 4\]\)\. Name one with tensor/,
+    ],
+    ['two.safetensors', 'layers.*', /has 2 arrays that match layers\.\*; there are layers\.0/],
+    ['two.safetensors', 'layers', /has no array layers; there are .*, mean \(F32 \[4\]\)\./],
+    ['two.safetensors', 'mean', /, tensor mean, has 1 dimension, shape \(4,\); expected/],
+    ['chunk.safetensors', 'tokens', /holds the array tokens of type I64; expected u8, /],
+    [
+      'wrong/tokens.safetensors',
+      undefined,
+      /has no array of u8, .* of two dimensions or more; there are tokens \(I64 \[2, 3\]\), mean/,
+    ],
+    [
+      'two.npz',
+      undefined,
+      /has 2 arrays that may be rows; there are layers\.0\.acts \(f64 \[3, 4\]\), layers\.1\.acts/,
+    ],
+    ['two.npz', 'names', /holds the array names of type '<U1'; expected/],
+    ['wrong/none.safetensors', undefined, /has no array of .*; it has none at all\./],
+  ];
+  it.each(unclear)('%s, tensor %s: which array is meant is not clear', async (name, tensor, sentence) => {
+    const read = () => readDataset(fixture(name), { tensor });
+    expect(await failure(DataError, read)).toMatch(sentence);
+  });
+
+  it('a table of more than a piece: every line is read, and the number of a wrong one is right', async () => {
+    const lines = Array.from(
+      { length: 30_000 },
+      (_, i) => `${i},${-i / 4},${i % 7},1e-3,-0.125,12345678,0,${i}.5`,
+    );
+    const { data, rows } = await readDataset(folder.write('long.csv', lines.join('\r\n')));
+    expect([rows, data[8 * 29_999], data[8 * 29_999 + 7], data.length]).toEqual([
+      30_000, 29_999, 29_999.5, 240_000,
+    ]);
+    expect(data.subarray(8 * 14_321, 8 * 14_322)).toEqual(
+      Float32Array.from([14_321, -3580.25, 14_321 % 7, 1e-3, -0.125, 12_345_678, 0, 14_321.5]),
+    );
+    lines[29_000] = '1,2';
+    expect(await refusal(folder.write('long.csv', lines.join('\r\n')))).toMatch(
+      /, line 29001, has 2 fields; expected 8/,
+    );
+    expect(await refusal(fixture('rows.csv'), 5)).toMatch(/has 4 values a row; expected 5/);
+    expect((await readDataset(fixture('rows.csv'), { image_shape: [2, 2] })).image_shape).toEqual([2, 2]);
+  });
+
+  it('an image_shape of another number of values', async () => {
+    const shaped = () => readDataset(fixture('sequences-f2.npy'), { image_shape: [5, 5] });
+    expect(await failure(ConfigError, shaped)).toMatch(
+      /^image_shape 5,5 is that of 25 values, and the rows of .*sequences-f2\.npy have 4\. Name/,
+    );
   });
 
   it('gzip is told by its magic number, not by a name', async () => {
@@ -110,10 +314,19 @@ const f4 = (shape: string) => `{'descr': '<f4', 'fortran_order': False, 'shape':
 /** The files of each type by numpy's own name for it. */
 const typed: Readonly<Record<string, string>> = {
   '|u1': 'u1.npy',
-  '<f4': 'little-f4.npy',
-  '>f4': 'big-f4.npy',
-  '<f8': 'little-f8.npy',
-  '>f8': 'big-f8.npy',
+  '|i1': 'i1.npy',
+  ...Object.fromEntries(
+    ['f2', 'f4', 'f8', 'u2', 'u4', 'i2', 'i4'].flatMap((type) => [
+      [`<${type}`, `little-${type}.npy`],
+      [`>${type}`, `big-${type}.npy`],
+    ]),
+  ),
+};
+/** The values of files by their types' kinds. */
+const valuesOfKind: Readonly<Record<string, Uint8Array | Float32Array>> = {
+  f: floats,
+  u: Float32Array.from(bytes),
+  i: signed,
 };
 /** A file whose header says something else about the type. */
 function renamed(name: string, descr: string): string {
@@ -121,7 +334,7 @@ function renamed(name: string, descr: string): string {
   const text = whole
     .toString('latin1', 10, 128)
     .trimEnd()
-    .replace(/'[|<>][fu]\d'/, `'${descr}'`)
+    .replace(/'[|<>][fui]\d'/, `'${descr}'`)
     .padEnd(117);
   const header = Buffer.concat([whole.subarray(0, 10), Buffer.from(`${text}\n`, 'latin1')]);
   return folder.write('renamed.npy', Buffer.concat([header, whole.subarray(128)]));
@@ -129,18 +342,18 @@ function renamed(name: string, descr: string): string {
 
 const names: Record<string, string> = JSON.parse(readFileSync(fixture('types.json'), 'utf8'));
 it('every name that numpy has for the types', async () => {
-  expect(Object.keys(names).length).toBeGreaterThan(50);
+  expect(Object.keys(names).length).toBeGreaterThan(120);
   for (const [name, own] of Object.entries(names)) {
     const { data } = await readDataset(renamed(typed[own], name));
-    expect(data, name).toEqual(own === '|u1' ? bytes : floats);
+    expect(data, name).toEqual(own === '|u1' ? bytes : valuesOfKind[own[1]]);
   }
 });
 
-it.each(['constructor', '__proto__', 'f2', 'g', '<i4', 'float16', ''])(
+it.each(['constructor', '__proto__', 'f3', 'g', '<i8', '<V2', 'float128', ''])(
   'not a type of the name "%s"',
   async (name) => {
     expect(await refusal(renamed('little-f4.npy', name))).toContain(
-      `holds values of type '${name}'; expected u8, f32 or f64, which numpy writes as '|u1', '<f4' and '<f8'`,
+      `holds values of type '${name}'; expected u8, i8, u16, i16, u32, i32, f16, f32 or f64, such as '|u1', '<i4' or '<f4'`,
     );
   },
 );
@@ -151,15 +364,44 @@ describe('files that are not what they should be', () => {
     ['wrong/0d.npy', /0 dimensions, shape \(\); expected/],
     ['wrong/4d.npy', /4 dimensions, shape \(1, 2, 2, 1\); expected/],
     ['wrong/labels.idx1-ubyte', /1 dimension, shape \(10,\); expected/],
-    ['wrong/i8.npy', /type '<i8'; expected u8, f32 or f64/],
+    ['wrong/i8.npy', /type '<i8'; expected u8, i8, .* or f64/],
     ['wrong/bool.npy', /type '\|b1'; expected/],
     ['wrong/complex.npy', /type '<c16'; expected/],
     ['wrong/fields.npy', /type \[\('a', '<f4'\), \('b', '<i4'\)\]; expected/],
-    ['wrong/i4.idx2', /type 0x0c \(byte 2\); expected 0x08/],
+    ['wrong/code-10.idx2', /type 0x0a \(byte 2\); expected 0x08 \(u8\), 0x09 \(i8\), .* or 0x0e \(f64\)\./],
     ['wrong/no-rows.npy', /has no values: its shape is \(0, 4\)/],
     ['wrong/no-columns.npy', /has no values: its shape is \(4, 0\)/],
-    ['wrong/archive.npz', /neither a \.npy nor an IDX file/],
-    ['wrong/table.csv', /neither a \.npy nor an IDX file/],
+    ['wrong/nan.safetensors', /has NaN at row 1, column 2 \(both from 0; byte \d+\)/],
+    ['wrong/beyond-f32.safetensors', /has 1e\+300, which is beyond the range of f32, at row 1, column 2/],
+    ['wrong/no-rows.safetensors', /has no values: its shape is \(0, 4\)/],
+    ['wrong/negative.safetensors', /the tensor acts has no proper shape and data_offsets/],
+    ['wrong/type.safetensors', /the tensor acts is of type "F4", and U8, .* was expected/],
+    ['wrong/header-beyond.safetensors', /at byte 0 it claims a header of 1099511627776 bytes, and 31 follow/],
+    ['wrong/cut.safetensors', /the tensor acts ends at byte \d+, and the file at \d+: it is truncated/],
+    ['wrong/longer.safetensors', /it has 3 bytes after its last tensor, from byte \d+ on/],
+    ['wrong/gzipped.safetensors.gz', /it is gzipped, .* Unpack it with gunzip/],
+    [
+      'wrong/texts.npz',
+      /has no array of u8, .* of two dimensions or more; there are arr_0 \('<U1' \[1, 2\]\)/,
+    ],
+    ['wrong/nan.npz', /, array arr_0, has NaN at row 1, column 2 \(both from 0; byte 176\)/],
+    ['wrong/empty.npz', /it is a ZIP archive without arrays of numpy\.savez/],
+    ['wrong/torch.npz', /torch\.save wrote it\. In torch: numpy\.save/],
+    ['wrong/other.npz', /its part a\.npy is not a \.npy file with a whole header/],
+    ['wrong/cut.npz', /its zip archive is truncated or damaged/],
+    ['wrong/bomb.npz', /its part acts\.npy claims 2147483648 bytes, and \d+ packed ones cannot hold that/],
+    ['wrong/ragged.csv', /, line 4, has 1 field; expected 2, as in line 1\./],
+    ['wrong/empty-field.csv', /, line 2, field 2, is empty; expected a number\./],
+    ['wrong/text.csv', /, line 2, field 2, is "four"; expected a finite number\./],
+    ['wrong/nan.csv', /, line 2, field 1, is "nan"; expected a finite number\./],
+    ['wrong/beyond-f32.csv', /, line 2, field 2, is "-1e300", which is beyond the range of f32; expected/],
+    ['wrong/index.csv', /, line 1, has no name in field 1, as where pandas writes its index/],
+    ['wrong/names-only.csv', /has no rows: its line 1 has names/],
+    ['wrong/blank.csv', /has blank lines only/],
+    ['wrong/quote.csv', /, line 2, has a quote that does not end/],
+    ['wrong/hex.csv', /, line 1, field 1, is "x"; expected a finite number/],
+    ['wrong/utf-16.csv', /is not text in UTF-8, at byte 0 or after it/],
+    ['wrong/table.txt', /neither a \.npy, .* nor a \.tsv file/],
     ['wrong/nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 176\); expected finite/],
     ['wrong/fortran-nan.npy', /has NaN at row 1, column 2 \(both from 0; byte 184\)/],
     ['wrong/inf.npy', /has -Infinity at row 1, column 2/],
@@ -278,7 +520,9 @@ describe('files that are not what they should be', () => {
 
   it('a missing file, a folder, a file below a file, and what is no file on disk', async () => {
     expect(await refusal(join(folder.path, 'nowhere.npy'))).toMatch(/^There is no file .*nowhere\.npy\./);
-    expect(await refusal(folder.path)).toMatch(/is a folder; expected/);
+    const empty = join(folder.path, 'empty');
+    mkdirSync(empty);
+    expect(await refusal(empty)).toMatch(/is a folder without rows; expected/);
     expect(await refusal(join(fixture('u1.npy'), 'below'))).toMatch(/a part of its path is a file/);
     expect(await refusal('with\0zero')).toMatch(/cannot be read/);
     if (process.platform !== 'win32') expect(await refusal('/dev/null')).toMatch(/is not a regular file/);

@@ -1,5 +1,5 @@
 import { ModelFileError } from '../../errors.js';
-import type { ByteSource } from '../safetensors.js';
+import { type ByteSource, type Fail, readPart } from '../../rows/formats/bytes.js';
 
 /** @throws ModelFileError that says why a file or folder of another program cannot be imported. */
 export function refuse(source: string, sentence: string, cause?: unknown): never {
@@ -26,29 +26,18 @@ export function restOf(file: ByteSource, start: number): ByteSource {
  * The bytes [begin, begin + length) in memory of their own. Nothing is allocated for what the file does not have.
  * @throws ModelFileError.
  */
-export async function readBytes(
+export function readBytes(
   file: ByteSource,
   begin: number,
   length: number,
   source: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (!(begin >= 0 && length >= 0 && begin + length <= file.length)) {
-    refuse(
-      source,
-      `it claims ${length} bytes from byte ${begin} on, and ends at byte ${file.length}. It is truncated or damaged.`,
-    );
-  }
-  const bytes = allocate(length, source);
-  await file.read(begin, bytes);
-  return bytes;
+  return readPart(file, begin, length, refusal(source));
 }
 
-function allocate(length: number, source: string): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(length);
-  } catch (error) {
-    return refuse(source, `a part of it of ${length} bytes does not fit into this machine's memory.`, error);
-  }
+/** `refuse` for one file. */
+export function refusal(source: string): Fail {
+  return (sentence, cause) => refuse(source, sentence, cause);
 }
 
 /** Longer texts than this are no configuration of a model. */

@@ -1,4 +1,4 @@
-import type { ByteSource } from '../safetensors.js';
+import type { ByteSource } from '../../rows/formats/bytes.js';
 import { readJson, refuse } from './bytes.js';
 import { openWeights, type Weights } from './weights.js';
 

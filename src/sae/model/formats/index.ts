@@ -1,4 +1,4 @@
-import type { ByteSource } from '../safetensors.js';
+import type { ByteSource } from '../../rows/formats/bytes.js';
 import { refuse } from './bytes.js';
 import { dictionaryLearning } from './dictionary-learning.js';
 import { ModelFolder } from './folder.js';

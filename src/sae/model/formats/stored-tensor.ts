@@ -1,17 +1,23 @@
+import { elements } from '../../rows/formats/array.js';
 import { refuse } from './bytes.js';
 
 /** The types of stored values, by their names in safetensors files: bytes a value, and how one is read. */
 export const valueTypes = {
-  F64: { bytes: 8, read: (view: DataView, at: number) => view.getFloat64(at, true) },
-  F32: { bytes: 4, read: (view: DataView, at: number) => view.getFloat32(at, true) },
-  F16: { bytes: 2, read: (view: DataView, at: number) => float16(view.getUint16(at, true)) },
-  BF16: { bytes: 2, read: (view: DataView, at: number) => bfloat16(view, at) },
-  I64: { bytes: 8, read: (view: DataView, at: number) => Number(view.getBigInt64(at, true)) },
-  I32: { bytes: 4, read: (view: DataView, at: number) => view.getInt32(at, true) },
-  I16: { bytes: 2, read: (view: DataView, at: number) => view.getInt16(at, true) },
-  I8: { bytes: 1, read: (view: DataView, at: number) => view.getInt8(at) },
-  U8: { bytes: 1, read: (view: DataView, at: number) => view.getUint8(at) },
-  BOOL: { bytes: 1, read: (view: DataView, at: number) => view.getUint8(at) },
+  F64: elements.f64,
+  F32: elements.f32,
+  F16: elements.f16,
+  BF16: elements.bf16,
+  I64: {
+    bytes: 8,
+    read: (view: DataView, at: number, little: boolean) => Number(view.getBigInt64(at, little)),
+  },
+  I32: elements.i32,
+  U32: elements.u32,
+  I16: elements.i16,
+  U16: elements.u16,
+  I8: elements.i8,
+  U8: elements.u8,
+  BOOL: elements.u8,
 } as const;
 export type ValueType = keyof typeof valueTypes;
 
@@ -81,31 +87,13 @@ function gathered({ type, shape, strides, offset }: StoredTensor, view: DataView
   const [rows, columns] = [1, 1, ...shape].slice(-2);
   const [rowStride, columnStride] = [0, 0, ...strides].slice(-2);
   const { bytes, read } = valueTypes[type];
-  const wide = type === 'F64' || type === 'I64' || type === 'I32';
+  const wide = type === 'F64' || type === 'I64' || type === 'I32' || type === 'U32';
   const values = wide ? new Float64Array(rows * columns) : new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     const start = offset + row * rowStride;
     for (let column = 0; column < columns; column++) {
-      values[row * columns + column] = read(view, bytes * (start + column * columnStride));
+      values[row * columns + column] = read(view, bytes * (start + column * columnStride), true);
     }
   }
   return values;
-}
-
-/** IEEE 754 binary16: a sign, five bits of exponent, ten of fraction. */
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-/** bfloat16 is the upper half of an f32. */
-function bfloat16(view: DataView, at: number): number {
-  word.setUint32(0, view.getUint16(at, true) << 16);
-  return word.getFloat32(0);
 }

@@ -1,8 +1,8 @@
-import type { ByteSource } from '../safetensors.js';
-import { refuse } from './bytes.js';
+import type { ByteSource } from '../../rows/formats/bytes.js';
+import { openZip, type ZipMember } from '../../rows/formats/zip.js';
+import { refusal, refuse } from './bytes.js';
 import { longestPickle, type Pickled, readPickle } from './pickle.js';
 import { countOf, type StoredTensor, type ValueType, valueTypes } from './stored-tensor.js';
-import { openZip, type ZipMember } from './zip.js';
 
 // The format of torch.save since PyTorch 1.6: a zip archive with one folder, which holds the pickle `data.pkl` and the
 // values of each storage as `data/KEY`. In the pickle, a persistent id names a storage, and a call says how a tensor
@@ -65,7 +65,7 @@ const storageClasses = new Map<string, object>(
  * @throws ModelFileError where it holds anything but dictionaries, lists, numbers, texts and tensors.
  */
 export async function openTorch(file: ByteSource, source: string): Promise<ReadonlyMap<Pickled, Pickled>> {
-  const members = await openZip(file, source);
+  const members = await openZip(file, refusal(source));
   const [pickleName] = [...members.keys()]
     .filter((name) => /^([^/]*\/)?data\.pkl$/.test(name))
     .sort((a, b) => a.length - b.length);

@@ -1,8 +1,10 @@
 import { DataError } from '../../errors.js';
 import { type ArrayHeader, longestHeader } from '../../rows/formats/array.js';
+import type { ByteSource } from '../../rows/formats/bytes.js';
 import { npy } from '../../rows/formats/npy.js';
-import { type ByteSource, readSafetensorsHeader, type SafetensorsTypes } from '../safetensors.js';
-import { parseJsonObject, readBytes, refuse, restOf } from './bytes.js';
+import { readSafetensorsHeader, type SafetensorsTypes } from '../../rows/formats/safetensors-header.js';
+import { openZip, type ZipMember } from '../../rows/formats/zip.js';
+import { parseJsonObject, readBytes, refusal, refuse, restOf } from './bytes.js';
 import {
   countOf,
   readTensor,
@@ -14,7 +16,6 @@ import {
   valueTypes,
 } from './stored-tensor.js';
 import { openTorch, TorchTensor } from './torch.js';
-import { openZip, type ZipMember } from './zip.js';
 
 /** The tensors of a file, read one by one, and what else stands beside them. */
 export class Weights {
@@ -105,7 +106,7 @@ export async function openWeights(file: ByteSource, source: string): Promise<Wei
   // The first eight bytes of a safetensors file are a length, whose upper bytes are 0; any byte may be the first.
   if (start[7] === 0 && start[8] === brace) return openSafetensors(file, source);
   if (isZip(start)) {
-    const members = await openZip(file, source);
+    const members = await openZip(file, refusal(source));
     const arrays = [...members.keys()].every((name) => name.endsWith('.npy'));
     return arrays && members.size > 0 ? openNpz(members, source) : torchWeights(file, source);
   }
@@ -165,7 +166,7 @@ const safetensorsTypes: SafetensorsTypes = Object.fromEntries(
 );
 
 async function openSafetensors(file: ByteSource, source: string): Promise<Weights> {
-  const { places } = await readSafetensorsHeader(file, source, safetensorsTypes);
+  const { places } = await readSafetensorsHeader(file, safetensorsTypes, refusal(source));
   const tensors = new Map<string, StoredTensor>();
   for (const { name, dtype, shape, begin, end } of places) {
     tensors.set(name, {
@@ -179,9 +180,6 @@ async function openSafetensors(file: ByteSource, source: string): Promise<Weight
   return new Weights(source, 'safetensors', tensors);
 }
 
-/** What the readers of .npy files call the types. */
-const npyTypes = { u8: 'U8', f32: 'F32', f64: 'F64' } as const;
-
 /** numpy.savez and savez_compressed: a zip archive of a .npy file an array. */
 async function openNpz(members: ReadonlyMap<string, ZipMember>, source: string): Promise<Weights> {
   const tensors = new Map<string, StoredTensor>();
@@ -194,7 +192,7 @@ async function openNpz(members: ReadonlyMap<string, ZipMember>, source: string):
 async function npyTensor(member: ZipMember, source: string): Promise<StoredTensor> {
   const header = parseNpyHeader(await member.readStart(longestHeader), source);
   const { element, shape, fortranOrder, headerBytes } = header;
-  const type = npyTypes[element];
+  const type = element.toUpperCase() as Uppercase<typeof element>;
   const size = valueTypes[type].bytes;
   const expected = headerBytes + countOf(shape) * size;
   if (member.length !== expected) {

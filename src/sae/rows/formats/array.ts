@@ -1,5 +1,3 @@
-import { DataError } from '../../errors.js';
-
 /** The header of an array file, which comes before its values. */
 export interface ArrayHeader {
   readonly element: Element;
@@ -12,15 +10,31 @@ export interface ArrayHeader {
   readonly headerBytes: number;
 }
 
-/** The types of values in files: bytes per value, and how one is read. All but u8 become f32. */
+/**
+ * The types of values in files: bytes per value, and how one is read. All but u8 become f32; what f32 does not hold
+ * exactly, such as integers beyond 2^24, is rounded to the nearest that it does.
+ */
 export const elements = {
   u8: { bytes: 1, read: (view: DataView, at: number) => view.getUint8(at) },
+  i8: { bytes: 1, read: (view: DataView, at: number) => view.getInt8(at) },
+  u16: { bytes: 2, read: (view: DataView, at: number, little: boolean) => view.getUint16(at, little) },
+  i16: { bytes: 2, read: (view: DataView, at: number, little: boolean) => view.getInt16(at, little) },
+  u32: { bytes: 4, read: (view: DataView, at: number, little: boolean) => view.getUint32(at, little) },
+  i32: { bytes: 4, read: (view: DataView, at: number, little: boolean) => view.getInt32(at, little) },
+  f16: {
+    bytes: 2,
+    read: (view: DataView, at: number, little: boolean) => float16(view.getUint16(at, little)),
+  },
+  bf16: {
+    bytes: 2,
+    read: (view: DataView, at: number, little: boolean) => bfloat16(view.getUint16(at, little)),
+  },
   f32: { bytes: 4, read: (view: DataView, at: number, little: boolean) => view.getFloat32(at, little) },
   f64: { bytes: 8, read: (view: DataView, at: number, little: boolean) => view.getFloat64(at, little) },
 } as const;
 export type Element = keyof typeof elements;
 
-/** The types in a sentence: `u8, f32 or f64`. */
+/** The types in a sentence: `u8, i8, ... or f64`. */
 export const elementNames = alternatives(Object.keys(elements));
 
 /** Bytes at the start of a file by which its format is recognised. */
@@ -28,52 +42,38 @@ export const recognizedBytes = 16;
 /** A header takes about 128 bytes; a file with a longer one than this is rejected. */
 export const longestHeader = 65_536;
 
-/**
- * A file format with a header followed by values. Formats differ in how they are recognised and in their headers.
- */
-export interface RowFormat {
-  /** Its name in messages, such as `.npy`. */
-  readonly name: string;
-  readonly article: 'a' | 'an';
-  /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
-  recognizes(head: Uint8Array): boolean;
-  /**
-   * Reads the header at the start of `head`; undefined if more bytes are needed, up to `longestHeader`.
-   * @throws DataError.
-   */
-  parseHeader(head: Uint8Array, file: string): ArrayHeader | undefined;
+export function product(sides: readonly number[]): number {
+  return sides.reduce((all, side) => all * side, 1);
 }
 
-/** Rows, values per row, and [height, width] if rows are images. */
-export interface RowShape {
-  readonly rows: number;
-  readonly in_dims: number;
-  readonly image_shape?: readonly [number, number];
+const powersOfTwo = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 25));
+
+/** IEEE 754 binary16: a sign, five bits of exponent, ten of fraction. */
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (1024 + fraction) * powersOfTwo[exponent];
 }
 
-/** Reads the shape (rows, values) or (rows, height, width). @throws DataError for another, or an empty one. */
-export function rowShape(header: ArrayHeader, file: string): RowShape {
-  const { shape } = header;
-  const written = `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`;
-  if (shape.length !== 2 && shape.length !== 3) {
-    throw new DataError(
-      `${file} has ${shape.length} ${shape.length === 1 ? 'dimension' : 'dimensions'}, shape ${written}; ` +
-        'expected (rows, values) or (rows, height, width).',
-    );
-  }
-  if (shape.includes(0)) {
-    throw new DataError(
-      `${file} has no values: its shape is ${written}; expected at least one row and one value per row.`,
-    );
-  }
-  const [rows, height, width] = shape as [number, number, number?];
-  if (width === undefined) return { rows, in_dims: height };
-  return { rows, in_dims: height * width, image_shape: [height, width] };
+const word = new DataView(new ArrayBuffer(4));
+
+/** bfloat16 is the upper half of an f32. */
+function bfloat16(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
 }
 
 /** A count for messages: 9,912,422, or 1.21e+30 if it is very large. */
 export function grouped(count: number): string {
   return count < 1e15 ? count.toLocaleString('en-US') : count.toPrecision(3);
+}
+
+/** A count of things for messages: `1 row`, `2,000 rows`. */
+export function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 export function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {

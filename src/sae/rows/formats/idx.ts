@@ -1,20 +1,31 @@
 import { DataError } from '../../errors.js';
-import { type ArrayHeader, type RowFormat, viewOf } from './array.js';
+import { type ArrayHeader, alternatives, viewOf } from './array.js';
+import type { HeadedFormat } from './headed.js';
 
 // MNIST's format: two zero bytes, one for the type, one for the number of dimensions, then each size as a
 // big-endian u32. Values are big-endian.
-const elements: Record<number, ArrayHeader['element']> = { 8: 'u8', 13: 'f32', 14: 'f64' };
+const elements: Record<number, ArrayHeader['element']> = {
+  8: 'u8',
+  9: 'i8',
+  11: 'i16',
+  12: 'i32',
+  13: 'f32',
+  14: 'f64',
+};
 
-export const idx: RowFormat = {
+const expected = alternatives(
+  Object.entries(elements).map(([code, element]) => `${codeOf(Number(code))} (${element})`),
+);
+
+export const idx: HeadedFormat = {
   name: 'IDX',
   article: 'an',
   recognizes: (head) => head.length >= 4 && head[0] === 0 && head[1] === 0 && head[2] >= 8 && head[2] <= 14,
   parseHeader(head, file) {
     const element = elements[head[2]];
     if (!element) {
-      const code = `0x${head[2].toString(16).padStart(2, '0')}`;
       throw new DataError(
-        `${file} is an IDX file of type ${code} (byte 2); expected 0x08 (u8), 0x0d (f32) or 0x0e (f64).`,
+        `${file} is an IDX file of type ${codeOf(head[2])} (byte 2); expected ${expected}.`,
       );
     }
     const headerBytes = 4 + 4 * head[3];
@@ -24,3 +35,7 @@ export const idx: RowFormat = {
     return { element, littleEndian: false, fortranOrder: false, shape, headerBytes };
   },
 };
+
+function codeOf(type: number): string {
+  return `0x${type.toString(16).padStart(2, '0')}`;
+}

@@ -1,9 +1,17 @@
-import { alternatives, type RowFormat } from './array.js';
+import { alternatives } from './array.js';
+import { csv, tsv } from './csv.js';
+import type { RowFormat } from './file.js';
+import { headed } from './headed.js';
 import { idx } from './idx.js';
 import { npy } from './npy.js';
+import { npz } from './npz.js';
+import { safetensors } from './safetensors.js';
 
 /** The file formats of rows. Those listed here can be read everywhere, and are named in messages and help. */
-export const rowFormats: readonly RowFormat[] = [npy, idx];
+export const rowFormats: readonly RowFormat[] = [headed(npy), npz, safetensors, headed(idx), csv, tsv];
 
-/** The formats in a sentence: `.npy or IDX`. */
-export const formatNames = alternatives(rowFormats.map(({ name }) => name));
+/** The formats' names. */
+export const rowFormatNames: readonly string[] = rowFormats.map(({ name }) => name);
+
+/** The formats in a sentence: `.npy, .npz, safetensors, IDX, .csv or .tsv`. */
+export const formatNames = alternatives(rowFormatNames);

@@ -1,43 +1,76 @@
 import { DataError } from '../../errors.js';
-import { type ArrayHeader, elementNames, longestHeader, type RowFormat, viewOf } from './array.js';
+import { type ArrayHeader, alternatives, longestHeader, viewOf } from './array.js';
+import type { HeadedFormat } from './headed.js';
 
 // The format is numpy's: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 const magic = [0x93, ...new TextEncoder().encode('NUMPY')];
 /** What numpy calls the types. */
 const elements = new Map<string, ArrayHeader['element']>([
   ...['u1', 'B', 'uint8', 'ubyte'].map((name) => [name, 'u8'] as const),
+  ...['i1', 'b', 'int8', 'byte'].map((name) => [name, 'i8'] as const),
+  ...['u2', 'H', 'uint16', 'ushort'].map((name) => [name, 'u16'] as const),
+  ...['i2', 'h', 'int16', 'short'].map((name) => [name, 'i16'] as const),
+  ...['u4', 'I', 'uint32', 'uintc'].map((name) => [name, 'u32'] as const),
+  ...['i4', 'i', 'int32', 'intc'].map((name) => [name, 'i32'] as const),
+  ...['f2', 'e', 'float16', 'half'].map((name) => [name, 'f16'] as const),
   ...['f4', 'f', 'float32', 'single'].map((name) => [name, 'f32'] as const),
   ...['f8', 'd', 'float64', 'double', 'float', 'float_'].map((name) => [name, 'f64'] as const),
 ]);
 
+const elementsHere = alternatives([...new Set(elements.values())]);
+
 /** numpy's format, versions 1 to 3. */
-export const npy: RowFormat = {
+export const npy: HeadedFormat = {
   name: '.npy',
   article: 'a',
   recognizes: (head) => magic.every((byte, i) => head[i] === byte),
   parseHeader(head, file) {
-    if (head.length < 12) return undefined;
-    const version = head[6];
-    if (version < 1 || version > 3) {
+    const described = describeNpy(head, file);
+    if (!described) return undefined;
+    const { descr, element, ...header } = described;
+    if (!element) {
       throw new DataError(
-        `${file} is a .npy file of version ${version}.${head[7]} (byte 6); expected 1.0, 2.0 or 3.0.`,
+        `${file} holds values of type ${descr}; expected ${elementsHere}, such as '|u1', '<i4' or '<f4' ` +
+          "(array.astype('float32') makes f32).",
       );
     }
-    const textStart = version === 1 ? 10 : 12;
-    const textBytes = version === 1 ? viewOf(head).getUint16(8, true) : viewOf(head).getUint32(8, true);
-    if (textBytes > longestHeader) {
-      throw new DataError(
-        `${file} claims a .npy header of ${textBytes} bytes (byte 8); expected ${longestHeader} at most.`,
-      );
-    }
-    const headerBytes = textStart + textBytes;
-    if (head.length < headerBytes) return undefined;
-    const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(
-      head.subarray(textStart, headerBytes),
-    );
-    return { ...parseDictionary(text, textStart, file), headerBytes };
+    return { ...header, element };
   },
 };
+
+/** A header of which only the type may be one that is not read. */
+export interface DescribedArray extends Omit<ArrayHeader, 'element'> {
+  /** The type as the header has it. */
+  readonly descr: string;
+  readonly element: ArrayHeader['element'] | undefined;
+}
+
+/**
+ * What a header says, whatever its type is; undefined if more bytes are needed, up to `longestHeader`.
+ * @throws DataError.
+ */
+export function describeNpy(head: Uint8Array, file: string): DescribedArray | undefined {
+  if (head.length < 12) return undefined;
+  const version = head[6];
+  if (version < 1 || version > 3) {
+    throw new DataError(
+      `${file} is a .npy file of version ${version}.${head[7]} (byte 6); expected 1.0, 2.0 or 3.0.`,
+    );
+  }
+  const textStart = version === 1 ? 10 : 12;
+  const textBytes = version === 1 ? viewOf(head).getUint16(8, true) : viewOf(head).getUint32(8, true);
+  if (textBytes > longestHeader) {
+    throw new DataError(
+      `${file} claims a .npy header of ${textBytes} bytes (byte 8); expected ${longestHeader} at most.`,
+    );
+  }
+  const headerBytes = textStart + textBytes;
+  if (head.length < headerBytes) return undefined;
+  const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(
+    head.subarray(textStart, headerBytes),
+  );
+  return { ...parseDictionary(text, textStart, file), headerBytes };
+}
 
 /** The header's text is a Python dictionary of three keys, in any order. */
 function parseDictionary(text: string, start: number, file: string) {
@@ -64,16 +97,11 @@ function parseDictionary(text: string, start: number, file: string) {
   const [, byteOrder, type] = /^.([<>=|]?)(\w+).$/.exec(descr) ?? [];
   // f04 is f4.
   const element = elements.get(type?.replace(/^(.)0+/, '$1'));
-  if (!element) {
-    throw new DataError(
-      `${file} holds values of type ${descr}; expected ${elementNames}, which numpy writes as '|u1', '<f4' and '<f8' ` +
-        "(array.astype('float32') makes f32).",
-    );
-  }
   if (order !== 'True' && order !== 'False') throw bad(`has fortran_order ${order}`);
   if (!/^\((\s*\d+L?\s*(,\s*\d+L?\s*)*,?\s*)?\)$/.test(shape)) throw bad(`has shape ${shape}`);
   const numbers = shape.match(/\d+/g) ?? [];
   return {
+    descr,
     element,
     littleEndian: byteOrder !== '>',
     fortranOrder: order === 'True',

@@ -1,0 +1,92 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { DataError } from '../../sae/errors.js';
+import { holdsRows } from '../../sae/rows/decode.js';
+import { formatNames } from '../../sae/rows/formats/index.js';
+import { describeFileError } from './files.js';
+import { rowsFile } from './rows-file.js';
+
+/** What was found where files, folders and patterns were named. */
+export interface FoundFiles {
+  /** Each once, in the order in which they were named; those of a folder or a pattern in the natural order of their names. */
+  readonly files: readonly string[];
+  /** What stands for no file: a folder without rows, a pattern that nothing matches. */
+  readonly missing: readonly DataError[];
+  /** What was passed over, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** Names in a sentence, at most. */
+const mostNamed = 5;
+
+const natural = new Intl.Collator('en', { numeric: true });
+
+/**
+ * The files of rows that are named: by their paths, whether they are there or not; by folders, of which files that are no
+ * rows, hidden files and folders within are passed over; and by patterns as in a shell.
+ */
+export async function findDataFiles(named: string | readonly string[]): Promise<FoundFiles> {
+  const files = new Map<string, string>();
+  const missing: DataError[] = [];
+  const notes: string[] = [];
+  for (const path of typeof named === 'string' ? [named] : named) {
+    try {
+      for (const file of await filesOf(path, notes)) {
+        if (!files.has(resolve(file))) files.set(resolve(file), file);
+      }
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      missing.push(error);
+    }
+  }
+  return { files: [...files.values()], missing, notes };
+}
+
+async function filesOf(path: string, notes: string[]): Promise<string[]> {
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory()) return filesInFolder(path, notes);
+  // A file may have a name that looks like a pattern.
+  if (status || !isDynamicPattern(path)) return [path];
+  const found = await glob(path, { expandDirectories: false });
+  if (found.length === 0) {
+    throw new DataError(`No file matches ${path}. Check the names, and the folder that it starts from.`);
+  }
+  return found.sort(natural.compare);
+}
+
+async function filesInFolder(folder: string, notes: string[]): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw new DataError(`${folder} cannot be read: ${describeFileError(error)}.`, { cause: error });
+  });
+  const names = entries
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort(natural.compare);
+  const rows: string[] = [];
+  const others: string[] = [];
+  for (const name of names) {
+    ((await mayHoldRows(join(folder, name))) ? rows : others).push(name);
+  }
+  if (rows.length === 0) {
+    const inside = entries.some((entry) => entry.isDirectory())
+      ? ` Folders in it are not looked into: a pattern such as "${join(folder, '**')}" does that.`
+      : '';
+    throw new DataError(`${folder} is a folder without rows; expected a ${formatNames} file in it.${inside}`);
+  }
+  if (others.length > 0) {
+    const more = others.length - mostNamed;
+    const some = others.slice(0, mostNamed).join(', ');
+    notes.push(`In ${folder} these are not read: ${some}${more > 0 ? ` and ${more} more` : ''}.`);
+  }
+  return rows.map((name) => join(folder, name));
+}
+
+/** A file that cannot be read may if it is called so: reading it says why. */
+async function mayHoldRows(path: string): Promise<boolean> {
+  try {
+    return await holdsRows(await rowsFile(path));
+  } catch {
+    return /\.(npy|npz|safetensors|idx\d*|[ct]sv)(\.gz)?$|-ubyte/i.test(path);
+  }
+}

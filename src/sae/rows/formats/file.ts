@@ -1,0 +1,84 @@
+import { EngineError } from '../../../gpu/errors.js';
+import type { StoredRows } from '../rows.js';
+import type { ByteSource } from './bytes.js';
+import type { RowShape, ShapeOptions } from './shape.js';
+
+/** A file that may hold rows: one on disk, or one that a page was given. */
+export interface RowsFile {
+  /** Its name in messages. */
+  readonly name: string;
+  /** Its length as it is stored, gzipped or not. */
+  readonly bytes: number;
+  readonly gzipped: boolean;
+  /**
+   * Its bytes in pieces, unpacked. Each call begins anew.
+   * @param begin the first byte, and `end` that after the last one, of a file that is not gzipped; by default all.
+   */
+  stream(begin?: number, end?: number): AsyncIterable<Uint8Array>;
+  /** The error of reading it, in a sentence. */
+  explain(error: unknown): EngineError;
+}
+
+/** What decides how the array of a file is read. */
+export interface OpenOptions extends ShapeOptions {
+  /** The array's name, or a pattern with * and ?, in a file that names its arrays. Others take no notice of it. */
+  readonly tensor?: string | undefined;
+  /** Most bytes when unpacked: a gzipped file can unpack to a thousand times its length. */
+  readonly most_bytes?: number | undefined;
+}
+
+/** Rows of a file of which the header was read and checked. */
+export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
+  /** The file's name in messages. */
+  readonly file: string;
+  /** Undefined if only reading them tells. */
+  readonly rows: number | undefined;
+  /** 8-bit values as bytes, all others as f32. */
+  readonly type: 'u8' | 'f32';
+  /** What was decided where the file leaves it open. */
+  readonly notes: readonly string[];
+  /**
+   * Reads and checks all values: [rows, in_dims].
+   * @param into where they are to be, of that length; by default memory of their own. Not where `rows` is undefined.
+   * @throws DataError, and whatever the file throws.
+   */
+  read(into?: StoredRows): Promise<StoredRows>;
+}
+
+/** A file format. Those that are a header followed by values are made by `headed`. */
+export interface RowFormat {
+  /** Its name in messages, such as `.npy`. */
+  readonly name: string;
+  readonly article: 'a' | 'an';
+  /**
+   * Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer; by its name
+   * only where nothing at its beginning tells.
+   */
+  recognizes(head: Uint8Array, name: string): boolean;
+  /** Reads and checks the header. @throws DataError, and whatever the file throws. */
+  open(file: RowsFile, options: OpenOptions): Promise<OpenedRows>;
+}
+
+/** A file that is not gzipped, for reading parts of it. */
+export function partsOf(file: RowsFile): ByteSource {
+  return {
+    length: file.bytes,
+    async read(begin, into) {
+      let filled = 0;
+      for await (const chunk of file.stream(begin, begin + into.length)) {
+        into.set(chunk, filled);
+        filled += chunk.length;
+      }
+      if (filled < into.length) throw new Error(`it has become shorter, and ends at byte ${begin + filled}`);
+    },
+  };
+}
+
+/** Does it, with errors of reading the file in sentences. @throws EngineError. */
+export async function explained<T>(file: RowsFile, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof EngineError ? error : file.explain(error);
+  }
+}

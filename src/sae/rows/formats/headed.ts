@@ -1,0 +1,139 @@
+import { DataError } from '../../errors.js';
+import { Values } from '../values.js';
+import { type ArrayHeader, concat, elements, grouped, longestHeader } from './array.js';
+import type { OpenedRows, OpenOptions, RowFormat, RowsFile } from './file.js';
+import { rowShape } from './shape.js';
+
+/** A file format with a header followed by values, which fill the rest of the file. */
+export interface HeadedFormat extends Pick<RowFormat, 'name' | 'article'> {
+  /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
+  recognizes(head: Uint8Array): boolean;
+  /**
+   * Reads the header at the start of `head`; undefined if more bytes are needed, up to `longestHeader`.
+   * @throws DataError.
+   */
+  parseHeader(head: Uint8Array, file: string): ArrayHeader | undefined;
+}
+
+/** Formats differ in how they are recognised and in their headers; their values are read alike. */
+export function headed(format: HeadedFormat): RowFormat {
+  const { name, article } = format;
+  return {
+    name,
+    article,
+    recognizes: (head) => format.recognizes(head),
+    async open(file, options) {
+      const header = await readHeader(format, file);
+      const { headerBytes } = header;
+      return openedArray(file.name, header, file, options, name, async function* () {
+        let before = headerBytes;
+        for await (const chunk of file.stream()) {
+          yield before > 0 ? chunk.subarray(before) : chunk;
+          before = Math.max(0, before - chunk.length);
+        }
+      });
+    },
+  };
+}
+
+async function readHeader(format: HeadedFormat, { name: file, stream }: RowsFile): Promise<ArrayHeader> {
+  const { name, article } = format;
+  let head: Uint8Array = new Uint8Array(0);
+  for await (const chunk of stream()) {
+    head = concat(head, chunk);
+    // The first piece of a stream may be shorter than a magic number.
+    const header = format.recognizes(head) ? format.parseHeader(head, file) : undefined;
+    if (header) return header;
+    if (head.length > longestHeader) {
+      throw new DataError(
+        `${file} has ${article} ${name} header of more than ${grouped(longestHeader)} bytes; expected at most that. The file ` +
+          'is damaged.',
+      );
+    }
+  }
+  throw new DataError(
+    `${file} ends within its header, after ${head.length} bytes; expected ${article} ${name} file.`,
+  );
+}
+
+/**
+ * The rows of an array whose header is known. Nothing is allocated for what the header claims but the file is too short
+ * for.
+ * @param source the array's name in messages: the file's, with what says where it is in that.
+ * @param stored the length of what holds the header and the values, gzipped or not.
+ * @param format the name of the header's format.
+ * @param values the bytes of the values alone, in pieces.
+ * @throws DataError.
+ */
+export function openedArray(
+  source: string,
+  header: ArrayHeader,
+  stored: Pick<RowsFile, 'bytes' | 'gzipped'>,
+  options: OpenOptions,
+  format: string,
+  values: () => AsyncIterable<Uint8Array>,
+): OpenedRows {
+  const { note, ...shape } = rowShape(header, source, options);
+  const { in_dims } = shape;
+  if (options.in_dims !== undefined && in_dims !== options.in_dims) {
+    throw otherWidth(source, in_dims, options.in_dims);
+  }
+  const { bytes, gzipped } = stored;
+  checkLength(format, header, shape, bytes, gzipped, source, options.most_bytes);
+  return {
+    file: source,
+    type: header.element === 'u8' ? 'u8' : 'f32',
+    ...shape,
+    notes: note === undefined ? [] : [note],
+    async read(into) {
+      const collected = new Values(header, shape, source, gzipped, into);
+      for await (const chunk of values()) collected.push(chunk);
+      collected.end();
+      return collected.rowMajor();
+    },
+  };
+}
+
+/** Rows have another width than is expected. */
+export function otherWidth(file: string, in_dims: number, expected: number): DataError {
+  return new DataError(
+    `${file} has ${grouped(in_dims)} values a row; expected ${grouped(expected)} (in_dims, the width of the model ` +
+      'and of all its data).',
+  );
+}
+
+/** Compares the header's claims with the file's length, before anything is allocated. */
+function checkLength(
+  format: string,
+  header: ArrayHeader,
+  { rows, in_dims }: { readonly rows: number; readonly in_dims: number },
+  bytes: number,
+  gzipped: boolean,
+  file: string,
+  most = Number.POSITIVE_INFINITY,
+): void {
+  const { element, headerBytes } = header;
+  const claimed = headerBytes + rows * in_dims * elements[element].bytes;
+  const claim =
+    `${file} claims ${grouped(rows)} rows of ${grouped(in_dims)} ${element} values in its ${format} header, ` +
+    `so ${grouped(claimed)} bytes`;
+  if (gzipped) {
+    // Unpacking makes a deflate stream at most 1032 times as long.
+    if (claimed > 1032 * bytes) {
+      throw new DataError(
+        `${claim}, but its ${grouped(bytes)} gzipped bytes cannot hold that. The file is damaged.`,
+      );
+    }
+  } else if (claimed > bytes) {
+    throw new DataError(
+      `${claim}, but ends at byte ${grouped(bytes)}. The file is truncated or its header is wrong.`,
+    );
+  } else if (claimed < bytes) {
+    throw new DataError(
+      `${claim}, but goes on to byte ${grouped(bytes)}. The file is too long or its header is wrong.`,
+    );
+  }
+  if (claimed > most) {
+    throw new DataError(`${claim}; at most ${grouped(most)} are accepted here. Use fewer rows.`);
+  }
+}
