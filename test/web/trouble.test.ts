@@ -89,6 +89,11 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
         { name: 'cut.npy', bytes: npy([8, 4], bytes(32)).subarray(0, 150) },
       ],
       [
+        /^table.csv, line 2, field 1, is "x"; expected a finite number/,
+        { name: 'table.csv', bytes: Buffer.from('1,2\nx,4\n') },
+      ],
+      [/^two.npz has 2 arrays that may be rows/, { name: 'two.npz', bytes: fixture('two.npz') }],
+      [
         /^cut.gz is (truncated|damaged)/,
         { name: 'cut.gz', bytes: fixture('images.idx3-ubyte.gz').subarray(0, 30) },
       ],

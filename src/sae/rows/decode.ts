@@ -106,13 +106,14 @@ function checkAlike({ file, in_dims, type }: OpenedRows, first: OpenedRows): voi
   }
 }
 
-/** Tells the notes of the first file that has some, and of how many others there are such. */
+/** Tells the first note about each thing, and how many other files have such a one. */
 function tellNotes(opened: readonly Opened[], onNote: DecodeOptions['onNote']): void {
-  const noted = opened.filter(({ rows }) => rows.notes.length > 0);
-  noted[0]?.rows.notes.forEach((note) => {
-    onNote?.(note);
-  });
-  if (noted.length > 1) onNote?.(`The same goes for ${counted(noted.length - 1, 'more file')}.`);
+  const notes = opened.flatMap(({ rows }) => rows.notes);
+  for (const about of new Set(notes.map((note) => note.about))) {
+    const [first, ...others] = notes.filter((note) => note.about === about);
+    const more = others.length > 0 ? ` The same goes for ${counted(others.length, 'more file')}.` : '';
+    onNote?.(first.sentence + more);
+  }
 }
 
 /** All values: [rows, in_dims]. Where headers say how many rows there are, all are read into one place. */

@@ -255,6 +255,9 @@ describe('files that numpy and Python wrote', () => {
     expect(data.subarray(8 * 14_321, 8 * 14_322)).toEqual(
       Float32Array.from([14_321, -3580.25, 14_321 % 7, 1e-3, -0.125, 12_345_678, 0, 14_321.5]),
     );
+    // A name of two lines counts as two.
+    const named = folder.write('named.csv', '"a\n1",b\n1,2\n3,x\n');
+    expect(await refusal(named)).toMatch(/, line 4, field 2, is "x"/);
     lines[29_000] = '1,2';
     expect(await refusal(folder.write('long.csv', lines.join('\r\n')))).toMatch(
       /, line 29001, has 2 fields; expected 8/,

@@ -60,7 +60,14 @@ function table(ending: string, delimiter: string): RowFormat {
         rows: undefined,
         in_dims: width,
         ...(image_shape && { image_shape }),
-        notes: hasNames ? [`Line ${firstNumber} of ${name} has names, and is not read as a row.`] : [],
+        notes: hasNames
+          ? [
+              {
+                about: 'names',
+                sentence: `Line ${firstNumber} of ${name} has names, and is not read as a row.`,
+              },
+            ]
+          : [],
         async read() {
           const rows: Float32Array[] = [];
           for await (const line of linesOf(file, delimiter)) {

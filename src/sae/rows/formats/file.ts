@@ -27,6 +27,13 @@ export interface OpenOptions extends ShapeOptions {
   readonly most_bytes?: number | undefined;
 }
 
+/** What was decided where a file leaves it open. */
+export interface Note {
+  /** Of several files, one is told of for each of these. */
+  readonly about: 'array' | 'names' | 'shape';
+  readonly sentence: string;
+}
+
 /** Rows of a file of which the header was read and checked. */
 export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   /** The file's name in messages. */
@@ -35,8 +42,7 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   readonly rows: number | undefined;
   /** 8-bit values as bytes, all others as f32. */
   readonly type: 'u8' | 'f32';
-  /** What was decided where the file leaves it open. */
-  readonly notes: readonly string[];
+  readonly notes: readonly Note[];
   /**
    * Reads and checks all values: [rows, in_dims].
    * @param into where they are to be, of that length; by default memory of their own. Not where `rows` is undefined.

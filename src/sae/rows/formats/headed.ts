@@ -84,7 +84,7 @@ export function openedArray(
     file: source,
     type: header.element === 'u8' ? 'u8' : 'f32',
     ...shape,
-    notes: note === undefined ? [] : [note],
+    notes: note === undefined ? [] : [{ about: 'shape', sentence: note }],
     async read(into) {
       const collected = new Values(header, shape, source, gzipped, into);
       for await (const chunk of values()) collected.push(chunk);

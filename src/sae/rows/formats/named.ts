@@ -1,5 +1,6 @@
 import { DataError } from '../../errors.js';
 import { elementNames } from './array.js';
+import type { Note } from './file.js';
 
 /** An array of a file that names its arrays. */
 export interface NamedArray {
@@ -75,8 +76,8 @@ export function pickedNote(
   { name }: NamedArray,
   wanted: string | undefined,
   file: string,
-): string[] {
+): Note[] {
   return arrays.length > 1 && name !== wanted
-    ? [`Of the ${arrays.length} arrays of ${file}, ${name} is read.`]
+    ? [{ about: 'array', sentence: `Of the ${arrays.length} arrays of ${file}, ${name} is read.` }]
     : [];
 }
