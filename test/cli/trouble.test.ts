@@ -74,7 +74,7 @@ describe('wrong usage', () => {
     ],
     [['reconstruct'], /missing required argument 'model'/],
     [['reconstruct', 'one', 'two'], /too many arguments/],
-    [['encode', 'model'], /required option '--data <file>' not specified/],
+    [['encode', 'model'], /required option '--data <.*>' not specified/],
     [['--lr'], /option '--lr <x>' argument missing/],
     [['--dataset', 'cifar'], /Allowed choices are auto, mnist, mnist-10k/],
     [['--features', 'both'], /Allowed choices are decoder, encoder/],

@@ -65,6 +65,9 @@ describe.skipIf(peer.missing)("PyTorch's trainings on known features", () => {
       batch_size,
       lr: 3e-3,
       shuffle: false,
+      dead_after: 10_000,
+      // The reference has none.
+      ...('sparsity' in options && options.sparsity === 'l1' && { sparsity_warmup: 0 }),
       ...options,
     } as TrainOptions<SparsityName>);
     const config = trainedConfig(model, training);
@@ -176,7 +179,7 @@ describe.skipIf(peer.missing)("PyTorch's trainings on known features", () => {
   it.each([
     [{ sparsity: 'kl' }, 'does not know sparsity "kl"; it knows l1, topk'],
     [{ sparsity: 'l1', lr_warmup: 5 }, 'does not know lr_warmup 5; it knows 0'],
-    [{ sparsity: 'topk', revive: 'auxk' }, 'does not know auxk_loss "dictionary_learning"; it knows saelens'],
+    [{ sparsity: 'topk', auxk_loss: 'openai' }, 'does not know auxk_loss "openai"; it knows saelens'],
     [{ sparsity: 'l1', revive: 'resample' }, 'does not know revive "resample"; it knows none, auxk'],
   ])('refuse %j', async (options, message) => {
     await expect(train(sizes, options)).rejects.toThrow(message);
