@@ -72,7 +72,8 @@ export function decodeSafetensors(bytes: Uint8Array, source: string): Safetensor
   return { tensors, metadata };
 }
 
-function failOf(source: string): Fail {
+/** Says what is wrong with a file in the safetensors format. */
+export function failOf(source: string): Fail {
   return (sentence) => {
     throw new ModelFileError(`${source} is not a model that can be read: ${sentence}`);
   };

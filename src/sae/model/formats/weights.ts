@@ -4,6 +4,7 @@ import type { ByteSource } from '../../rows/formats/bytes.js';
 import { npy } from '../../rows/formats/npy.js';
 import { readSafetensorsHeader, type SafetensorsTypes } from '../../rows/formats/safetensors-header.js';
 import { openZip, type ZipMember } from '../../rows/formats/zip.js';
+import { failOf } from '../safetensors.js';
 import { parseJsonObject, readBytes, refusal, refuse, restOf } from './bytes.js';
 import {
   countOf,
@@ -166,7 +167,7 @@ const safetensorsTypes: SafetensorsTypes = Object.fromEntries(
 );
 
 async function openSafetensors(file: ByteSource, source: string): Promise<Weights> {
-  const { places } = await readSafetensorsHeader(file, safetensorsTypes, refusal(source));
+  const { places } = await readSafetensorsHeader(file, safetensorsTypes, failOf(source));
   const tensors = new Map<string, StoredTensor>();
   for (const { name, dtype, shape, begin, end } of places) {
     tensors.set(name, {
