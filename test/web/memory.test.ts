@@ -28,7 +28,8 @@ describe.skipIf(!chromiumPath)('the page in a long training', () => {
     expect(
       after.processes / before.processes,
       `${before.processes} KiB, then ${after.processes}`,
-    ).toBeLessThan(1.02);
+      // 0.97 to 0.98 alone; beside other tests it was 1.03 once. 3 KB a step would be 1.06.
+    ).toBeLessThan(1.05);
     // Showing the latents takes some for a moment, at either of the two.
     const least = [before.device, after.device].toSorted()[0];
     await expect.poll(() => page.locator('#memory').textContent(), { timeout: 20_000 }).toBe(least);
