@@ -151,9 +151,9 @@ async function trainBoth({ gpu, torch, run, dataset, data, rowsFile, save }) {
   try {
     const placement = { window_rows: windowBatches * config.batch_size };
     trainer = await sae.Trainer.create(model, firstRows(dataset, rows), config, placement);
-    // First, since it may refuse.
     // Where it is left to the engine, after how many rows a latent is dead.
     const training = { ...trainer.config, dead_after: trainer.step.build.deadAfter };
+    // First, since it may refuse.
     const request = { rows: rowsFile, model: model.config, training, start_rows, save };
     const { seconds: theirSeconds } = await torch.ask(request, longest);
     const began = performance.now();

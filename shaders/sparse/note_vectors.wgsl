@@ -2,8 +2,7 @@
 var<storage, read_write> code_maxima: array<u32>;
 
 fn note_vector(i: u32, values: vec4f) {
-  let bits = bitcast<vec4u>(values);
   let row = i / maxima.code_vectors;
   let place = 4 * (row * maxima.stride + maxima.span_vectors) + i % maxima.code_vectors;
-  code_maxima[place] = max(max(bits.x, bits.y), max(bits.z, bits.w));
+  code_maxima[place] = largest_of(bitcast<vec4u>(values));
 }

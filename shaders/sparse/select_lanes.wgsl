@@ -35,10 +35,6 @@ fn least_of(values: vec4u) -> u32 {
   return min(min(values.x, values.y), min(values.z, values.w));
 }
 
-fn largest_of(values: vec4u) -> u32 {
-  return max(max(values.x, values.y), max(values.z, values.w));
-}
-
 // Stores the maxima of a row's spans, and returns the least and the largest.
 fn make_spans(row: u32) -> vec2u {
   let start = row * maxima.stride;

@@ -29,7 +29,7 @@ function numeric(flags: string, description: string, standard: number): Option {
 }
 
 function boolean(flags: string, description: string, standard: boolean): Option {
-  const option = new Option(flags, description).default(standard, standard ? 'True' : 'False');
+  const option = new Option(flags, description).default(standard, shown(standard));
   const name = snakeCase(option.name());
   return option.argParser((word) => parseBoolean(name, word));
 }
@@ -63,9 +63,7 @@ function fromEngine(own: EngineOption): Option {
   const option = new Option(flags, own.description + (remarks[name] ?? '') + otherDefaults(own));
   switch (kind) {
     case 'flag':
-      return option
-        .default(standard, standard ? 'True' : 'False')
-        .argParser((word) => parseBoolean(name, word));
+      return option.default(standard, shown(standard)).argParser((word) => parseBoolean(name, word));
     case 'list':
       return option.default(standard, `"${JSON.stringify(standard)}"`).argParser(parseList);
     case 'pair':

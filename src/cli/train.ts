@@ -156,11 +156,9 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     refuseDifferences(init, saved, requested, given);
     normalize = modelNormalization(init, saved, values.normalize);
   }
-  config = parseTrainConfig<SparsityName>(engine.training, saved?.config ?? requested);
-  if (saved?.training && !values.train && !given.has('sparsity')) {
-    // It is measured with the options it was trained with.
-    config = parseTrainConfig<SparsityName>({ ...saved.training, ...engine.training }, saved.config);
-  }
+  // What is not trained is measured with the options it was trained with.
+  const before = values.train || given.has('sparsity') ? undefined : saved?.training;
+  config = parseTrainConfig<SparsityName>({ ...before, ...engine.training }, saved?.config ?? requested);
   const changed = saved && values.train ? unaskedChange(saved, config, given) : undefined;
   if (changed !== undefined) {
     reporter.warn(changed);
@@ -193,8 +191,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     if (values.save_plots && !imageShape(dataset)) {
       reporter.warn(whyNoImages(dataset));
     }
-    // What a configuration lacks is absent from it, and would have its default here.
-    const newModel = { ...requested, pre_bias: requested.pre_bias === true, in_dims: dataset.in_dims };
+    const newModel = { ...engine.model, in_dims: dataset.in_dims };
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
       : await Model.create<SparsityName>(gpu, newModel, config, dataset);

@@ -15,8 +15,6 @@ import {
   whole,
 } from './options.js';
 import {
-  auxkWeight,
-  hasLists,
   type learningRate,
   type ModelShape,
   type Selection,
@@ -230,7 +228,7 @@ export function parseModelConfig(config: ModelOptions, sparsity: SparsityName = 
 
 /**
  * Fills in the defaults.
- * @param model the one to be trained, if it is known: where AuxK is the default but does not go with it, nothing is revived.
+ * @param model the one to be trained, if it is known, on which defaults of some kinds of sparsity depend.
  * @throws ConfigError with a sentence for every fault, also for options of another kind of sparsity.
  */
 export function parseTrainConfig<S extends SparsityName = 'kl'>(
@@ -247,8 +245,7 @@ export function parseTrainConfig<S extends SparsityName = 'kl'>(
     }
   }
   const parsed = parse(z.strictObject(shape), {
-    ...(model && !hasLists(model) && { revive: 'none' }),
-    ...('auxk_loss' in shape && auxkWeight(given)),
+    ...sparsityOf(sparsity).defaults?.(given, model),
     ...given,
   }) as TrainConfig<SparsityName>;
   checkSchedules(parsed, parsed.steps);

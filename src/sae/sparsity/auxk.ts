@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js';
 import { choice, number, option, whole } from '../options.js';
-import { checkLists, type ModelShape } from './sparsity.js';
+import { checkLists, hasLists, type ModelShape } from './sparsity.js';
 
 /** What differs between AuxK's losses. */
 export interface AuxkLoss {
@@ -109,12 +109,16 @@ export const auxk = {
   term: { name: 'auxk', weight: 'auxk_alpha' },
 } as const;
 
-/** The default of `auxk_alpha` where `auxk_loss` was given. */
-export function auxkWeight({ auxk_loss }: Readonly<Record<string, unknown>>): {
-  readonly auxk_alpha?: number;
-} {
+/** For kinds with AuxK: `auxk_alpha` is that of the given form; nothing is revived where the model does not allow it. */
+export function auxkDefaults(
+  { auxk_loss }: Readonly<Record<string, unknown>>,
+  model: ModelShape | undefined,
+): Readonly<Record<string, unknown>> {
   const loss = names.find((name) => name === auxk_loss);
-  return loss ? { auxk_alpha: auxkLosses[loss].weight } : {};
+  return {
+    ...(loss && { auxk_alpha: auxkLosses[loss].weight }),
+    ...(model && !hasLists(model) && { revive: 'none' }),
+  };
 }
 
 export interface AuxkOptions {

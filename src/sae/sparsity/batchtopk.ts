@@ -1,4 +1,4 @@
-import { auxk } from './auxk.js';
+import { auxk, auxkDefaults } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
 import { encoderInit, learningRate, noPenalty, reconstruction, revival, sparsity } from './sparsity.js';
@@ -24,6 +24,7 @@ export const batchtopk = sparsity({
   terms: [auxk.term, { name: 'threshold' }],
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 0, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
+  defaults: auxkDefaults,
   pre_bias: true,
   selection: (options) => ({ threshold: 'shared', ...rescaling(options) }),
   coding: 'batchtopk',

@@ -7,7 +7,6 @@ import { none } from './none.js';
 import type { Coding, learningRate, ModelShape, Penalty, Selection, Sparsity } from './sparsity.js';
 import { topk } from './topk.js';
 
-export { auxkWeight } from './auxk.js';
 export { hasLists } from './sparsity.js';
 export type { Coding, learningRate, ModelShape, Penalty, Selection, Sparsity };
 

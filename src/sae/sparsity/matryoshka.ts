@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { expected, option, whole } from '../options.js';
-import { auxk } from './auxk.js';
+import { auxk, auxkDefaults } from './auxk.js';
 import { checkK, kDecay, meanK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
 import {
@@ -49,6 +49,7 @@ export const matryoshka = sparsity({
   terms: [auxk.term, { name: 'threshold' }, { name: 'inner', weight: 1 }],
   coefficients: ({ auxk_alpha, k }, rows) => [auxk_alpha, 0, 1, Math.floor(k * rows)],
   penalty: () => ({ ...noPenalty, terms: 'sparsity/threshold_term.wgsl' }),
+  defaults: auxkDefaults,
   pre_bias: true,
   selection: (options) => ({ threshold: 'shared', ...rescaling(options) }),
   check(options, model) {

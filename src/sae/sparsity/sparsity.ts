@@ -83,6 +83,11 @@ export interface Sparsity<
   /** For kinds that select latents: what the model does, from its training on. */
   selection?(options: OptionValues<Live & Fixed>): Selection;
   readonly coding?: Coding;
+  /** Defaults that depend on what else was given, and on the model if it is known. */
+  defaults?(
+    given: Readonly<Record<string, unknown>>,
+    model: ModelShape | undefined,
+  ): Readonly<Record<string, unknown>>;
   /** The default of `pre_bias` for a new model that is trained so; by default false. */
   readonly pre_bias?: boolean;
   /** For kinds that select by thresholds that are parameters: the first value of each, at least 0. */

@@ -1,4 +1,4 @@
-import { auxk, checkAuxk } from './auxk.js';
+import { auxk, auxkDefaults, checkAuxk } from './auxk.js';
 import { kDecay, rowK } from './k.js';
 import { checkRescale, rescale, rescaling } from './rescale.js';
 import { encoderInit, learningRate, noPenalty, reconstruction, revival, sparsity } from './sparsity.js';
@@ -23,6 +23,7 @@ export const topk = sparsity({
   terms: [auxk.term],
   coefficients: ({ auxk_alpha, k }) => [auxk_alpha, 0, 0, k],
   penalty: () => noPenalty,
+  defaults: auxkDefaults,
   pre_bias: true,
   selection: (options) => ({ topk: options.k, ...rescaling(options) }),
   coding: 'topk',
