@@ -26,8 +26,11 @@ export function describeFileError(error: unknown): string {
   return (code && words[code]) ?? message;
 }
 
-/** The length and the first two bytes of a data file. @throws DataError if it is not a readable, non-empty file. */
-export async function openDataFile(file: string): Promise<{ bytes: number; start: Buffer }> {
+/**
+ * The length and the first two bytes of a data file, and when it was changed last, in milliseconds.
+ * @throws DataError if it is not a readable, non-empty file.
+ */
+export async function openDataFile(file: string): Promise<{ bytes: number; changed: number; start: Buffer }> {
   try {
     const status = await stat(file);
     if (!status.isFile())
@@ -37,7 +40,7 @@ export async function openDataFile(file: string): Promise<{ bytes: number; start
     try {
       const start = Buffer.alloc(2);
       await handle.read(start, 0, 2, 0);
-      return { bytes: status.size, start };
+      return { bytes: status.size, changed: status.mtimeMs, start };
     } finally {
       await handle.close();
     }

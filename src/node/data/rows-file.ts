@@ -1,16 +1,54 @@
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../../sae/errors.js';
 import { isGzip } from '../../sae/rows/decode.js';
+import { grouped } from '../../sae/rows/formats/array.js';
 import type { RowsFile } from '../../sae/rows/formats/file.js';
 import { describeFileError, openDataFile } from './files.js';
 
 /** A file on disk. @throws DataError if it is not a readable, non-empty file. */
 export async function rowsFile(file: string): Promise<RowsFile> {
-  const { bytes, start } = await openDataFile(file);
+  const { bytes, start, changed } = await openDataFile(file);
   const gzipped = isGzip(start);
-  const stream = (begin?: number, end?: number) => (gzipped ? unpacked(file) : stored(file, begin, end));
-  return { name: file, bytes, gzipped, stream, explain: (error) => readError(error, file) };
+  return {
+    name: file,
+    bytes,
+    gzipped,
+    stream: (begin, end) => (gzipped ? unpacked(file) : stored(file, begin, end)),
+    read: (begin, into) => readAt(file, begin, into, { bytes, changed }),
+    explain: (error) => readError(error, file),
+  };
+}
+
+/** @throws DataError if the file is another than when it was opened first. */
+async function readAt(
+  file: string,
+  begin: number,
+  into: Uint8Array<ArrayBuffer>,
+  was: { readonly bytes: number; readonly changed: number },
+): Promise<void> {
+  const handle = await open(file);
+  try {
+    const { size, mtimeMs } = await handle.stat();
+    if (size !== was.bytes || mtimeMs !== was.changed) {
+      throw new DataError(
+        `${file} was changed while it was read: it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}. Begin again ` +
+          'when it is complete.',
+      );
+    }
+    for (let filled = 0; filled < into.length; ) {
+      const { bytesRead } = await handle.read(into, filled, into.length - filled, begin + filled);
+      if (bytesRead === 0) {
+        throw new DataError(
+          `${file} was cut while it was read: it ends at byte ${grouped(begin + filled)} now.`,
+        );
+      }
+      filled += bytesRead;
+    }
+  } finally {
+    await handle.close();
+  }
 }
 
 const pieceBytes = 1 << 20;

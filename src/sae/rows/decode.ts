@@ -1,3 +1,4 @@
+import { EngineError } from '../../gpu/errors.js';
 import { DataError } from '../errors.js';
 import type { Dataset } from './dataset.js';
 import { concat, counted, grouped, recognizedBytes } from './formats/array.js';
@@ -116,31 +117,34 @@ function tellNotes(opened: readonly Opened[], onNote: DecodeOptions['onNote']): 
   }
 }
 
-/** All values: [rows, in_dims]. Where headers say how many rows there are, all are read into one place. */
+/** All values: [rows, in_dims]. */
 async function readAll(opened: readonly Opened[]): Promise<StoredRows> {
   const [{ rows: first }] = opened;
-  const read = ({ file, rows }: Opened, into?: StoredRows) => explained(file, () => rows.read(into));
-  if (opened.length === 1) return read(opened[0]);
-  const { type, in_dims } = first;
-  const lengths = opened.map(({ rows }) => (rows.rows === undefined ? undefined : rows.rows * in_dims));
-  if (lengths.every((length) => length !== undefined)) {
-    const data = allocate(type, sum(lengths));
-    let filled = 0;
-    for (const [i, one] of opened.entries()) {
-      await read(one, data.subarray(filled, filled + lengths[i]));
-      filled += lengths[i];
-    }
-    return data;
-  }
+  const counts = opened.map(({ rows }) => rows.rows);
+  const known = counts.every((rows) => rows !== undefined);
+  const pieces = piecesOf(opened);
+  // Where headers do not say how many rows there are, pieces are kept until that is known.
   const parts: StoredRows[] = [];
-  for (const one of opened) parts.push(await read(one));
-  const data = allocate(type, sum(parts.map(({ length }) => length)));
+  if (!known) for await (const piece of pieces) parts.push(piece);
+  const length = known ? sum(counts) * first.in_dims : sum(parts.map((part) => part.length));
+  const data = allocate(first.type, length);
   let filled = 0;
-  for (const part of parts) {
-    data.set(part, filled);
-    filled += part.length;
+  for await (const piece of known ? pieces : parts) {
+    data.set(piece, filled);
+    filled += piece.length;
   }
   return data;
+}
+
+/** The rows of all files. */
+async function* piecesOf(opened: readonly Opened[]): AsyncGenerator<StoredRows> {
+  for (const { file, rows } of opened) {
+    try {
+      yield* rows.pieces();
+    } catch (error) {
+      throw error instanceof EngineError ? error : file.explain(error);
+    }
+  }
 }
 
 function allocate(type: OpenedRows['type'], length: number): StoredRows {
@@ -148,7 +152,7 @@ function allocate(type: OpenedRows['type'], length: number): StoredRows {
     return type === 'u8' ? new Uint8Array(length) : new Float32Array(length);
   } catch (error) {
     throw new DataError(
-      `The files have ${grouped(length)} values, which do not fit into this machine's memory. Use fewer rows.`,
+      `There are ${grouped(length)} values, which do not fit into this machine's memory. Use fewer rows.`,
       { cause: error },
     );
   }
@@ -220,6 +224,10 @@ export async function decodeDataset(
     stream(begin, end) {
       const part = begin === undefined ? blob : blob.slice(begin, end);
       return pieces(gzipped ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
+    },
+    async read(begin, into) {
+      const part = await blob.slice(begin, begin + into.length).arrayBuffer();
+      into.set(new Uint8Array(part));
     },
     // A file that cannot be read throws a DOMException, a damaged gzip stream another error.
     explain: (error) =>

@@ -1,128 +1,183 @@
 import { DataError } from '../errors.js';
-import {
-  type ArrayHeader,
-  concat,
-  type Element,
-  elements,
-  grouped,
-  product,
-  viewOf,
-} from './formats/array.js';
+import { type ArrayHeader, elements, grouped, product, viewOf } from './formats/array.js';
+import { rowsAtATime } from './formats/file.js';
 import type { RowShape } from './formats/shape.js';
 import type { StoredRows } from './rows.js';
 
-/** Collects a file's values as they arrive: checks each and keeps them as u8 or f32, in the file's order. */
-export class Values {
-  private readonly data: Uint8Array | Float32Array;
-  private readonly claimed: number;
-  private received = 0;
-  /** The first bytes of a value whose other bytes have not arrived. */
-  private rest: Uint8Array = new Uint8Array(0);
-  private readonly place: string;
+/** An array of rows in a file: where its values are, and what they are called in messages. */
+export interface ArrayRows {
+  readonly header: ArrayHeader;
+  readonly shape: RowShape;
+  /** The array's name in messages. */
+  readonly file: string;
+  /** Whether bytes are counted in what a gzipped file unpacks to. */
+  readonly gzipped: boolean;
+}
 
-  constructor(
-    private readonly header: ArrayHeader,
-    private readonly shape: RowShape,
-    private readonly file: string,
-    gzipped: boolean,
-    private readonly into?: StoredRows,
-  ) {
-    const count = shape.rows * shape.in_dims;
-    this.claimed = count * elements[header.element].bytes;
-    this.place = gzipped ? ' of the unpacked data' : '';
-    try {
-      // Values in Fortran's order are put into the right one once all are there.
-      const own = into && !header.fortranOrder ? into : undefined;
-      this.data = own ?? (header.element === 'u8' ? new Uint8Array(count) : new Float32Array(count));
-    } catch (error) {
+const littleEndianHost = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** All half floats, by their bits. */
+let halves: Float32Array | undefined;
+
+/** Values as u8 or f32, from their bytes: where these are such values already, a view of them. */
+function decoded(bytes: Uint8Array, { element, littleEndian }: ArrayHeader): StoredRows {
+  if (element === 'u8') return bytes;
+  const { bytes: size, read } = elements[element];
+  const count = bytes.length / size;
+  const asIs = littleEndian === littleEndianHost && bytes.byteOffset % size === 0;
+  if (asIs && element === 'f32') return new Float32Array(bytes.buffer, bytes.byteOffset, count);
+  const values = new Float32Array(count);
+  const view = viewOf(bytes);
+  if (asIs && element === 'f16') {
+    const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, count);
+    halves ??= allHalves();
+    for (let i = 0; i < count; i++) values[i] = halves[bits[i]];
+  } else if (asIs && element === 'bf16') {
+    const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, count);
+    const words = new Uint32Array(values.buffer);
+    for (let i = 0; i < count; i++) words[i] = bits[i] << 16;
+  } else {
+    for (let i = 0; i < count; i++) values[i] = read(view, size * i, littleEndian);
+  }
+  return values;
+}
+
+function allHalves(): Float32Array {
+  const view = new DataView(new ArrayBuffer(2));
+  return Float32Array.from({ length: 2 ** 16 }, (_, bits) => {
+    view.setUint16(0, bits);
+    return elements.f16.read(view, 0, false);
+  });
+}
+
+/** The place of the first value that is not finite, or -1. */
+export function notFinite(values: StoredRows): number {
+  if (values instanceof Uint8Array) return -1;
+  // 0 times anything finite is 0. Four sums do not wait for each other.
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = values.length - (values.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i] * 0;
+    b += values[i + 1] * 0;
+    c += values[i + 2] * 0;
+    d += values[i + 3] * 0;
+  }
+  for (let i = whole; i < values.length; i++) a += values[i] * 0;
+  return a + b + c + d === 0 ? -1 : values.findIndex((value) => !Number.isFinite(value));
+}
+
+/**
+ * Rows from their bytes, which begin at byte `begin`: [rows, in_dims].
+ * @throws DataError if a value is not finite.
+ */
+export function rowsOf(
+  bytes: Uint8Array,
+  begin: number,
+  { header, shape, file, gzipped }: ArrayRows,
+): StoredRows {
+  const values = decoded(bytes, header);
+  const wrong = notFinite(values);
+  if (wrong < 0) return values;
+  const { element, headerBytes, littleEndian, fortranOrder } = header;
+  const { bytes: size, read } = elements[element];
+  const index = (begin - headerBytes) / size + wrong;
+  const place = fortranOrder ? rowMajorPlace(index, header.shape) : index;
+  const [row, column] = [Math.floor(place / shape.in_dims), place % shape.in_dims];
+  const value = read(viewOf(bytes), wrong * size, littleEndian);
+  const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
+  throw new DataError(
+    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(begin + wrong * size)}${unpacked(gzipped)}); ` +
+      'expected finite numbers. Replace it or leave the row out.',
+  );
+}
+
+/**
+ * Rows from a stream of their bytes, in pieces of whole rows; all in one piece if they lie in Fortran's order.
+ * @throws DataError if there are fewer or more bytes than the header claims, or a value is not finite.
+ */
+export async function* streamedRows(
+  chunks: AsyncIterable<Uint8Array>,
+  array: ArrayRows,
+): AsyncGenerator<StoredRows> {
+  const { header, shape, file, gzipped } = array;
+  const { headerBytes, element, fortranOrder } = header;
+  const rowBytes = shape.in_dims * elements[element].bytes;
+  const claimed = shape.rows * rowBytes;
+  const most = fortranOrder ? claimed : rowsAtATime(rowBytes) * rowBytes;
+  let piece = allocate(Math.min(most, claimed), array);
+  let filled = 0;
+  let done = 0;
+  for await (const chunk of chunks) {
+    if (done + filled + chunk.length > claimed) {
       throw new DataError(
-        `${file} has ${grouped(count)} values, which do not fit into this machine's memory. Use fewer rows.`,
-        { cause: error },
+        `${file} goes on after byte ${grouped(headerBytes + claimed)}${unpacked(gzipped)}, where its header says that ` +
+          `its ${grouped(shape.rows)} rows end. The file is too long or its header is wrong.`,
       );
     }
-  }
-
-  push(chunk: Uint8Array): void {
-    const { headerBytes, element } = this.header;
-    if (this.received + chunk.length > this.claimed) {
-      throw new DataError(
-        `${this.file} goes on after byte ${grouped(headerBytes + this.claimed)}${this.place}, where its header says that ` +
-          `its ${grouped(this.shape.rows)} rows end. The file is too long or its header is wrong.`,
-      );
-    }
-    if (element === 'u8') this.data.set(chunk, this.received);
-    else this.pushFloats(chunk, elements[element]);
-    this.received += chunk.length;
-  }
-
-  private pushFloats(chunk: Uint8Array, { bytes: size, read }: (typeof elements)[Element]): void {
-    const bytes = this.rest.length > 0 ? concat(this.rest, chunk) : chunk;
-    const first = (this.received - this.rest.length) / size;
-    const count = Math.floor(bytes.length / size);
-    const view = viewOf(bytes);
-    const { littleEndian } = this.header;
-    const { data } = this;
-    for (let i = 0; i < count; i++) {
-      const value = read(view, size * i, littleEndian);
-      data[first + i] = value;
-      if (!Number.isFinite(data[first + i])) throw this.notFinite(first + i, value);
-    }
-    this.rest = bytes.subarray(count * size);
-  }
-
-  private notFinite(index: number, value: number): DataError {
-    const { header, shape, file } = this;
-    const place = header.fortranOrder ? this.rowMajorIndex(index) : index;
-    const [row, column] = [Math.floor(place / shape.in_dims), place % shape.in_dims];
-    const byte = header.headerBytes + index * elements[header.element].bytes;
-    const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
-    return new DataError(
-      `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${this.place}); ` +
-        'expected finite numbers. Replace it or leave the row out.',
-    );
-  }
-
-  end(): void {
-    if (this.received === this.claimed) return;
-    const { headerBytes } = this.header;
-    throw new DataError(
-      `${this.file} ends at byte ${grouped(headerBytes + this.received)}${this.place}, where its header claims ` +
-        `${grouped(headerBytes + this.claimed)}. The file is truncated or its header is wrong.`,
-    );
-  }
-
-  /** Where a value that is the index-th in Fortran's order is in the order in which the last index runs fastest. */
-  private rowMajorIndex(index: number): number {
-    const { shape } = this.header;
-    let rest = index;
-    let place = 0;
-    for (const [k, side] of shape.entries()) {
-      place += (rest % side) * product(shape.slice(k + 1));
-      rest = Math.floor(rest / side);
-    }
-    return place;
-  }
-
-  /** [rows, in_dims]. */
-  rowMajor(): StoredRows {
-    const { data } = this;
-    const { fortranOrder, shape } = this.header;
-    if (!fortranOrder) return data;
-    const strides = shape.map((_, k) => product(shape.slice(k + 1)));
-    const out =
-      this.into ?? (data instanceof Uint8Array ? new Uint8Array(data.length) : new Float32Array(data.length));
-    const index = shape.map(() => 0);
-    let place = 0;
-    for (let i = 0; i < data.length; i++) {
-      out[place] = data[i];
-      for (let k = 0; k < shape.length; k++) {
-        index[k]++;
-        place += strides[k];
-        if (index[k] < shape[k]) break;
-        place -= strides[k] * shape[k];
-        index[k] = 0;
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + piece.length - filled);
+      piece.set(part, filled);
+      filled += part.length;
+      at += part.length;
+      if (filled === piece.length) {
+        const values = rowsOf(piece, headerBytes + done, array);
+        yield fortranOrder ? rowMajor(values, header.shape) : values;
+        done += filled;
+        filled = 0;
+        piece = allocate(Math.min(most, claimed - done), array);
       }
     }
-    return out;
   }
+  if (done < claimed) {
+    throw new DataError(
+      `${file} ends at byte ${grouped(headerBytes + done + filled)}${unpacked(gzipped)}, where its header claims ` +
+        `${grouped(headerBytes + claimed)}. The file is truncated or its header is wrong.`,
+    );
+  }
+}
+
+function unpacked(gzipped: boolean): string {
+  return gzipped ? ' of the unpacked data' : '';
+}
+
+function allocate(bytes: number, { file }: ArrayRows): Uint8Array {
+  try {
+    return new Uint8Array(bytes);
+  } catch (error) {
+    throw new DataError(
+      `${file} has ${grouped(bytes)} bytes in Fortran's order, which do not fit into this machine's memory at once. Save it ` +
+        'in the order of C (numpy.ascontiguousarray).',
+      { cause: error },
+    );
+  }
+}
+
+/** Where a value that is the index-th in Fortran's order is in the order in which the last index runs fastest. */
+function rowMajorPlace(index: number, shape: readonly number[]): number {
+  let rest = index;
+  let place = 0;
+  for (const [k, side] of shape.entries()) {
+    place += (rest % side) * product(shape.slice(k + 1));
+    rest = Math.floor(rest / side);
+  }
+  return place;
+}
+
+/** Values in Fortran's order, in the order in which the last index runs fastest. */
+function rowMajor(data: StoredRows, shape: readonly number[]): StoredRows {
+  const strides = shape.map((_, k) => product(shape.slice(k + 1)));
+  const out = data instanceof Uint8Array ? new Uint8Array(data.length) : new Float32Array(data.length);
+  const index = shape.map(() => 0);
+  let place = 0;
+  for (let i = 0; i < data.length; i++) {
+    out[place] = data[i];
+    for (let k = 0; k < shape.length; k++) {
+      index[k]++;
+      place += strides[k];
+      if (index[k] < shape[k]) break;
+      place -= strides[k] * shape[k];
+      index[k] = 0;
+    }
+  }
+  return out;
 }

@@ -1,6 +1,6 @@
 import { DataError } from '../../errors.js';
 import { counted, grouped } from './array.js';
-import type { OpenedRows, RowFormat, RowsFile } from './file.js';
+import { type OpenedRows, type RowFormat, type RowsFile, rowsAtATime } from './file.js';
 import { otherWidth } from './headed.js';
 import { checkImageShape } from './shape.js';
 
@@ -68,23 +68,28 @@ function table(ending: string, delimiter: string): RowFormat {
               },
             ]
           : [],
-        async read() {
-          const rows: Float32Array[] = [];
+        async *pieces() {
+          let piece = new Float32Array(rowsAtATime(4 * width) * width);
+          let filled = 0;
+          let bytes = 0;
           for await (const line of linesOf(file, delimiter)) {
             if (hasNames && line.number === firstNumber) continue;
-            rows.push(numbersOf(line, width, firstNumber, name));
-            if (rows.length * width * 4 > most_bytes) {
+            piece.set(numbersOf(line, width, firstNumber, name), filled);
+            filled += width;
+            bytes += 4 * width;
+            if (bytes > most_bytes) {
               throw new DataError(
                 `${name} has more than ${grouped(most_bytes)} bytes of f32 values, which is the most that is accepted here. Use ` +
                   'fewer rows.',
               );
             }
+            if (filled === piece.length) {
+              yield piece;
+              piece = new Float32Array(piece.length);
+              filled = 0;
+            }
           }
-          const data = new Float32Array(rows.length * width);
-          rows.forEach((row, i) => {
-            data.set(row, i * width);
-          });
-          return data;
+          if (filled > 0) yield piece.subarray(0, filled);
         },
       };
     },

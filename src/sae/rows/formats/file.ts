@@ -15,6 +15,8 @@ export interface RowsFile {
    * @param begin the first byte, and `end` that after the last one, of a file that is not gzipped; by default all.
    */
   stream(begin?: number, end?: number): AsyncIterable<Uint8Array>;
+  /** Fills `into` with the bytes from `begin` on, of a file that is not gzipped. @throws if it was changed meanwhile. */
+  read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
   /** The error of reading it, in a sentence. */
   explain(error: unknown): EngineError;
 }
@@ -44,11 +46,34 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   readonly type: 'u8' | 'f32';
   readonly notes: readonly Note[];
   /**
-   * Reads and checks all values: [rows, in_dims].
-   * @param into where they are to be, of that length; by default memory of their own. Not where `rows` is undefined.
+   * Reads and checks all values, in pieces of whole rows, [any number, in_dims], one after another. Each call begins anew.
    * @throws DataError, and whatever the file throws.
    */
-  read(into?: StoredRows): Promise<StoredRows>;
+  pieces(): AsyncIterable<StoredRows>;
+  /**
+   * Reads and checks the rows from `first` up to, not including, `end`: [end - first, in_dims]. There is none where rows
+   * can only be read from the first one on.
+   * @throws as `pieces`.
+   */
+  readonly at?: (first: number, end: number) => Promise<StoredRows>;
+}
+
+/** Bytes read at a time. */
+const pieceBytes = 4 * 2 ** 20;
+
+/** Rows of so many bytes that are read at a time. */
+export function rowsAtATime(rowBytes: number): number {
+  return Math.max(1, Math.floor(pieceBytes / rowBytes));
+}
+
+/** Rows from their places as `pieces` gives them. */
+export async function* piecesAt(
+  rows: number,
+  rowBytes: number,
+  at: NonNullable<OpenedRows['at']>,
+): AsyncGenerator<StoredRows> {
+  const each = rowsAtATime(rowBytes);
+  for (let first = 0; first < rows; first += each) yield await at(first, Math.min(rows, first + each));
 }
 
 /** A file format. Those that are a header followed by values are made by `headed`. */
@@ -67,17 +92,7 @@ export interface RowFormat {
 
 /** A file that is not gzipped, for reading parts of it. */
 export function partsOf(file: RowsFile): ByteSource {
-  return {
-    length: file.bytes,
-    async read(begin, into) {
-      let filled = 0;
-      for await (const chunk of file.stream(begin, begin + into.length)) {
-        into.set(chunk, filled);
-        filled += chunk.length;
-      }
-      if (filled < into.length) throw new Error(`it has become shorter, and ends at byte ${begin + filled}`);
-    },
-  };
+  return { length: file.bytes, read: (begin, into) => file.read(begin, into) };
 }
 
 /** Does it, with errors of reading the file in sentences. @throws EngineError. */

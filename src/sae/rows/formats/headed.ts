@@ -1,7 +1,7 @@
 import { DataError } from '../../errors.js';
-import { Values } from '../values.js';
+import { type ArrayRows, rowsOf, streamedRows } from '../values.js';
 import { type ArrayHeader, concat, elements, grouped, longestHeader } from './array.js';
-import type { OpenedRows, OpenOptions, RowFormat, RowsFile } from './file.js';
+import { type OpenedRows, type OpenOptions, piecesAt, type RowFormat, type RowsFile } from './file.js';
 import { rowShape } from './shape.js';
 
 /** A file format with a header followed by values, which fill the rest of the file. */
@@ -25,13 +25,15 @@ export function headed(format: HeadedFormat): RowFormat {
     async open(file, options) {
       const header = await readHeader(format, file);
       const { headerBytes } = header;
-      return openedArray(file.name, header, file, options, name, async function* () {
+      const values = async function* () {
         let before = headerBytes;
         for await (const chunk of file.stream()) {
           yield before > 0 ? chunk.subarray(before) : chunk;
           before = Math.max(0, before - chunk.length);
         }
-      });
+      };
+      const read = file.gzipped ? undefined : file.read;
+      return openedArray(file.name, header, file, options, name, { values, read });
     },
   };
 }
@@ -56,13 +58,20 @@ async function readHeader(format: HeadedFormat, { name: file, stream }: RowsFile
   );
 }
 
+/** How the values of an array are read. */
+interface ValuesOf {
+  /** The bytes of the values alone, in pieces. */
+  values(): AsyncIterable<Uint8Array>;
+  /** Fills `into` with bytes from their place in the file, if they can be read from there. */
+  readonly read?: RowsFile['read'] | undefined;
+}
+
 /**
  * The rows of an array whose header is known. Nothing is allocated for what the header claims but the file is too short
  * for.
  * @param source the array's name in messages: the file's, with what says where it is in that.
  * @param stored the length of what holds the header and the values, gzipped or not.
  * @param format the name of the header's format.
- * @param values the bytes of the values alone, in pieces.
  * @throws DataError.
  */
 export function openedArray(
@@ -71,7 +80,7 @@ export function openedArray(
   stored: Pick<RowsFile, 'bytes' | 'gzipped'>,
   options: OpenOptions,
   format: string,
-  values: () => AsyncIterable<Uint8Array>,
+  { values, read }: ValuesOf,
 ): OpenedRows {
   const { note, ...shape } = rowShape(header, source, options);
   const { in_dims } = shape;
@@ -80,18 +89,27 @@ export function openedArray(
   }
   const { bytes, gzipped } = stored;
   checkLength(format, header, shape, bytes, gzipped, source, options.most_bytes);
+  const array = { header, shape, file: source, gzipped };
   return {
     file: source,
     type: header.element === 'u8' ? 'u8' : 'f32',
     ...shape,
     notes: note === undefined ? [] : [{ about: 'shape', sentence: note }],
-    async read(into) {
-      const collected = new Values(header, shape, source, gzipped, into);
-      for await (const chunk of values()) collected.push(chunk);
-      collected.end();
-      return collected.rowMajor();
-    },
+    ...(read && !header.fortranOrder ? placed(array, read) : { pieces: () => streamedRows(values(), array) }),
   };
+}
+
+/** Rows of which each has its place. */
+function placed(array: ArrayRows, read: RowsFile['read']): Pick<OpenedRows, 'at' | 'pieces'> {
+  const { header, shape } = array;
+  const rowBytes = shape.in_dims * elements[header.element].bytes;
+  const at = async (first: number, end: number) => {
+    const bytes = new Uint8Array((end - first) * rowBytes);
+    const begin = header.headerBytes + first * rowBytes;
+    await read(begin, bytes);
+    return rowsOf(bytes, begin, array);
+  };
+  return { at, pieces: () => piecesAt(shape.rows, rowBytes, at) };
 }
 
 /** Rows have another width than is expected. */

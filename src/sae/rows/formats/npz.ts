@@ -58,7 +58,9 @@ export const npz: RowFormat = {
     const source = `${name}, array ${picked.name},`;
     const header = { element: element!, littleEndian, fortranOrder, shape, headerBytes };
     const stored = { bytes: member.length, gzipped: false };
-    const opened = openedArray(source, header, stored, options, '.npy', () => member.stream(headerBytes));
+    const opened = openedArray(source, header, stored, options, '.npy', {
+      values: () => member.stream(headerBytes),
+    });
     return { ...opened, notes: [...pickedNote(arrays, picked, options.tensor, name), ...opened.notes] };
   },
 };

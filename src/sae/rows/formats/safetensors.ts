@@ -46,9 +46,10 @@ export const safetensors: RowFormat = {
     const element = dtype.toLowerCase() as Element;
     const header = { element, littleEndian: true, fortranOrder: false, shape, headerBytes: begin };
     const source = arrays.length > 1 ? `${name}, tensor ${picked.name},` : name;
-    const opened = openedArray(source, header, { bytes: end, gzipped: false }, options, 'safetensors', () =>
-      file.stream(begin, end),
-    );
+    const opened = openedArray(source, header, { bytes: end, gzipped: false }, options, 'safetensors', {
+      values: () => file.stream(begin, end),
+      read: file.read,
+    });
     return { ...opened, notes: [...pickedNote(arrays, picked, options.tensor, name), ...opened.notes] };
   },
 };
