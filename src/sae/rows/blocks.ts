@@ -3,6 +3,8 @@ import { type RowSource, valueBytes } from './source.js';
 
 /** Bytes read at a time. */
 const readBytes = 16 * 2 ** 20;
+/** Runs that are read ahead. */
+const readAhead = 1;
 
 /** Runs of rows that follow each other: from the first up to, not including, the last. */
 type Runs = Iterable<readonly [first: number, end: number]>;
@@ -26,11 +28,24 @@ export function* runsOf(places: readonly number[]): Generator<readonly [number, 
   }
 }
 
-/** The values of runs of rows as they are stored, with the first row of each. @throws DataError if a row is not finite. */
+/**
+ * The values of runs of rows as they are stored, with the first row of each run and how many there are. The next run is
+ * read while the caller works on the last.
+ * @throws DataError if a row is not finite, and whatever the source throws.
+ */
 export async function* blocks(source: RowSource, runs: Runs) {
-  for (const [first, end] of runs) {
+  const read = async ([first, end]: readonly [number, number]) => {
     const values = await source.read(first, end);
     checkRead(values, source, first, end);
-    yield { values, first };
+    return { values, first, rows: end - first };
+  };
+  const ahead: ReturnType<typeof read>[] = [];
+  for (const run of runs) {
+    const next = read(run);
+    // It is awaited when its turn comes, unless the caller ends earlier.
+    next.catch(() => {});
+    ahead.push(next);
+    if (ahead.length > readAhead) yield await ahead.shift()!;
   }
+  for (const last of ahead) yield await last;
 }

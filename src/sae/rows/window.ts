@@ -3,7 +3,8 @@ import type { Bindings, Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import { padded, padRows, type Tensor } from '../../gpu/tensor.js';
 import { DataError } from '../errors.js';
-import { checkRead } from './check.js';
+import { blocks } from './blocks.js';
+import { type Runs, WindowSizes } from './chunks.js';
 import { grouped } from './formats/array.js';
 import { type MomentsState, RowMoments } from './moments.js';
 import { type RowSource, type StoredRows, valueBytes } from './source.js';
@@ -23,13 +24,28 @@ const writeBytes = 16 * 2 ** 20;
 const gatherRows = 8;
 const gatherColumns = 32;
 
+function rowBytesOf({ in_dims, type }: RowSource): number {
+  return padded(in_dims) * valueBytes[type];
+}
+
+/** Runs that are not too long to be written at once. */
+function* piecesOf(runs: Runs, rowBytes: number): Generator<readonly [number, number]> {
+  const most = Math.max(1, Math.floor(writeBytes / rowBytes));
+  for (const [first, end] of runs) {
+    for (let row = first; row < end; row += most) {
+      yield [row, Math.min(end, row + most)];
+    }
+  }
+}
+
 function orderOf(rows: number): string {
   return `The order of ${grouped(rows)} rows at a time`;
 }
 
-/** The moments of the blocks that steps have read so far, as they are stored, and which these are. */
+/** The moments of the windows that steps have read so far in their first pass, as they are stored. */
 export interface Spread extends MomentsState {
-  readonly blocks: readonly number[];
+  /** How many windows these are. */
+  readonly windows: number;
 }
 
 /** A buffer with places for rows, from place `first` on. */
@@ -40,44 +56,41 @@ interface Part {
 }
 
 /**
- * Rows on the device, with the order in which steps take them. A source's rows are divided into blocks of `size` rows.
- * If all of them fit, there is one window, loaded once. Otherwise there are two: steps read one while the other is
- * filled, and writes to a window follow the steps that read it before.
+ * Rows on the device, with the order in which steps take them. If all of the source's rows fit, there is one window, loaded
+ * once. Otherwise there are two: steps read one while the other is filled, and writes to a window follow the steps that
+ * read it before. Windows are numbered over all passes.
  */
 export class Windows {
-  /** Number of blocks; the last may be short. */
-  readonly blocks: number;
   /** The places of the rows, in the order of the steps. */
   readonly order: GPUBuffer;
-  /** The block in each window. */
-  readonly #blocks: (number | undefined)[];
-  /** The moments of blocks that were loaded, and are not among those of `#moments` yet. */
+  /** The number of the window in each place. */
+  readonly #numbers: (number | undefined)[];
+  /** The moments of windows that were loaded, and are not among those of `#moments` yet. */
   readonly #loaded = new Map<number, RowMoments>();
-  /** Of the blocks that steps have read: in their order, whatever was loaded ahead. */
+  /** Of the first pass's windows that steps have read, and how many these are. */
   #moments: RowMoments;
-  #counted = new Set<number>();
-  /** The window that steps read. */
+  #counted = 0;
+  /** The place that steps read. */
   #current = 0;
-  #loading: { readonly block: number; readonly done: Promise<void> } | undefined;
+  #loading: { readonly number: number; readonly done: Promise<void> } | undefined;
   #destroyed = false;
 
   private constructor(
     readonly gpu: Device,
     readonly source: RowSource,
-    /** Rows per window. */
-    readonly size: number,
+    readonly sizes: WindowSizes,
     readonly parts: readonly Part[],
     readonly scope: Scope,
   ) {
-    this.blocks = Math.ceil(source.rows / size);
     this.#moments = new RowMoments(source.in_dims);
-    this.#blocks = new Array(Math.min(2, this.blocks)).fill(undefined);
-    this.order = scope.adopt(gpu.buffer(orderOf(size), size * 4), (buffer) => gpu.free(buffer));
+    this.#numbers = new Array(Math.min(2, sizes.count)).fill(undefined);
+    const bytes = sizes.size * 4;
+    this.order = scope.adopt(gpu.buffer(orderOf(sizes.size), bytes), (buffer) => gpu.free(buffer));
   }
 
   /** Checks that the rows can be on the device, before anything is made. @throws LimitError. */
   static checkSizes(gpu: Device, source: RowSource, size: number): void {
-    gpu.checkSize(`A row of ${source.name}`, padded(source.in_dims) * valueBytes[source.type]);
+    gpu.checkSize(`A row of ${source.name}`, rowBytesOf(source));
     gpu.checkSize(orderOf(size), size * 4);
   }
 
@@ -88,7 +101,7 @@ export class Windows {
    */
   static create(gpu: Device, source: RowSource, size = source.rows): Promise<Windows> {
     return Scope.building(async (scope) => {
-      const rowBytes = padded(source.in_dims) * valueBytes[source.type];
+      const rowBytes = rowBytesOf(source);
       const most = Math.max(1, Math.floor(gpu.largestBuffer / rowBytes));
       const places = size < source.rows ? 2 * size : source.rows;
       const windows = await gpu.allocate(`${places} rows of ${source.name}`, () => {
@@ -98,59 +111,54 @@ export class Windows {
           const buffer = gpu.buffer(`A row of ${source.name}`, rows * rowBytes);
           parts.push({ buffer: scope.adopt(buffer, (owned) => gpu.free(owned)), first, rows });
         }
-        return new Windows(gpu, source, Math.min(size, source.rows), parts, scope);
+        return new Windows(gpu, source, WindowSizes.of(source, size), parts, scope);
       });
-      if (windows.blocks === 1) {
-        await windows.load(0);
+      if (windows.sizes.count === 1) {
+        await windows.load(0, [[0, source.rows]]);
       }
       return windows;
     });
   }
 
-  /** Rows of a block. */
-  rowsOf(block: number): number {
-    return Math.min(this.size, this.source.rows - block * this.size);
+  /** Whether a window's rows are on the device. */
+  has(number: number): boolean {
+    return this.#placeOf(number) >= 0;
   }
 
-  /** Whether a block's rows are on the device. */
-  has(block: number): boolean {
-    return this.#blocks.includes(block);
-  }
-
-  /** Loads a block's rows into the unused window, unless they are on the device. Loads run one after another. */
-  load(block: number): Promise<void> {
-    if (this.has(block)) {
+  /** Loads a window's rows into the unused place, unless they are on the device. Loads run one after another. */
+  load(number: number, runs: Runs): Promise<void> {
+    if (this.has(number)) {
       return Promise.resolve();
     }
-    if (this.#loading?.block !== block) {
+    if (this.#loading?.number !== number) {
       const before = this.#loading?.done.catch(() => {});
-      const done = Promise.resolve(before).then(() => this.#load(block));
-      // The caller gets the failure; the next call reads the block again.
+      const done = Promise.resolve(before).then(() => this.#load(number, runs));
+      // The caller gets the failure; the next call reads the rows again.
       done.catch(() => {
         if (this.#loading?.done === done) {
           this.#loading = undefined;
         }
       });
-      this.#loading = { block, done };
+      this.#loading = { number, done };
     }
     return this.#loading.done;
   }
 
-  /** Makes steps read a block. @param order of the rows within the block. @throws RangeError if it is not loaded. */
-  open(block: number, order: Uint32Array<ArrayBuffer>): void {
-    const window = this.#blocks.indexOf(block);
-    if (window < 0) {
-      throw new RangeError(`block ${block} is not on the device`);
+  /** Makes steps read a window. @param order of the rows within it. @throws RangeError if it is not loaded. */
+  open(number: number, order: Uint32Array<ArrayBuffer>): void {
+    const place = this.#placeOf(number);
+    if (place < 0) {
+      throw new RangeError(`window ${number} is not on the device`);
     }
-    this.#current = window;
-    this.#count(block);
-    const first = window * this.size;
+    this.#current = place;
+    this.#count(number);
+    const first = place * this.sizes.size;
     const places = first === 0 ? order : order.map((row) => first + row);
     this.gpu.write(this.order, places);
   }
 
   /**
-   * The mean, over values and the rows of the blocks that were opened, of the squared distance from each value's mean, in
+   * The mean, over values and the rows of the windows that were opened, of the squared distance from each value's mean, in
    * normalised units.
    */
   get variance(): number {
@@ -162,11 +170,11 @@ export class Windows {
   /** What `variance` is computed from. */
   get spread(): Spread {
     const { rows, squares, mean } = this.#moments;
-    return { rows, squares, mean: mean.slice(), blocks: [...this.#counted] };
+    return { rows, squares, mean: mean.slice(), windows: this.#counted };
   }
 
   /** Replaces that by another's of the same rows. @throws DataError if it has another width. */
-  restoreSpread({ blocks, ...moments }: Spread): void {
+  restoreSpread({ windows, ...moments }: Spread): void {
     const { in_dims } = this.source;
     if (moments.mean.length !== in_dims) {
       throw new DataError(
@@ -175,15 +183,20 @@ export class Windows {
     }
     this.#moments = new RowMoments(in_dims);
     this.#moments.merge(moments);
-    this.#counted = new Set(blocks);
+    this.#counted = windows;
   }
 
-  #count(block: number): void {
-    const moments = this.#loaded.get(block);
-    this.#loaded.delete(block);
-    if (moments && !this.#counted.has(block)) {
+  /** One window has the rows of every pass. */
+  #placeOf(number: number): number {
+    return this.#numbers.indexOf(this.sizes.count === 1 ? 0 : number);
+  }
+
+  #count(number: number): void {
+    const moments = this.#loaded.get(number);
+    this.#loaded.delete(number);
+    if (moments && number === this.#counted) {
       this.#moments.merge(moments);
-      this.#counted.add(block);
+      this.#counted += 1;
     }
   }
 
@@ -242,30 +255,26 @@ export class Windows {
     };
   }
 
-  async #load(block: number): Promise<void> {
-    const window = (this.#current + 1) % this.#blocks.length;
-    this.#blocks[window] = undefined;
-    const { source, size } = this;
-    const rows = this.rowsOf(block);
-    const pieceRows = Math.max(
-      1,
-      Math.floor(writeBytes / (padded(source.in_dims) * valueBytes[source.type])),
-    );
-    const moments = this.#counted.has(block) ? undefined : new RowMoments(source.in_dims);
-    for (let row = 0; row < rows; row += pieceRows) {
-      const end = Math.min(row + pieceRows, rows);
-      const values = await source.read(block * size + row, block * size + end);
+  async #load(number: number, runs: Runs): Promise<void> {
+    const place = (this.#current + 1) % this.#numbers.length;
+    this.#numbers[place] = undefined;
+    const { source, sizes } = this;
+    // Each row is counted once.
+    const counted = number >= this.#counted && number < sizes.count;
+    const moments = counted ? new RowMoments(source.in_dims) : undefined;
+    let row = place * sizes.size;
+    for await (const { values, rows } of blocks(source, piecesOf(runs, rowBytesOf(source)))) {
       if (this.#destroyed) {
         return;
       }
-      checkRead(values, source, block * size + row, block * size + end);
       moments?.add(values);
-      this.#write(window * size + row, values);
+      this.#write(row, values);
+      row += rows;
     }
     if (moments) {
-      this.#loaded.set(block, moments);
+      this.#loaded.set(number, moments);
     }
-    this.#blocks[window] = block;
+    this.#numbers[place] = number;
   }
 
   /** Writes rows to places, which may lie in several parts. */

@@ -5,6 +5,7 @@ import type { Tensor } from '../../gpu/tensor.js';
 import type { TrainConfig } from '../config.js';
 import { DataError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import type { WindowSizes } from '../rows/chunks.js';
 import { grouped } from '../rows/formats/array.js';
 import type { RowSource } from '../rows/source.js';
 import { type Spread, Windows } from '../rows/window.js';
@@ -80,10 +81,10 @@ export class TrainStep {
     readonly check: Program | undefined,
   ) {
     this.program = build.program;
-    this.batches = passBatches(windows, build.rows);
+    this.batches = passBatches(windows.sizes, build.rows);
     this.#before = this.batches;
     const { gpu } = build.model;
-    const log = batchesOf(windows.size, build.rows) * logBytes;
+    const log = batchesOf(windows.sizes.size, build.rows) * logBytes;
     const most = log + build.buffer('rows_active').size + (check ? build.buffer('overflows').size : 0);
     this.#readbacks = Array.from({ length: submitsInFlight }, () =>
       scope.adopt(gpu.staging('The log of a submit', most), (buffer) => gpu.free(buffer)),
@@ -120,7 +121,7 @@ export class TrainStep {
       const windows = scope.use(await Windows.create(model.gpu, source, window_rows));
       const what = `training with batches of ${rows} rows`;
       const step = await model.gpu.allocate(what, () => {
-        allocate(build, windows.size);
+        allocate(build, windows.sizes.size);
         const check = update && !storesGradients(build) ? scope.use(new Program(model.gpu)) : undefined;
         return new TrainStep(build, windows, scope, check);
       });
@@ -188,15 +189,16 @@ export class TrainStep {
   }
 
   /**
-   * Begins a window with a block of rows.
-   * @param order of the rows within the block.
+   * Begins a window.
+   * @param number of it, over all passes.
+   * @param order of its rows.
    * @throws RangeError if it is not loaded.
    */
-  beginWindow(block: number, order: Uint32Array<ArrayBuffer>): void {
-    this.windows.open(block, order);
+  beginWindow(number: number, order: Uint32Array<ArrayBuffer>): void {
+    this.windows.open(number, order);
     this.#before += this.#inWindow;
     this.#submitted = 0;
-    this.#windowRows = this.windows.rowsOf(block);
+    this.#windowRows = order.length;
     this.#inWindow = batchesOf(this.#windowRows, this.batchRows);
     this.model.gpu.write(this.build.buffer('state'), new Uint32Array([0]));
   }
@@ -312,12 +314,10 @@ export class TrainStep {
   }
 }
 
-function passBatches(windows: Windows, batchRows: number): number {
-  let batches = 0;
-  for (let block = 0; block < windows.blocks; block++) {
-    batches += batchesOf(windows.rowsOf(block), batchRows);
-  }
-  return batches;
+/** Steps of a pass: batches do not cross the ends of windows. */
+function passBatches(sizes: WindowSizes, batchRows: number): number {
+  const { count, size } = sizes;
+  return (count - 1) * batchesOf(size, batchRows) + batchesOf(sizes.rowsOf(count - 1), batchRows);
 }
 
 /** Appends a step whose code is a matrix. @param latents as in `StepOptions`. */

@@ -12,29 +12,35 @@ import { settingsAt } from './schedule.js';
 export interface Place {
   /** Steps done, over all epochs. */
   readonly done: number;
-  /** Those of them in the current window. */
-  readonly inWindow: number;
   readonly order: RowOrderState;
 }
 
+/** The steps, over all epochs, before a window. @param number of it. */
+function stepsBefore(number: number, { windows: { sizes }, batches, batchRows }: TrainStep): number {
+  const passes = Math.floor(number / sizes.count);
+  return passes * batches + (number % sizes.count) * batchesOf(sizes.size, batchRows);
+}
+
 /** @throws DataError if a training with this step cannot be at that place. */
-function checkPlace({ done, inWindow, order: { order, blocks, begun } }: Place, step: TrainStep): void {
-  const { windows, batches, batchRows } = step;
-  const each = new Set(blocks.filter((block) => block < windows.blocks));
-  const known = each.size === windows.blocks && blocks.length === windows.blocks;
-  // Training begins as after an epoch, with all blocks begun; `order` is what the first block's order is shuffled from.
-  const started = done > 0 || begun === windows.blocks;
-  const rows = windows.rowsOf(done > 0 ? blocks[begun - 1] : 0);
-  const inEpoch = done - (Math.ceil(done / batches) - 1) * batches;
-  const steps = inWindow <= Math.min(done > 0 ? inEpoch : 0, batchesOf(rows, batchRows));
-  const seen = new Uint8Array(order.length);
-  const whole = order.length === rows && order.every((row) => row < rows && ++seen[row] === 1);
-  if (!known || !started || !steps || !whole) {
+function checkPlace({ done, order: { order, chunks, begun } }: Place, step: TrainStep): void {
+  const { sizes } = step.windows;
+  const { count } = sizes;
+  // `order` is what the first window's order is shuffled from.
+  const rows = sizes.rowsOf(begun > 0 ? (begun - 1) % count : 0);
+  const steps = begun > 0 ? done - stepsBefore(begun - 1, step) : done;
+  const possible = steps >= 0 && steps <= (begun > 0 ? batchesOf(rows, step.batchRows) : 0);
+  if (!possible || !isOrder(order, rows) || !isOrder(chunks, sizes.chunks)) {
     throw new DataError(
       `The snapshot was taken after ${done} steps, at a place in training that does not exist with ${step.source.rows} rows in ` +
-        `batches of ${batchRows}. Resume it unchanged, with its own rows.`,
+        `batches of ${step.batchRows}. Resume it unchanged, with its own rows.`,
     );
   }
+}
+
+/** Whether each number below `count` is there once. */
+function isOrder(order: Uint32Array, count: number): boolean {
+  const seen = new Uint8Array(count);
+  return order.length === count && order.every((place) => place < count && ++seen[place] === 1);
 }
 
 /** The course of a training: epochs, and the windows in each of them. */
@@ -57,9 +63,7 @@ export class Course {
     if (from) {
       checkPlace(from, step);
     }
-    const { windows } = step;
-    const blocks = Array.from({ length: windows.blocks }, (_, block) => windows.rowsOf(block));
-    this.#order = new RowOrder(blocks, config, from?.order);
+    this.#order = new RowOrder(step.windows.sizes, config, from?.order);
   }
 
   get epoch(): number {
@@ -72,40 +76,42 @@ export class Course {
   }
 
   get place(): Place {
-    return { done: this.done, inWindow: this.step.window.submitted, order: this.#order.state };
+    return { done: this.done, order: this.#order.state };
   }
 
   /** Loads the rows with which training goes on. The step's own state is restored after that. */
-  async restore({ done, inWindow, order }: Place, config: TrainConfig<SparsityName>): Promise<void> {
-    if (done === 0) {
+  async restore({ done, order }: Place, config: TrainConfig<SparsityName>): Promise<void> {
+    if (order.begun === 0) {
       return;
     }
     const { step } = this;
-    this.#epoch = Math.ceil(done / step.batches);
-    const block = order.blocks[order.begun - 1];
-    await step.windows.load(block);
+    const { windows, batches } = step;
+    const number = order.begun - 1;
+    this.#epoch = Math.floor(number / windows.sizes.count) + 1;
+    await windows.load(number, this.#order.runs('current'));
     step.beginPass();
-    step.beginWindow(block, order.order);
-    step.skip(done - (this.#epoch - 1) * step.batches - inWindow, inWindow);
+    step.beginWindow(number, order.order);
+    const before = stepsBefore(number, step);
+    step.skip(before - (this.#epoch - 1) * batches, done - before);
     this.schedule(config);
     this.#loadAhead();
   }
 
-  /** Begins the next block of rows if the current one is used up; returns a promise if it is not on the device yet. */
+  /** Begins the next window of rows if the current one is used up; returns a promise if it is not on the device yet. */
   advance(config: TrainConfig<SparsityName>): Promise<void> | undefined {
     const { step } = this;
     if (step.leftInWindow > 0) {
       return undefined;
     }
     if (!step.windows.has(this.#order.upcoming)) {
-      return step.windows.load(this.#order.upcoming);
+      return this.#loadUpcoming();
     }
-    const { block, order, first } = this.#order.next();
+    const { number, order, first } = this.#order.next();
     if (first) {
       this.#epoch += 1;
       step.beginPass();
     }
-    step.beginWindow(block, order);
+    step.beginWindow(number, order);
     this.schedule(config);
     this.#loadAhead();
     return undefined;
@@ -133,9 +139,15 @@ export class Course {
     }
   }
 
-  /** Loads the next block into the window that is not in use, if there are two. */
+  /** Loads the next rows into the window that is not in use, if there are two. */
   #loadAhead(): void {
-    // A failure is reported when the block is needed: it is then loaded again.
-    this.step.windows.load(this.#order.upcoming).catch(() => {});
+    if (this.step.windows.sizes.count > 1) {
+      // A failure is reported when the rows are needed: they are then loaded again.
+      this.#loadUpcoming().catch(() => {});
+    }
+  }
+
+  #loadUpcoming(): Promise<void> {
+    return this.step.windows.load(this.#order.upcoming, this.#order.runs('upcoming'));
   }
 }

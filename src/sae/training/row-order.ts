@@ -1,49 +1,56 @@
 import { type Random, randomFrom, randomPair, shuffle } from '../model/random.js';
+import type { Runs, WindowSizes } from '../rows/chunks.js';
 
 /** The state of a `RowOrder`. */
 export interface RowOrderState {
-  /** The order of the rows in the current block. */
+  /** The order of the rows in the current window. */
   readonly order: Uint32Array<ArrayBuffer>;
-  /** The blocks of the current epoch in order, and how many of them were begun. */
-  readonly blocks: readonly number[];
+  /** The order of the chunks in the current epoch. */
+  readonly chunks: Uint32Array<ArrayBuffer>;
+  /** Windows that were begun, over all epochs. */
   readonly begun: number;
   readonly random: readonly number[];
 }
 
-/** The next block of rows to train on. */
-export interface NextBlock {
-  readonly block: number;
-  /** The order of the rows within the block; valid until the next call of `next` or `prepare`. */
+/** The next rows to train on. */
+export interface NextWindow {
+  /** Its number, from 0, over all epochs. */
+  readonly number: number;
+  /** The order of the rows within the window; valid until the next call of `next` or `prepare`. */
   readonly order: Uint32Array<ArrayBuffer>;
   /** Whether it is the first of an epoch. */
   readonly first: boolean;
 }
 
 /**
- * The order in which training takes the rows, which lie in blocks: in each epoch a new order of the blocks, and of the
- * rows within each; or always the same order if they are not shuffled. Usually there is one block with all rows.
+ * The order in which training takes the rows. The source's rows lie in chunks, and in each epoch these come in a new
+ * order; as many rows as a window holds are then taken one after another, and shuffled among themselves. Without shuffling,
+ * rows are taken as they come. If all rows fit into one window, they are one chunk.
  */
 export class RowOrder {
   #order: Uint32Array<ArrayBuffer>;
   #prepared: Uint32Array<ArrayBuffer> | undefined;
-  #blocks: number[];
+  readonly #chunks: Uint32Array<ArrayBuffer>;
   #begun: number;
+  /** Windows in all epochs of which the order of chunks was drawn. */
+  #drawn: number;
   readonly #random: Random;
   readonly #shuffled: boolean;
   /** The state when the current order had been made. */
   #state: Omit<RowOrderState, 'order'>;
 
-  /** @param rows of each block. @param from the state from which to go on; by default the start. */
+  /** @param from the state from which to go on; by default the start. */
   constructor(
-    readonly rows: readonly number[],
+    readonly sizes: WindowSizes,
     { seed, shuffle }: { readonly seed: number; readonly shuffle: boolean },
     from?: RowOrderState,
   ) {
     this.#random = from ? randomFrom(from.random) : randomPair(seed).forOrder;
     this.#shuffled = shuffle;
-    this.#blocks = from ? [...from.blocks] : [...rows.keys()];
-    this.#begun = from?.begun ?? rows.length;
-    this.#order = from ? from.order.slice() : inOrder(rows[0]);
+    this.#chunks = from ? from.chunks.slice() : inOrder(sizes.chunks);
+    this.#begun = from?.begun ?? 0;
+    this.#drawn = Math.ceil(this.#begun / sizes.count) * sizes.count;
+    this.#order = from ? from.order.slice() : inOrder(sizes.rowsOf(0));
     this.#state = this.#now();
   }
 
@@ -52,23 +59,23 @@ export class RowOrder {
     return { order: this.#order.slice(), ...this.#state };
   }
 
-  /** The next block. */
+  /** The number of the next window. */
   get upcoming(): number {
-    if (this.#begun === this.#blocks.length) {
-      this.#begun = 0;
-      if (this.#shuffled) {
-        const blocks = Uint32Array.from(this.#blocks);
-        shuffle(blocks, this.#random);
-        this.#blocks = [...blocks];
-      }
-    }
-    return this.#blocks[this.#begun];
+    return this.#begun;
+  }
+
+  /** Where the rows of the current window, or of the next one, are in the source. */
+  runs(which: 'current' | 'upcoming'): Runs {
+    if (which === 'upcoming') this.#draw();
+    const number = which === 'current' ? this.#begun - 1 : this.#begun;
+    return this.sizes.runs(this.#chunks, number % this.sizes.count);
   }
 
   /** Makes the next order in advance, while the device is busy. */
   prepare(): void {
     if (!this.#prepared) {
-      const rows = this.rows[this.upcoming];
+      this.#draw();
+      const rows = this.sizes.rowsOf(this.#begun % this.sizes.count);
       this.#prepared = rows === this.#order.length ? this.#order.slice() : inOrder(rows);
       if (this.#shuffled) {
         shuffle(this.#prepared, this.#random);
@@ -76,19 +83,28 @@ export class RowOrder {
     }
   }
 
-  next(): NextBlock {
+  next(): NextWindow {
     this.prepare();
-    const first = this.#begun === 0;
-    const block = this.#blocks[this.#begun];
+    const number = this.#begun;
     this.#begun += 1;
     this.#order = this.#prepared!;
     this.#prepared = undefined;
     this.#state = this.#now();
-    return { block, order: this.#order, first };
+    return { number, order: this.#order, first: number % this.sizes.count === 0 };
+  }
+
+  /** Draws the order of the chunks if the next window is the first of an epoch. */
+  #draw(): void {
+    if (this.#begun === this.#drawn) {
+      this.#drawn += this.sizes.count;
+      if (this.#shuffled) {
+        shuffle(this.#chunks, this.#random);
+      }
+    }
   }
 
   #now(): Omit<RowOrderState, 'order'> {
-    return { blocks: [...this.#blocks], begun: this.#begun, random: this.#random.getState() };
+    return { chunks: this.#chunks.slice(), begun: this.#begun, random: this.#random.getState() };
   }
 }
 

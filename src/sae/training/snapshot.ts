@@ -27,7 +27,7 @@ const spread = z.object({
   rows: count,
   squares: z.number().min(0),
   mean: z.instanceof(Float64Array),
-  blocks: z.array(count),
+  windows: count,
 });
 /** What a snapshot is made of; its parameters and the bytes of its step are looked at where they are used. */
 const shape = z.object({
@@ -36,10 +36,9 @@ const shape = z.object({
   rows: count,
   window_rows: count.min(1),
   done: count,
-  inWindow: count,
   order: z.object({
     order: z.instanceof(Uint32Array),
-    blocks: z.array(count),
+    chunks: z.instanceof(Uint32Array),
     begun: count,
     random: z.array(z.int32()).length(4),
   }),

@@ -36,7 +36,7 @@ export interface Progress {
 export interface Placement {
   /**
    * Rows in each of two windows on the device, rounded down to whole batches, at least one; by default all rows, loaded
-   * once. Rows are shuffled within blocks of that many rows, and the blocks among themselves.
+   * once. Each epoch, chunks of neighbouring rows come in a new order, and the rows that a window takes of it are shuffled.
    */
   readonly window_rows?: number | undefined;
 }
@@ -143,7 +143,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
       model: model.config,
       training: this.#config,
       rows: step.source.rows,
-      window_rows: step.windows.size,
+      window_rows: step.windows.sizes.size,
       ...this.#course.place,
       seconds: this.#log.seconds,
     };

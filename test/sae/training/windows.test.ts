@@ -17,26 +17,24 @@ const gpu = await gpuOfFile();
 const small: ModelOptions = { in_dims: 9, h_dims: [6, 4] };
 const dataset = byteRows(47, 9, 1);
 const options = { batch_size: 4, lr: 0.01, sparsity_target: 0.05, seed: 7 } satisfies TrainOptions;
-// Windows of 20 rows: two whole blocks and one of 7 rows, the last batch of which is short.
+// Windows of 20 rows, the last of which has 7; chunks are single rows.
 const placement = { window_rows: 20 };
-const blocks = [20, 20, 7];
+const windows = [20, 20, 7];
 
-/** In which order rows are taken: an order of the blocks each epoch, and within each an order of its rows. */
-function* rowsOfEpochs(): Generator<number[]> {
+/** In which order rows are taken: an order of all chunks each epoch, and within each window another of its rows. */
+function* rowsOfEpochs(): Generator<number[][]> {
   const random = randomPair(options.seed).forOrder;
-  const order = Uint32Array.from(blocks.keys());
-  let within = Uint32Array.from({ length: blocks[0] }, (_, row) => row);
+  const chunks = Uint32Array.from({ length: 47 }, (_, row) => row);
+  let within = Uint32Array.from({ length: windows[0] }, (_, row) => row);
   for (;;) {
-    shuffle(order, random);
-    const rows: number[] = [];
-    for (const block of order) {
-      if (within.length !== blocks[block]) {
-        within = Uint32Array.from({ length: blocks[block] }, (_, row) => row);
+    shuffle(chunks, random);
+    yield windows.map((length, window) => {
+      if (within.length !== length) {
+        within = Uint32Array.from({ length }, (_, row) => row);
       }
       shuffle(within, random);
-      rows.push(...Array.from(within, (row) => 20 * block + row));
-    }
-    yield rows;
+      return Array.from(within, (row) => chunks[20 * window + row]);
+    });
   }
 }
 
@@ -74,16 +72,16 @@ const epochsOf = (told: readonly TrainedSteps[]) =>
 describe('rows in two windows in turn', () => {
   test('train as the same rows in that order do, bit for bit', async () => {
     const orders = rowsOfEpochs();
-    // Batches do not cross the ends of blocks, so each block of an epoch is trained on by itself.
+    // Batches do not cross the ends of windows.
     const model = await Model.create(gpu, small, options.seed);
     const expected: number[] = [];
     const plain = await Trainer.create(model, dataset, options);
     let snapshot = await plain.snapshot();
     plain.close();
     for (let epoch = 0; epoch < 3; epoch++) {
-      const rows = orders.next().value as number[];
+      const taken = orders.next().value as number[][];
       // All rows of the epoch as one data set whose batches fall as they do in the windows.
-      for (const part of batchesOf(rows)) {
+      for (const part of taken.flatMap(batchesOf)) {
         const one = pickRows(dataset, part);
         const resumed = await Trainer.resume(gpu, one, forRows(snapshot, part.length));
         const [{ steps }] = await all(resumed.steps({ count: 1 }));
@@ -95,7 +93,7 @@ describe('rows in two windows in turn', () => {
     }
     model.close();
     await training(rowSource(dataset), async (trainer) => {
-      expect(trainer.step.windows.blocks).toBe(3);
+      expect(trainer.step.windows.sizes).toMatchObject({ count: 3, chunks: 47 });
       expect(trainer.step.batches).toBe(12);
       const told = await all(trainer.steps({ count: 36 }));
       expect(told.flatMap(({ steps }) => steps.map(({ loss }) => loss))).toEqual(expected);
@@ -230,19 +228,9 @@ describe('rows in two windows in turn', () => {
   });
 });
 
-/** Batches of 4 rows, none of which crosses the end of a block. */
+/** Batches of 4 rows. */
 function batchesOf(rows: readonly number[]): number[][] {
-  const batches: number[][] = [];
-  for (const row of rows) {
-    const last = batches.at(-1);
-    const same = last && Math.floor(last[0] / 20) === Math.floor(row / 20);
-    if (last && same && last.length < options.batch_size) {
-      last.push(row);
-    } else {
-      batches.push([row]);
-    }
-  }
-  return batches;
+  return Array.from({ length: Math.ceil(rows.length / 4) }, (_, i) => rows.slice(4 * i, 4 * i + 4));
 }
 
 /** The snapshot as one of a training on other rows, all of which are one batch in their order. */
@@ -252,11 +240,10 @@ function forRows(snapshot: Snapshot, rows: number): Snapshot {
     training: { ...snapshot.training, shuffle: false },
     rows,
     window_rows: rows,
-    inWindow: snapshot.done === 0 ? 0 : 1,
     order: {
       order: Uint32Array.from({ length: rows }, (_, row) => row),
-      blocks: [0],
-      begun: 1,
+      chunks: Uint32Array.of(0),
+      begun: snapshot.done,
       random: snapshot.order.random,
     },
   };
@@ -285,16 +272,18 @@ describe('windows', () => {
   test('are on the device two at a time, the one that was used last longest', async () => {
     const rows = byteRows(33, 5, 2);
     const windows = await Windows.create(gpu, rowSource(rows), 10);
-    expect(windows.blocks).toBe(4);
-    expect([0, 1, 2, 3].map((block) => windows.rowsOf(block))).toEqual([10, 10, 10, 3]);
+    const { sizes } = windows;
+    expect(sizes.count).toBe(4);
+    expect([0, 1, 2, 3].map((window) => sizes.rowsOf(window))).toEqual([10, 10, 10, 3]);
     expect(windows.has(0)).toBe(false);
-    expect(() => windows.open(0, new Uint32Array(10))).toThrow('block 0 is not on the device');
-    await windows.load(0);
+    expect(() => windows.open(0, new Uint32Array(10))).toThrow('window 0 is not on the device');
+    await windows.load(0, [[0, 10]]);
     windows.open(0, new Uint32Array(10));
-    await Promise.all([windows.load(3), windows.load(3)]);
+    const last = [[30, 33]] as const;
+    await Promise.all([windows.load(3, last), windows.load(3, last)]);
     expect([windows.has(0), windows.has(3)]).toEqual([true, true]);
-    await windows.load(1);
-    expect([0, 1, 2, 3].map((block) => windows.has(block))).toEqual([true, true, false, false]);
+    await windows.load(1, [[10, 20]]);
+    expect([0, 1, 2, 3].map((window) => windows.has(window))).toEqual([true, true, false, false]);
     windows.destroy();
     expect(gpu.allocatedBytes).toBe(0);
   });
