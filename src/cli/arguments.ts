@@ -61,6 +61,18 @@ export function parsePair(text: string): number[] {
   return parseList(/^\s*\[/.test(text) ? text : `[${text}]`);
 }
 
+const units: Readonly<Record<string, number>> = { '': 0, k: 1, m: 2, g: 3, t: 4 };
+
+/** Bytes: a number, or one with a unit, of which MB are 1000 and MiB 1024 times as many as the one below. @throws ConfigError. */
+export function parseBytes(name: string, text: string): number {
+  const [, number, unit, binary] = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*$/i.exec(text) ?? [];
+  const bytes = Number(number) * (binary ? 1024 : 1000) ** units[unit?.toLowerCase() ?? ''];
+  if (number === undefined || !(bytes >= 1)) {
+    throw new ConfigError(`${name} is "${text}"; expected a number of bytes, such as 500MB or 2GiB.`);
+  }
+  return bytes;
+}
+
 /** The options' values by their names in snake_case, and which of them the user gave. */
 export function valuesOf<T>(command: Command): { values: T; given: ReadonlySet<string> } {
   const values: Record<string, unknown> = {};

@@ -1,12 +1,12 @@
-import { type LoadedDatasets, type LoadOptions, loadDatasets } from '../node/index.js';
+import { type LoadedDatasets, type LoadOptions, openDatasets, type Rows } from '../node/index.js';
 import type { Reporter } from './reporter.js';
 
 /** Loads data sets, with a progress bar for downloads. */
-export async function loadWithBar(reporter: Reporter, options: LoadOptions): Promise<LoadedDatasets> {
+export async function loadWithBar(reporter: Reporter, options: LoadOptions): Promise<LoadedDatasets<Rows>> {
   let current: string | undefined;
   const began = performance.now();
   try {
-    const loaded = await loadDatasets({
+    const loaded = await openDatasets({
       ...options,
       onNote: (note) => reporter.warn(note),
       onProgress: (name, done, bytes) => {

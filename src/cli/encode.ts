@@ -30,7 +30,8 @@ export function encodeCommand(): Command {
     )
     .addOption(options.tensorOption)
     .addOption(options.activationOption)
-    .addOption(options.normalizeOption);
+    .addOption(options.normalizeOption)
+    .addOption(options.windowOption);
   for (const option of options.runGroup) {
     command.addOption(option);
   }

@@ -15,7 +15,7 @@ import {
   synthPresets,
   trainOptions,
 } from '../node/index.js';
-import { parseBoolean, parseList, parseNumber, parsePair } from './arguments.js';
+import { parseBoolean, parseBytes, parseList, parseNumber, parsePair } from './arguments.js';
 
 // Options of the engine come from its own descriptions; the commands' own options are declared here, once.
 // Names are kebab-case here; normalizeArguments() accepts snake_case as well.
@@ -179,6 +179,12 @@ export function dataOption(): Option {
   );
 }
 
+/** For rows that are more than memory holds. */
+export const windowOption = new Option(
+  '--window <bytes>',
+  'memory for rows on the device, such as 500MB: more rows than that are read again and again, and shuffled within half of it (default: what is free, up to 2 GiB on a GPU)',
+).argParser((word) => parseBytes('window', word));
+
 export const dataGroup = [
   text(
     '--dataset <name>',
@@ -194,6 +200,7 @@ export const dataGroup = [
   ).argParser(parsePair),
   boolean('--download-mnist [bool]', 'allow the download of MNIST', true),
   text('--data-dir <folder>', "folder for downloads (default: the user's cache folder)"),
+  windowOption,
 ];
 
 export const validationOption = paths(

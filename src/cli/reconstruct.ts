@@ -9,6 +9,7 @@ import {
   makeFolder,
   openGpu,
   parseTrainConfig,
+  placementOf,
   preparePictures,
   type SavedModel,
   type SparsityName,
@@ -88,6 +89,7 @@ const ofWriting = new Set([
   'data',
   'tensor',
   'normalize',
+  'window',
   'adapter',
   'tune',
   'quiet',
@@ -125,7 +127,7 @@ async function reconstruct(
     const dataset = { ...(image_shape && { image_shape }), ...(loaded.validation ?? loaded.train) };
     const model = await Model.from(gpu, saved.config, saved.parameters);
     const config = parseTrainConfig<SparsityName>(saved.training ?? {}, saved.config);
-    const metrics = await evaluate(model, dataset, config);
+    const metrics = await evaluate(model, dataset, config, placementOf(dataset, gpu, values.window));
     reporter.line(metricsLine(`${dataset.name} `, metrics, config.sparsity));
     reporter.json(metrics);
     signal.throwIfAborted();

@@ -6,12 +6,12 @@ import {
   type Activation,
   ConfigError,
   checkFile,
-  type Dataset,
   isOurModel,
   type Model,
   ModelFileError,
   type NormalizeOption,
   parseNormalize,
+  type Rows,
   readModelFile,
   type SavedModel,
   type SparsityName,
@@ -63,7 +63,7 @@ interface Saving {
  * if the folder cannot be written, the model is saved in the temporary folder.
  * @throws ModelFileError if it could not be saved in its folder.
  */
-export async function saveModel(model: Model, dataset: Dataset, saving: Saving): Promise<void> {
+export async function saveModel(model: Model, dataset: Rows, saving: Saving): Promise<void> {
   const { files_dir, training, trained, reporter } = saving;
   if (trained?.steps === 0) {
     reporter.line('No step was trained, so nothing is saved.');
@@ -90,7 +90,7 @@ export async function saveModel(model: Model, dataset: Dataset, saving: Saving):
 /**
  * Saves a model without `--save-model`, because its pictures or figures failed. If this fails too, nothing is reported.
  */
-export async function rescueModel(model: Model, dataset: Dataset, saving: Saving): Promise<void> {
+export async function rescueModel(model: Model, dataset: Rows, saving: Saving): Promise<void> {
   const file = join(saving.files_dir, 'sae.rescued.safetensors');
   try {
     await checkFile(file, isOurModel);

@@ -5,7 +5,6 @@ import {
   checkFile,
   checkRoom,
   checkStart,
-  type Dataset,
   drawLoss,
   drawModel,
   type EpochMetrics,
@@ -21,15 +20,19 @@ import {
   NonFiniteError,
   type NormalizeOption,
   openGpu,
+  type Placement,
   parseModelConfig,
   parseTrainConfig,
+  placementOf,
   preparePictures,
+  type Rows,
   type SavedModel,
   type SparsityName,
   sizesInWords,
   type TrainConfig,
   trainedConfig,
   whyNoImages,
+  windowsInWords,
 } from '../node/index.js';
 import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
@@ -195,12 +198,13 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
       : await Model.create<SparsityName>(gpu, newModel, config, dataset);
-    describe(reporter, model, dataset, config, values.train);
+    const placement = placementOf(dataset, gpu, values.window);
+    describe(reporter, model, dataset, placement, config, values.train);
     if (values.save_model) {
       await checkRoom(values.files_dir, modelBytes(model), 'the model');
     }
 
-    const run = { reporter, signal, files_dir: values.files_dir, init };
+    const run = { reporter, signal, files_dir: values.files_dir, init, placement };
     const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
     const saving = { ...run, training: trained ? config : saved?.training, trained };
     if (values.save_model) {
@@ -233,8 +237,8 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
  */
 async function lookInside(
   model: Model,
-  { validation }: LoadedDatasets,
-  dataset: Dataset,
+  { validation }: LoadedDatasets<Rows>,
+  dataset: Rows,
   config: TrainConfig<SparsityName>,
   trained: Trained | undefined,
   values: TrainValues,
@@ -257,7 +261,12 @@ async function lookInside(
   };
   if (validation && !trained?.failure) {
     await attempt(async () => {
-      const figures = await evaluate(model, validation, config);
+      const figures = await evaluate(
+        model,
+        validation,
+        config,
+        placementOf(validation, model.gpu, values.window),
+      );
       reporter.line(metricsLine('held out ', figures, config.sparsity));
       reporter.json({ validation: figures });
     });
@@ -273,8 +282,8 @@ async function lookInside(
 
 async function drawPictures(
   model: Model,
-  samples: Dataset,
-  dataset: Dataset,
+  samples: Rows,
+  dataset: Rows,
   history: readonly EpochMetrics<SparsityName>[],
   config: TrainConfig<SparsityName>,
   { images_dir, num_samples, features }: TrainValues,
@@ -294,13 +303,17 @@ async function drawPictures(
 function describe(
   reporter: Reporter,
   { config, parameterCount, gpu }: Model,
-  { name, rows, in_dims }: Dataset,
+  dataset: Rows,
+  placement: Placement,
   { epochs, steps, batch_size }: TrainConfig<SparsityName>,
   training: boolean,
 ): void {
   reporter.line(`parameters  ${count(parameterCount)} (${sizesInWords(config)}, ${config.activation})`);
   reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
-  reporter.line(`data        ${name}: ${count(rows)} rows of ${in_dims} values`);
+  const { name, rows, in_dims } = dataset;
+  reporter.line(
+    `data        ${name}: ${count(rows)} rows of ${in_dims} values${windowsInWords(dataset, placement)}`,
+  );
   if (training) {
     const length = steps === undefined ? `epochs      ${epochs}` : `steps       ${count(steps)}`;
     reporter.line(`${length}, in batches of ${batch_size}`);
@@ -330,7 +343,7 @@ function refuseDifferences(
 }
 
 /** Rows without a shape get that of the saved model's training rows. */
-function withShape(dataset: Dataset, saved: SavedModel | undefined): Dataset {
+function withShape(dataset: Rows, saved: SavedModel | undefined): Rows {
   const image_shape = dataset.image_shape ?? saved?.image_shape;
   return image_shape ? { ...dataset, image_shape } : dataset;
 }

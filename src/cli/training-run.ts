@@ -2,11 +2,12 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFileError } from '../node/data/files.js';
 import {
-  type Dataset,
   EngineError,
   type EpochMetrics,
   type Model,
   NonFiniteLossError,
+  type Placement,
+  type Rows,
   type SparsityName,
   type TrainConfig,
   Trainer,
@@ -21,6 +22,7 @@ export interface Run {
   readonly signal: AbortSignal;
   readonly files_dir: string;
   readonly init: string | undefined;
+  readonly placement: Placement;
 }
 
 /** The outcome of a run. */
@@ -44,12 +46,12 @@ const deadAdvice =
  */
 export async function runEpochs(
   model: Model,
-  dataset: Dataset,
+  dataset: Rows,
   config: TrainConfig<SparsityName>,
-  { reporter, signal, files_dir, init }: Run,
+  { reporter, signal, files_dir, init, placement }: Run,
 ): Promise<Trained> {
   const file = join(files_dir, 'metrics.jsonl');
-  const trainer = await Trainer.create<SparsityName>(model, dataset, config);
+  const trainer = await Trainer.create<SparsityName>(model, dataset, config, placement);
   const allSteps = trainer.runSteps;
   const epochs = Math.ceil(allSteps / trainer.step.batches);
   const label = (epoch: number) => `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`;

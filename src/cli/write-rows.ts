@@ -7,9 +7,10 @@ import {
   type Dataset,
   findDataFiles,
   Model,
+  mostInMemory,
+  openDataset,
   openGpu,
-  readDataset,
-  sliceRows,
+  rowsBetween,
   writeNpy,
 } from '../node/index.js';
 import { interruptible } from './interrupt.js';
@@ -17,8 +18,8 @@ import * as options from './options.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
 import { modelNormalization, readSaved } from './saved.js';
 
-/** Rows that go through the model and are written at a time, so that not all results are in memory at once. */
-const rowsAtATime = 8192;
+/** Bytes of rows, or of what is written for them, at a time, so that not all are in memory at once. */
+const bytesAtATime = 32 * 2 ** 20;
 
 /** Its file descriptor. */
 const stdout = 1;
@@ -30,6 +31,7 @@ export interface WriteRowsValues extends ReporterOptions {
   readonly tensor?: string | undefined;
   readonly out: string;
   readonly normalize?: string;
+  readonly window?: number | undefined;
   readonly adapter?: string;
   readonly tune: string;
 }
@@ -67,7 +69,8 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
   const onNote = (note: string) => reporter.warn(note);
-  const dataset = await readDataset(data, { in_dims, normalize, tensor: values.tensor, onNote });
+  const most_memory = mostInMemory(values.window);
+  const dataset = await openDataset(data, { in_dims, normalize, tensor: values.tensor, onNote, most_memory });
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);
@@ -75,11 +78,12 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
     const { rows } = dataset;
     const width = written.width(model);
     await checkRoom(dirname(out), rows * width * 4, out);
+    const each = Math.max(1, Math.floor(bytesAtATime / (4 * Math.max(width, in_dims))));
     async function* blocks() {
-      for (let first = 0; first < rows; first += rowsAtATime) {
+      for (let first = 0; first < rows; first += each) {
         // If this throws, writeNpy removes what it has written.
         signal.throwIfAborted();
-        yield await written.of(model, sliceRows(dataset, first, Math.min(rows, first + rowsAtATime)));
+        yield await written.of(model, await rowsBetween(dataset, first, Math.min(rows, first + each)));
       }
     }
     await writeNpy(out, [rows, width], blocks());

@@ -99,6 +99,8 @@ export class Pacer {
         lastEnd = end;
         fill();
         yield result;
+        // What was waited for may have come while the caller used the result.
+        fill();
       }
     } finally {
       await Promise.allSettled(inFlight.map(({ ended }) => ended));

@@ -9,9 +9,16 @@ export {
 export { importedOf, modelOf } from '../sae/model/imported-model.js';
 export { onnxFiles } from '../sae/model/onnx/onnx.js';
 export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } from './adapters.js';
-export { datasetNames, type LoadedDatasets, type LoadOptions, loadDatasets } from './data/datasets.js';
+export {
+  datasetNames,
+  type LoadedDatasets,
+  type LoadOptions,
+  loadDatasets,
+  openDatasets,
+} from './data/datasets.js';
 export { type FoundFiles, findDataFiles } from './data/find.js';
-export { readDataset } from './data/read.js';
+export { mostInMemory, placementOf, windowsInWords } from './data/memory.js';
+export { openDataset, readDataset } from './data/read.js';
 export { writeNpy } from './data/write-npy.js';
 export { checkFile, checkRoom, makeFolder } from './folder.js';
 export { readForeignModel, writeForeignModel } from './foreign-models.js';

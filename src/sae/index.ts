@@ -55,13 +55,14 @@ export {
 } from './model/saved-model.js';
 export { type OptimizerName, optimizers } from './optimizer/index.js';
 export type { Option } from './options.js';
+export { rowsBetween, takeRows } from './rows/blocks.js';
 export * from './rows/dataset.js';
 export { type DecodeOptions, decodeDataset } from './rows/decode.js';
 export { elementNames } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
 export { imagesDataset, type NamedImage } from './rows/images.js';
 export { type NormalizeOption, parseNormalize } from './rows/normalize.js';
-export { type RowSource, rowSource, type StoredRows } from './rows/source.js';
+export { type RowSource, type Rows, rowSource, type StoredRows } from './rows/source.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
 export { prepareModel } from './step/sparse/choice.js';
 export * from './synth/index.js';
@@ -82,6 +83,7 @@ export {
 } from './training/loss-curves.js';
 export { LossHistory, type LossPoint } from './training/loss-history.js';
 export type { EpochMetrics, Metrics, StepMetrics } from './training/metrics.js';
+export type { Placement } from './training/placement.js';
 export type { Snapshot } from './training/snapshot.js';
-export { type Placement, type Progress, Trainer } from './training/trainer.js';
+export { type Progress, Trainer } from './training/trainer.js';
 export type { TrainedSteps } from './training/training-log.js';

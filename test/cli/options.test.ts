@@ -58,6 +58,7 @@ const common = {
   data: named,
   tensor: 'rows',
   normalize: '0.4,0.3',
+  window: '64MiB',
   image_shape: '2,8',
   download_mnist: 'False',
   data_dir: 'cache',

@@ -32,6 +32,35 @@ const epochKeys = [
 ];
 
 describe('rows of one’s own', () => {
+  it('that go through windows, since --window has no room for all, train as all do', async () => {
+    const run = async (more: string[]) => {
+      const cwd = folder.make();
+      const own = [
+        '--data',
+        rows,
+        '--h_dims',
+        '4',
+        '--epochs',
+        '2',
+        '--batch_size',
+        '10',
+        '--validation',
+        heldOut,
+      ];
+      const lines = await succeeds(['train', ...own, '--shuffle', 'False', '--save-model', ...more], { cwd });
+      const [, , data] = lines.split('\n');
+      const figures = lines.split('\n').flatMap((line) => /(loss .* dense \d+)/.exec(line)?.[1] ?? []);
+      return { data, figures, model: readFileSync(join(cwd, 'files', 'sae.safetensors')) };
+    };
+    const all = await run([]);
+    // Rows of 16 bytes.
+    const streamed = await run(['--window', '1kb']);
+    expect(streamed.data).toBe(`${all.data}, through two windows of 31 rows (1 MB each)`);
+    expect(streamed.figures).toEqual(all.figures);
+    expect(all.figures.length).toBe(3);
+    expect(streamed.model.equals(all.model)).toBe(true);
+  });
+
   it('prints a header, a line an epoch and where the pictures went', async () => {
     const cwd = folder.make();
     const args = ['train', '--data', rows, '--h_dims', '4', '--epochs', '2', '--validation', heldOut];

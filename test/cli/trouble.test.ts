@@ -301,6 +301,8 @@ describe('wrong usage', () => {
     [['--adam_eps', '0'], /adam_eps must be a number from 1\.18e-38 to 3\.4e38, .* and is 0\./],
     [['--adam_eps', '1e39'], /adam_eps .* and is 1e\+39\./],
     [['--adam_eps', '1e-40'], /adam_eps .* and is 1e-40\./],
+    [['--window', 'half'], /window is "half"; expected a number of bytes, such as 500MB or 2GiB\./],
+    [['--window', '0.1'], /window is "0\.1"; expected a number of bytes/],
     [['--normalize', 'loud'], /normalize is "loud"; expected mnist, unit, none or/],
     [['--dataset', 'mnist'], /Both data and dataset say what to train on/],
   ];

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { Pacer } from '../../src/gpu/pacer.js';
+import { Pacer, type Submitted } from '../../src/gpu/pacer.js';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -78,4 +78,26 @@ test('what each submit gave comes in order; whoever stops listening waits for th
   stop();
   expect(seen).toEqual([1, 2, 3, 4, 5]);
   expect([begun, ended]).toEqual([7, 7]);
+});
+
+test('what was waited for, and came while the caller used a result, is gone on with', async () => {
+  let submitted = 0;
+  let come = () => {};
+  const submit = (): Submitted<number> | Promise<void> | undefined => {
+    if (submitted === 1) {
+      submitted = 2;
+      return new Promise<void>((resolve) => {
+        come = resolve;
+      });
+    }
+    if (submitted === 4) return undefined;
+    return { times: 1, ended: Promise.resolve(++submitted) };
+  };
+  const seen: number[] = [];
+  for await (const id of new Pacer().run(submit)) {
+    seen.push(id);
+    come();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  expect(seen).toEqual([1, 3, 4]);
 });

@@ -4,9 +4,11 @@ import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
 import type { DecodeOptions } from '../../sae/rows/decode.js';
 import { checkImageShape } from '../../sae/rows/formats/shape.js';
 import { type NormalizeOption, parseNormalize } from '../../sae/rows/normalize.js';
+import type { Rows } from '../../sae/rows/source.js';
 import type { DownloadOptions } from './download.js';
+import { mostInMemory } from './memory.js';
 import { cacheFolder, digitWidth, type MnistSource, mnistFile, mnistSource, readMnist10k } from './mnist.js';
-import { readDataset } from './read.js';
+import { openDataset, readDataset } from './read.js';
 
 /** Data sets by name; `auto` is `mnist` if it is cached or can be downloaded, else `mnist-10k`. */
 export const datasetNames = ['auto', 'mnist', 'mnist-10k'] as const;
@@ -28,15 +30,17 @@ export interface LoadOptions
   readonly normalize?: string | NormalizeOption | undefined;
   /** The folder of downloaded digits; by default the user's cache folder. */
   readonly data_dir?: string | undefined;
+  /** Most bytes of rows on the device; by default what is free there. More rows than that are not kept in memory either. */
+  readonly window?: number | undefined;
   /** Where MNIST comes from. */
   readonly source?: MnistSource;
 }
 
-/** What `loadDatasets` returns. */
-export interface LoadedDatasets {
-  readonly train: Dataset;
+/** What `loadDatasets` and `openDatasets` return. */
+export interface LoadedDatasets<R extends Rows = Dataset> {
+  readonly train: R;
   /** Held-out rows, normalised as the training rows are. */
-  readonly validation?: Dataset;
+  readonly validation?: R;
   /** Set if `auto` could not get `mnist`: why, and what is used instead, without a full stop. */
   readonly fellBack?: string;
   /** Set if a file has the name of one of MNIST's but other contents: a message. */
@@ -45,8 +49,14 @@ export interface LoadedDatasets {
   readonly missingValidation?: string;
 }
 
-/** Reads the rows to train on and held-out rows, and downloads them if needed. @throws DataError, ConfigError. */
-export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDatasets> {
+/** Reads the rows to train on and held-out rows into memory, and downloads them if needed. @throws DataError, ConfigError. */
+export async function loadDatasets(options: Omit<LoadOptions, 'window'> = {}): Promise<LoadedDatasets> {
+  // Whatever is known to fit is read into memory.
+  return (await openDatasets({ ...options, window: Number.POSITIVE_INFINITY })) as LoadedDatasets;
+}
+
+/** The same, but rows that are more than `window` or the free memory allow are read from their files when they are needed. */
+export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDatasets<Rows>> {
   const { dataset = 'auto', data, normalize } = options;
   const option = typeof normalize === 'string' ? parseNormalize(normalize) : normalize;
   if (data !== undefined && dataset !== 'auto') {
@@ -61,7 +71,9 @@ export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDat
     );
   }
   if (data !== undefined) {
-    const train = await readDataset(data, { in_dims, image_shape, tensor, onNote, normalize: option });
+    const most_memory = mostInMemory(options.window);
+    const own = { in_dims, image_shape, tensor, onNote, normalize: option, most_memory };
+    const train = await openDataset(data, own);
     return { train, ...(await readValidation(options, train)) };
   }
   const named = dataset === 'auto' ? 'mnist' : dataset;
@@ -78,12 +90,15 @@ export async function loadDatasets(options: LoadOptions = {}): Promise<LoadedDat
 async function loadMnist10k(
   options: LoadOptions,
   normalize: NormalizeOption | undefined,
-): Promise<LoadedDatasets> {
+): Promise<LoadedDatasets<Rows>> {
   const train = await readMnist10k(normalize, options.image_shape);
   return { train, ...(await readValidation(options, train)) };
 }
 
-async function loadMnist(options: LoadOptions, option: NormalizeOption | undefined): Promise<LoadedDatasets> {
+async function loadMnist(
+  options: LoadOptions,
+  option: NormalizeOption | undefined,
+): Promise<LoadedDatasets<Rows>> {
   const { dataset, download_mnist = true, signal, onProgress, connectTimeout, idleTimeout } = options;
   const source = options.source ?? mnistSource;
   const folder = options.data_dir ?? cacheFolder();
@@ -133,10 +148,11 @@ function otherFile(folder: string, file: string): string {
 
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
-  { validation, image_shape, tensor, onNote }: LoadOptions,
-  { in_dims, normalization }: Dataset,
-): Promise<Pick<LoadedDatasets, 'validation'>> {
+  { validation, image_shape, tensor, onNote, window }: LoadOptions,
+  { in_dims, normalization }: Rows,
+): Promise<Pick<LoadedDatasets<Rows>, 'validation'>> {
   if (validation === undefined) return {};
-  const own = { in_dims, image_shape, tensor, onNote, normalize: normalization };
-  return { validation: await readDataset(validation, own) };
+  const most_memory = mostInMemory(window);
+  const own = { in_dims, image_shape, tensor, onNote, normalize: normalization, most_memory };
+  return { validation: await openDataset(validation, own) };
 }

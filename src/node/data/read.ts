@@ -1,14 +1,17 @@
 import { basename } from 'node:path';
 import { DataError } from '../../sae/errors.js';
 import type { Dataset } from '../../sae/rows/dataset.js';
-import { type DecodeOptions, decodeRows } from '../../sae/rows/decode.js';
+import { type DecodeOptions, openRowFiles, type RowFiles } from '../../sae/rows/decode.js';
 import { counted } from '../../sae/rows/formats/array.js';
+import { type Rows, valueBytes } from '../../sae/rows/source.js';
 import { findDataFiles } from './find.js';
 import { rowsFile } from './rows-file.js';
+import { unpackedRows } from './unpacked.js';
 
 /**
- * Reads rows, of one file or of several one after another, gzipped or not, recognised by their content and, as text, by
- * their names. All types but u8 become f32, integers as they are. Headers of all files are checked before values are read.
+ * Reads rows into memory, of one file or of several one after another, gzipped or not, recognised by their content and, as
+ * text, by their names. All types but u8 become f32, integers as they are. Headers of all files are checked before values
+ * are read.
  * @param named files, folders of files, and patterns such as `shards/*.npy`: those of a folder or pattern in the natural
  *   order of their names. The data set has the name of the first, unless `options` has another.
  * @throws DataError that lists all that is wrong with the headers; ConfigError for an image_shape of another number of
@@ -18,6 +21,28 @@ export async function readDataset(
   named: string | readonly string[],
   options: DecodeOptions = {},
 ): Promise<Dataset> {
+  return (await openFiles(named, options)).inMemory();
+}
+
+/**
+ * Opens rows as `readDataset` reads them, and reads them into memory only if they take at most `most_memory` bytes there. More
+ * are read from their places whenever they are needed; if that is not possible, as in a gzipped file, they are unpacked into
+ * a temporary file first.
+ * @throws as `readDataset`; DataError if the temporary file cannot be written.
+ */
+export async function openDataset(
+  named: string | readonly string[],
+  { most_memory, ...options }: DecodeOptions & { readonly most_memory: number },
+): Promise<Rows> {
+  const files = await openFiles(named, options);
+  const { rows, in_dims, type } = files;
+  const bytes = rows === undefined ? undefined : rows * in_dims * valueBytes[type];
+  if (bytes !== undefined && bytes <= most_memory) return files.inMemory();
+  if (files.placed) return files.inPlace();
+  return (bytes === undefined ? await files.inMemory(most_memory) : undefined) ?? unpackedRows(files);
+}
+
+async function openFiles(named: string | readonly string[], options: DecodeOptions): Promise<RowFiles> {
   const { files, missing, notes } = await findDataFiles(named);
   notes.forEach((note) => {
     options.onNote?.(note);
@@ -31,5 +56,5 @@ export async function readDataset(
   ];
   const others = files.length - 1;
   const name = `${basename(files[0] ?? '')}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
-  return decodeRows(sources, { name, ...options });
+  return openRowFiles(sources, { name, ...options });
 }

@@ -3,7 +3,9 @@ import { LatentPictures, latentDensities } from '../../sae/insight/latents.js';
 import { imageShape } from '../../sae/insight/pictures.js';
 import type { Model } from '../../sae/model/model.js';
 import { sampleRows } from '../../sae/model/random.js';
-import { type Dataset, normalizedRows, pickRows } from '../../sae/rows/dataset.js';
+import { takeRows } from '../../sae/rows/blocks.js';
+import { normalizedRows } from '../../sae/rows/dataset.js';
+import type { Rows } from '../../sae/rows/source.js';
 import { checkFile } from '../folder.js';
 import type { ChartEpoch, ChartTraining } from './chart-training.js';
 import { writeDrawings } from './drawings.js';
@@ -26,7 +28,7 @@ export interface DrawOptions {
   /** What `features.png` shows: each latent's decoder direction, or the weights of the first encoder layer. */
   readonly features?: FeaturesKind;
   /** The rows on which the latents' densities are measured; by default those that are drawn. */
-  readonly measured_on?: Dataset;
+  readonly measured_on?: Rows;
 }
 
 export const featuresKinds = ['decoder', 'encoder'] as const;
@@ -50,7 +52,7 @@ export async function preparePictures(images_dir: string): Promise<void> {
 }
 
 /** The message for rows without an `imageShape`, which are not drawn. */
-export function whyNoImages({ in_dims }: Pick<Dataset, 'in_dims'>): string {
+export function whyNoImages({ in_dims }: Pick<Rows, 'in_dims'>): string {
   return (
     `It is not known whether rows of ${in_dims} values are images, so plot.png and features.png are not drawn. ` +
     `If they are, pass --image_shape H,W with H * W = ${in_dims}.`
@@ -63,7 +65,7 @@ export function whyNoImages({ in_dims }: Pick<Dataset, 'in_dims'>): string {
  */
 export async function drawModel(
   model: Model,
-  dataset: Dataset,
+  dataset: Rows,
   { images_dir, num_samples, seed, features = 'decoder', measured_on = dataset }: DrawOptions,
 ): Promise<Pictures> {
   const image_shape = imageShape(dataset);
@@ -71,7 +73,7 @@ export async function drawModel(
     return { files: [], skipped: whyNoImages(dataset) };
   }
   const plot = join(images_dir, 'plot.png');
-  const samples = pickRows(dataset, sampleRows(dataset.rows, num_samples, seed));
+  const samples = await takeRows(dataset, sampleRows(dataset.rows, num_samples, seed));
   const reconstructions = await model.reconstruct(samples);
   const originals = normalizedRows(samples);
   await writePlot(plot, { originals, reconstructions, count: samples.rows, image_shape });

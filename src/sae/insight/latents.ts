@@ -4,7 +4,9 @@ import { Scope } from '../../gpu/scope.js';
 import { padded, Tensor } from '../../gpu/tensor.js';
 import { ForwardPass, rowsAtATime } from '../model/forward-pass.js';
 import type { Model } from '../model/model.js';
-import { type Dataset, normalizedRows, pickRows, sliceRows } from '../rows/dataset.js';
+import { takeRows } from '../rows/blocks.js';
+import { type Dataset, normalizedRows, sliceRows } from '../rows/dataset.js';
+import type { Rows } from '../rows/source.js';
 
 /** How one latent responds to the rows of a data set. */
 export interface LatentActivity {
@@ -69,16 +71,17 @@ function thresholdOf({ config }: Model): number {
  */
 export async function latentDensities(
   model: Model,
-  dataset: Dataset,
+  rows: Rows,
   chosen: readonly number[],
 ): Promise<Float64Array> {
-  model.checkWidth(dataset);
+  model.checkWidth(rows);
   const { hidden } = model;
   const threshold = thresholdOf(model);
   const counts = new Float64Array(hidden);
   await Scope.during(async (scope) => {
     const pass = scope.use(await encoderPass(model, chosen.length));
-    const block = (first: number, end: number) => normalizedRows(pickRows(dataset, chosen.slice(first, end)));
+    const block = async (first: number, end: number) =>
+      normalizedRows(await takeRows(rows, chosen.slice(first, end)));
     for await (const codes of pass.blocks(chosen.length, block)) {
       for (let i = 0; i < codes.length; i++) {
         if (codes[i] > threshold) counts[i % hidden] += 1;

@@ -1,18 +1,19 @@
 import type { Dataset } from '../rows/dataset.js';
+import type { RowSource, StoredRows } from '../rows/source.js';
 
 /**
  * The shape of a row as an image, [height, width]: the data's image_shape, else a square if in_dims is a square number
  * and the values are bytes, as pixels are. Undefined for other rows: floats may be anything.
  */
-export function imageShape({
-  in_dims,
-  image_shape,
-  data,
-}: Pick<Dataset, 'in_dims' | 'image_shape'> & Partial<Pick<Dataset, 'data'>>):
-  | readonly [number, number]
-  | undefined {
+export function imageShape(
+  rows: Pick<Dataset, 'in_dims' | 'image_shape'> & {
+    readonly data?: StoredRows;
+    readonly type?: RowSource['type'];
+  },
+): readonly [number, number] | undefined {
+  const { in_dims, image_shape, data, type } = rows;
   if (image_shape) return image_shape;
-  if (!(data instanceof Uint8Array)) return undefined;
+  if (type !== 'u8' && !(data instanceof Uint8Array)) return undefined;
   const side = Math.round(Math.sqrt(in_dims));
   return side * side === in_dims ? [side, side] : undefined;
 }

@@ -90,12 +90,12 @@ export class ForwardPass {
    */
   async *blocks(
     rows: number,
-    block: (first: number, end: number) => Float32Array<ArrayBuffer>,
+    block: (first: number, end: number) => Float32Array<ArrayBuffer> | Promise<Float32Array<ArrayBuffer>>,
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, void> {
     let running: Promise<Float32Array<ArrayBuffer>> | undefined;
     for (let first = 0; first < rows; first += this.input.rows) {
       const end = Math.min(rows, first + this.input.rows);
-      const next = this.run(block(first, end), end - first, first);
+      const next = this.run(await block(first, end), end - first, first);
       // If the device is lost both fail, and only the first is awaited.
       next.catch(() => {});
       if (running) {

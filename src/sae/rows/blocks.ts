@@ -1,5 +1,6 @@
 import { checkRead } from './check.js';
-import { type RowSource, valueBytes } from './source.js';
+import { type Dataset, pickRows, sliceRows } from './dataset.js';
+import { type RowSource, type Rows, valueBytes } from './source.js';
 
 /** Bytes read at a time. */
 const readBytes = 16 * 2 ** 20;
@@ -48,4 +49,35 @@ export async function* blocks(source: RowSource, runs: Runs) {
     if (ahead.length > readAhead) yield await ahead.shift()!;
   }
   for (const last of ahead) yield await last;
+}
+
+/** Some rows of a source, in that order, in memory. @throws DataError if a value is not finite, and what the source throws. */
+export async function takeRows(given: Rows, rows: readonly number[]): Promise<Dataset> {
+  if (!('read' in given)) return pickRows(given, rows);
+  const { read: _, type, ...others } = given;
+  const { in_dims } = given;
+  const length = rows.length * in_dims;
+  const data = type === 'u8' ? new Uint8Array(length) : new Float32Array(length);
+  const places = new Map<number, number[]>();
+  rows.forEach((row, i) => {
+    places.set(row, [...(places.get(row) ?? []), i]);
+  });
+  const ascending = [...places.keys()].sort((a, b) => a - b);
+  for await (const { values, first, rows: count } of blocks(given, runsOf(ascending))) {
+    for (let i = 0; i < count; i++) {
+      for (const place of places.get(first + i) ?? []) {
+        data.set(values.subarray(i * in_dims, (i + 1) * in_dims), place * in_dims);
+      }
+    }
+  }
+  return { ...others, rows: rows.length, data };
+}
+
+/** The rows from `first` up to, not including, `end`, in memory. @throws as `takeRows`. */
+export async function rowsBetween(given: Rows, first: number, end: number): Promise<Dataset> {
+  if (!('read' in given)) return sliceRows(given, first, end);
+  const { read, type: _, ...others } = given;
+  const data = await read(first, end);
+  checkRead(data, given, first, end);
+  return { ...others, rows: end - first, data };
 }

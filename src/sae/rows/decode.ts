@@ -1,6 +1,6 @@
 import { EngineError } from '../../gpu/errors.js';
 import { DataError } from '../errors.js';
-import type { Dataset } from './dataset.js';
+import { type Dataset, noNormalization } from './dataset.js';
 import { concat, counted, grouped, recognizedBytes } from './formats/array.js';
 import {
   explained,
@@ -10,8 +10,9 @@ import {
   type RowsFile,
 } from './formats/file.js';
 import { formatNames, rowFormats } from './formats/index.js';
-import { type NormalizeOption, resolveNormalization } from './normalize.js';
-import type { StoredRows } from './rows.js';
+import { joined } from './joined.js';
+import { type NormalizeOption, resolveNormalization, resolveNormalizationOf } from './normalize.js';
+import { type RowSource, type StoredRows, valueBytes } from './source.js';
 
 /** How the rows of a file are to be read. */
 export interface DecodeOptions extends OpenOptions {
@@ -32,36 +33,118 @@ export function isGzip(start: Uint8Array): boolean {
 const mostFaults = 20;
 
 /**
- * Reads the rows of files, one after another, whose formats are recognised by their content. All types but u8 become f32,
- * integers as they are. All headers are checked before values are read, and nothing is allocated for what a header
+ * Opens files, whose formats are recognised by their content, as the rows of one after another. All types but u8 become
+ * f32, integers as they are. All headers are checked before values are read, and nothing is allocated for what a header
  * claims but its file is too short for.
  * @param sources open the files: at least one.
  * @throws DataError, which lists what is wrong with each of several files; ConfigError for an image_shape of another
  *   number of values.
  */
+export async function openRowFiles(
+  sources: readonly (() => Promise<RowsFile>)[],
+  options: DecodeOptions = {},
+): Promise<RowFiles> {
+  const opened = await openAll(sources, options);
+  tellNotes(opened, options.onNote);
+  return new RowFiles(opened, options);
+}
+
+/** Reads all rows of files into memory. As `openRowFiles`. */
 export async function decodeRows(
   sources: readonly (() => Promise<RowsFile>)[],
   options: DecodeOptions = {},
 ): Promise<Dataset> {
-  const opened = await openAll(sources, options);
-  tellNotes(opened, options.onNote);
-  const { in_dims } = opened[0].rows;
-  const data = await readAll(opened);
-  const name = options.name ?? opened[0].file.name;
-  const image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
-  return {
-    name,
-    rows: data.length / in_dims,
-    in_dims,
-    data,
-    ...(image_shape && { image_shape }),
-    normalization: resolveNormalization(options.normalize, data, name),
-  };
+  return (await openRowFiles(sources, options)).inMemory();
 }
 
 interface Opened {
   readonly file: RowsFile;
   readonly rows: OpenedRows;
+}
+
+/** Files of rows of one width and one kind, whose headers were read. */
+export class RowFiles {
+  readonly name: string;
+  readonly in_dims: number;
+  readonly type: OpenedRows['type'];
+  /** Rows of all files; undefined if only reading them tells. */
+  readonly rows: number | undefined;
+  readonly #image_shape: Pick<Dataset, 'image_shape'>;
+
+  constructor(
+    private readonly opened: readonly Opened[],
+    private readonly options: DecodeOptions,
+  ) {
+    const [{ rows: first, file }] = opened;
+    this.name = options.name ?? file.name;
+    this.in_dims = first.in_dims;
+    this.type = first.type;
+    const counts = opened.map(({ rows }) => rows.rows);
+    this.rows = counts.every((count) => count !== undefined) ? sum(counts) : undefined;
+    const image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
+    this.#image_shape = image_shape ? { image_shape } : {};
+  }
+
+  /** Whether rows can be read from their places, and not only from the first one on. */
+  get placed(): boolean {
+    return this.opened.every(({ rows }) => rows.at !== undefined);
+  }
+
+  /** All rows, in pieces of some of them. @throws DataError if a value is not finite, or a file cannot be read. */
+  async *pieces(): AsyncGenerator<StoredRows> {
+    for (const { file, rows } of this.opened) {
+      try {
+        yield* rows.pieces();
+      } catch (error) {
+        throw error instanceof EngineError ? error : file.explain(error);
+      }
+    }
+  }
+
+  /** Reads all rows into memory. @throws as `pieces`. */
+  inMemory(): Promise<Dataset>;
+  /** Returns undefined if they turn out to take more than `most` bytes. */
+  inMemory(most: number): Promise<Dataset | undefined>;
+  async inMemory(most = Number.POSITIVE_INFINITY): Promise<Dataset | undefined> {
+    const { rows, in_dims, name, type } = this;
+    // Where headers do not say how many rows there are, pieces are kept until that is known.
+    const parts: StoredRows[] = [];
+    let length = rows === undefined ? 0 : rows * in_dims;
+    if (rows === undefined) {
+      for await (const piece of this.pieces()) {
+        parts.push(piece);
+        length += piece.length;
+        if (length * valueBytes[type] > most) return undefined;
+      }
+    }
+    const data = allocate(type, length);
+    let filled = 0;
+    for await (const piece of rows === undefined ? parts : this.pieces()) {
+      data.set(piece, filled);
+      filled += piece.length;
+    }
+    const normalization = resolveNormalization(this.options.normalize, data, name);
+    return { name, rows: length / in_dims, in_dims, data, ...this.#image_shape, normalization };
+  }
+
+  /**
+   * The rows where they are, if they are `placed`: nothing is read but what is asked for.
+   * @throws DataError if they cannot be normalised as is wanted.
+   */
+  async inPlace(): Promise<RowSource> {
+    const files = this.opened.map(({ file, rows }) => ({
+      rows: rows.rows!,
+      read: (first: number, end: number) => explained(file, () => rows.at!(first, end)),
+    }));
+    return this.sourceOf(joined(files));
+  }
+
+  /** A source of these rows that are read so. @throws as `inPlace`. */
+  async sourceOf({ rows, read }: Pick<RowSource, 'rows' | 'read'>): Promise<RowSource> {
+    const { name, in_dims, type } = this;
+    const source = { name, rows, in_dims, type, read, ...this.#image_shape, normalization: noNormalization };
+    return { ...source, normalization: await resolveNormalizationOf(this.options.normalize, source) };
+  }
 }
 
 /** Opens all files, which must hold rows of one width and of one kind. @throws DataError for all that do not. */
@@ -114,36 +197,6 @@ function tellNotes(opened: readonly Opened[], onNote: DecodeOptions['onNote']): 
     const [first, ...others] = notes.filter((note) => note.about === about);
     const more = others.length > 0 ? ` The same goes for ${counted(others.length, 'more file')}.` : '';
     onNote?.(first.sentence + more);
-  }
-}
-
-/** All values: [rows, in_dims]. */
-async function readAll(opened: readonly Opened[]): Promise<StoredRows> {
-  const [{ rows: first }] = opened;
-  const counts = opened.map(({ rows }) => rows.rows);
-  const known = counts.every((rows) => rows !== undefined);
-  const pieces = piecesOf(opened);
-  // Where headers do not say how many rows there are, pieces are kept until that is known.
-  const parts: StoredRows[] = [];
-  if (!known) for await (const piece of pieces) parts.push(piece);
-  const length = known ? sum(counts) * first.in_dims : sum(parts.map((part) => part.length));
-  const data = allocate(first.type, length);
-  let filled = 0;
-  for await (const piece of known ? pieces : parts) {
-    data.set(piece, filled);
-    filled += piece.length;
-  }
-  return data;
-}
-
-/** The rows of all files. */
-async function* piecesOf(opened: readonly Opened[]): AsyncGenerator<StoredRows> {
-  for (const { file, rows } of opened) {
-    try {
-      yield* rows.pieces();
-    } catch (error) {
-      throw error instanceof EngineError ? error : file.explain(error);
-    }
   }
 }
 

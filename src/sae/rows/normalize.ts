@@ -1,7 +1,9 @@
 import { shown } from '../../gpu/shown.js';
 import { ConfigError, DataError } from '../errors.js';
+import { blocks, everyRow } from './blocks.js';
 import { isUsable } from './check.js';
 import { mnistNormalization, type Normalization, noNormalization } from './dataset.js';
+import type { RowSource } from './rows.js';
 
 /** A normalisation, or `unit`: the one that gives these data zero mean and unit variance. */
 export type NormalizeOption = Normalization | 'unit';
@@ -39,12 +41,34 @@ export function resolveNormalization(
   name: string,
 ): Normalization {
   if (option === 'unit') return unitNormalization(data, name);
+  return fixedNormalization(option, data instanceof Uint8Array ? 'u8' : 'f32');
+}
+
+/** The same for rows that are read in blocks; `unit` reads all of them once. */
+export async function resolveNormalizationOf(
+  option: NormalizeOption | undefined,
+  source: RowSource,
+): Promise<Normalization> {
+  if (option !== 'unit') return fixedNormalization(option, source.type);
+  let [count, mean, squares] = [0, 0, 0];
+  for await (const { values } of blocks(source, everyRow(source))) {
+    const some = spreadOf(values);
+    const all = count + values.length;
+    const apart = some.mean - mean;
+    squares += some.squares + ((apart ** 2 * count) / all) * values.length;
+    mean += (apart * values.length) / all;
+    count = all;
+  }
+  return unitOf(mean, squares / count, source.type, source.name);
+}
+
+function fixedNormalization(option: Normalization | undefined, type: 'u8' | 'f32'): Normalization {
   if (option !== undefined && !isUsable(option)) {
     throw new ConfigError(
       `normalize is ${shown(option)}; expected finite numbers mean and std in the range of f32, with std above 0.`,
     );
   }
-  return option ?? (data instanceof Uint8Array ? mnistNormalization : noNormalization);
+  return option ?? (type === 'u8' ? mnistNormalization : noNormalization);
 }
 
 /**
@@ -52,16 +76,26 @@ export function resolveNormalization(
  * @throws DataError for constant data.
  */
 export function unitNormalization(data: Uint8Array | Float32Array, name: string): Normalization {
-  const scale = data instanceof Uint8Array ? 1 / 255 : 1;
+  const { mean, squares } = spreadOf(data);
+  return unitOf(mean, squares / data.length, data instanceof Uint8Array ? 'u8' : 'f32', name);
+}
+
+/** The mean of values, and the sum of their squared distances from it. */
+function spreadOf(data: Uint8Array | Float32Array): { readonly mean: number; readonly squares: number } {
   let sum = 0;
   for (let i = 0; i < data.length; i++) sum += data[i];
   const mean = sum / data.length;
   let squares = 0;
   for (let i = 0; i < data.length; i++) squares += (data[i] - mean) ** 2;
-  const std = Math.sqrt(squares / data.length) * scale;
+  return { mean, squares };
+}
+
+function unitOf(mean: number, variance: number, type: 'u8' | 'f32', name: string): Normalization {
+  const scale = type === 'u8' ? 1 / 255 : 1;
+  const std = Math.sqrt(variance) * scale;
   if (std < smallestNormalF32) {
     throw new DataError(
-      `All values of ${name} are ${data[0]}, or nearly so, and cannot be scaled to unit variance. ` +
+      `All values of ${name} are ${mean}, or nearly so, and cannot be scaled to unit variance. ` +
         'Use normalize none, or data that varies.',
     );
   }

@@ -29,7 +29,12 @@ export interface RowSource {
   /** Values per row. */
   readonly in_dims: number;
   readonly type: 'u8' | 'f32';
+  /** As of a `Dataset`. */
+  readonly image_shape?: readonly [number, number];
   readonly normalization: Normalization;
   /** The rows from `first` up to, not including, `end`: [end - first, in_dims]. */
   read(first: number, end: number): StoredRows | Promise<StoredRows>;
 }
+
+/** Rows in memory, or such that are read in blocks. */
+export type Rows = Dataset | RowSource;

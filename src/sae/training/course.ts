@@ -5,7 +5,7 @@ import type { SparsityName } from '../sparsity/index.js';
 import { batchesOf, stepRecords } from '../step/records.js';
 import type { StepLog } from '../step/step-log.js';
 import type { TrainStep } from '../step/train-step.js';
-import { RowOrder, type RowOrderState } from './row-order.js';
+import { type NextWindow, RowOrder, type RowOrderState } from './row-order.js';
 import { settingsAt } from './schedule.js';
 
 /** How far a training is, between two submits. */
@@ -94,7 +94,7 @@ export class Course {
     const before = stepsBefore(number, step);
     step.skip(before - (this.#epoch - 1) * batches, done - before);
     this.schedule(config);
-    this.#loadAhead();
+    loadAhead(step, this.#order);
   }
 
   /** Begins the next window of rows if the current one is used up; returns a promise if it is not on the device yet. */
@@ -103,17 +103,15 @@ export class Course {
     if (step.leftInWindow > 0) {
       return undefined;
     }
-    if (!step.windows.has(this.#order.upcoming)) {
-      return this.#loadUpcoming();
+    const next = beginNext(step, this.#order);
+    if (next instanceof Promise) {
+      return next;
     }
-    const { number, order, first } = this.#order.next();
-    if (first) {
+    if (next.first) {
       this.#epoch += 1;
-      step.beginPass();
     }
-    step.beginWindow(number, order);
     this.schedule(config);
-    this.#loadAhead();
+    loadAhead(step, this.#order);
     return undefined;
   }
 
@@ -138,16 +136,32 @@ export class Course {
       step.schedule(stepRecords(configAt, { rows, batchRows: step.batchRows, updates, from: submitted }));
     }
   }
+}
 
-  /** Loads the next rows into the window that is not in use, if there are two. */
-  #loadAhead(): void {
-    if (this.step.windows.sizes.count > 1) {
-      // A failure is reported when the rows are needed: they are then loaded again.
-      this.#loadUpcoming().catch(() => {});
-    }
+/**
+ * Begins the next window, and a pass if it is the first of one; returns a promise if its rows are not on the device yet, which
+ * are then loaded.
+ */
+export function beginNext(step: TrainStep, order: RowOrder): NextWindow | Promise<void> {
+  if (!step.windows.has(order.upcoming)) {
+    return loadUpcoming(step, order);
   }
+  const next = order.next();
+  if (next.first) {
+    step.beginPass();
+  }
+  step.beginWindow(next.number, next.order);
+  return next;
+}
 
-  #loadUpcoming(): Promise<void> {
-    return this.step.windows.load(this.#order.upcoming, this.#order.runs('upcoming'));
+/** Loads the next rows into the window that is not in use, if there are two. */
+export function loadAhead(step: TrainStep, order: RowOrder): void {
+  if (step.windows.sizes.count > 1) {
+    // A failure is reported when the rows are needed: they are then loaded again.
+    loadUpcoming(step, order).catch(() => {});
   }
+}
+
+function loadUpcoming(step: TrainStep, order: RowOrder): Promise<void> {
+  return step.windows.load(order.upcoming, order.runs('upcoming'));
 }

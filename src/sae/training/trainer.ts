@@ -2,7 +2,6 @@ import { ClosedError, EngineError } from '../../gpu/errors.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { type HostTime, Pacer, type Submitted } from '../../gpu/pacer.js';
 import { Scope } from '../../gpu/scope.js';
-import { shown } from '../../gpu/shown.js';
 import {
   checkObject,
   type LiveSettings,
@@ -13,13 +12,13 @@ import {
 } from '../config.js';
 import { ConfigError, DataError, NonFiniteLossError } from '../errors.js';
 import { Model } from '../model/model.js';
-import type { Dataset } from '../rows/dataset.js';
-import { type RowSource, rowSource } from '../rows/source.js';
+import { type Rows, rowSource } from '../rows/source.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { batchesOf } from '../step/records.js';
 import { TrainStep } from '../step/train-step.js';
 import { Course } from './course.js';
 import { type EpochMetrics, noSums } from './metrics.js';
+import { type Placement, windowRows } from './placement.js';
 import { Resampler } from './resampler.js';
 import { checkSchedules, runLength } from './schedule.js';
 import { checkSnapshot, type Snapshot } from './snapshot.js';
@@ -30,15 +29,6 @@ export interface Progress {
   /** Rows done since training began, of all rows of the run. */
   readonly rows: number;
   readonly samples_per_second: number;
-}
-
-/** Where the rows are while a model is trained. */
-export interface Placement {
-  /**
-   * Rows in each of two windows on the device, rounded down to whole batches, at least one; by default all rows, loaded
-   * once. Each epoch, chunks of neighbouring rows come in a new order, and the rows that a window takes of it are shuffled.
-   */
-  readonly window_rows?: number | undefined;
 }
 
 /** Steps between two resamplings of dead latents, unless the configuration says otherwise. */
@@ -80,18 +70,16 @@ export class Trainer<S extends SparsityName = 'kl'> {
   /** @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError. */
   static async create<S extends SparsityName = 'kl'>(
     model: Model,
-    rows: Dataset | RowSource,
+    rows: Rows,
     options: TrainOptions<S> = {} as TrainOptions<S>,
     placement: Placement = {},
   ): Promise<Trainer<S>> {
     const config = parseTrainConfig(options, model.config);
     const source = rowSource(rows);
     checkSchedules(config, runLength(config, batchesOf(source.rows, config.batch_size)));
-    const window_rows = windowOf(placement);
-    const batches = Math.max(1, Math.floor((window_rows ?? source.rows) / config.batch_size));
-    const size = window_rows === undefined ? source.rows : batches * config.batch_size;
+    const window_rows = windowRows(placement, config.batch_size);
     return Scope.building(async (scope) => {
-      const made = await TrainStep.create(model, source, config, { update: true, window_rows: size });
+      const made = await TrainStep.create(model, source, config, { update: true, window_rows });
       return new Trainer(config, scope.use(made));
     });
   }
@@ -103,7 +91,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
    */
   static async resume<S extends SparsityName = 'kl'>(
     gpu: Gpu,
-    rows: Dataset | RowSource,
+    rows: Rows,
     snapshot: Snapshot<S>,
   ): Promise<Trainer<S>> {
     const source = rowSource(rows);
@@ -344,16 +332,6 @@ export class Trainer<S extends SparsityName = 'kl'> {
     const { times, ended } = this.#course.submit(most);
     return { times, ended: ended.then((log) => this.#log.add(log, during)) };
   }
-}
-
-/** @throws ConfigError. */
-function windowOf(placement: Placement): number | undefined {
-  checkObject(placement, 'The placement of the rows is', '{ window_rows: 4096 }');
-  const { window_rows: rows } = placement;
-  if (rows !== undefined && !(Number.isInteger(rows) && rows >= 1)) {
-    throw new ConfigError(`window_rows must be a whole number of at least 1, and is ${shown(rows)}.`);
-  }
-  return rows;
 }
 
 function closed(): ClosedError {

@@ -1,0 +1,43 @@
+import type { Gpu } from '../../gpu/gpu.js';
+import { padded } from '../../gpu/tensor.js';
+import { grouped } from '../../sae/rows/formats/array.js';
+import { type Rows, rowSource, valueBytes } from '../../sae/rows/source.js';
+import type { Placement } from '../../sae/training/placement.js';
+
+/** Of the memory that is free, rows take up to this share. */
+const share = 1 / 4;
+/** WebGPU does not tell how much memory a GPU has: rows of up to so many bytes stay on it. */
+const mostOnGpu = 2 * 2 ** 30;
+/** Rows that are more than that go through windows of so many bytes in all, or an eighth of the free memory if that is less. */
+const usualWindow = 2 ** 30;
+
+/** Bytes of rows that are kept in memory. @param window what the user allows for rows on the device, if anything. */
+export function mostInMemory(window?: number): number {
+  return window ?? process.availableMemory() * share;
+}
+
+/**
+ * Where rows are to be on a device: all of them, if they take no more than `window` bytes or, by default, a quarter of the
+ * free memory and on a GPU 2 GiB; else in two windows of as many bytes together.
+ */
+export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
+  const free = process.availableMemory();
+  const most = window ?? Math.min(free * share, gpu.software ? Number.POSITIVE_INFINITY : mostOnGpu);
+  const rowBytes = rowBytesOf(rows);
+  if (rows.rows * rowBytes <= most) return {};
+  const both = window ?? Math.min(usualWindow, free / 8);
+  return { window_rows: Math.max(1, Math.floor(both / 2 / rowBytes)) };
+}
+
+/** What a line about rows ends with if they go through windows. */
+export function windowsInWords(rows: Rows, { window_rows }: Placement): string {
+  if (window_rows === undefined) return '';
+  const megabytes = Math.ceil((window_rows * rowBytesOf(rows)) / 1e6);
+  return `, through two windows of ${grouped(window_rows)} rows (${grouped(megabytes)} MB each)`;
+}
+
+/** Of a row on the device. */
+function rowBytesOf(rows: Rows): number {
+  const { in_dims, type } = rowSource(rows);
+  return padded(in_dims) * valueBytes[type];
+}
