@@ -5,6 +5,7 @@ import {
   checkFile,
   checkRoom,
   checkStart,
+  DataError,
   drawLoss,
   drawModel,
   type EpochMetrics,
@@ -170,6 +171,10 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     // As training does when it begins, after the data were read.
     trainedConfig(saved?.config ?? requested, config);
   }
+  if (values.data?.includes('-') && !given.has('epochs')) {
+    // Rows of a pipe come once.
+    config = { ...config, epochs: 1 };
+  }
   const opening = await options.openOptions(values);
   await preparePlaces(values);
 
@@ -197,7 +202,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const newModel = { ...engine.model, in_dims: dataset.in_dims };
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
-      : await Model.create<SparsityName>(gpu, newModel, config, dataset);
+      : await Model.create<SparsityName>(gpu, newModel, config, loaded.first ?? dataset);
     const placement = placementOf(dataset, gpu, values.window);
     describe(reporter, model, dataset, placement, config, values.train);
     if (values.save_model) {
@@ -210,12 +215,16 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     if (values.save_model) {
       await saveModel(model, dataset, saving);
     }
-    const beside: unknown = await lookInside(model, loaded, dataset, config, trained, values, reporter).catch(
-      (error: unknown) => error,
-    );
+    const unread = trained?.failure instanceof DataError;
+    const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
+    const beside: unknown = unread
+      ? undefined
+      : await lookInside(model, loaded, seen, config, trained, values, reporter).catch(
+          (error: unknown) => error,
+        );
     const failed = trained?.failure ?? beside ?? trained?.unrecorded;
     if (trained && !values.save_model) {
-      if (beside || trained.unrecorded) {
+      if (beside || trained.unrecorded || unread) {
         await rescueModel(model, dataset, saving);
       } else {
         reporter.line('The model was not saved; --save-model saves it.');

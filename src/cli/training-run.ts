@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFileError } from '../node/data/files.js';
 import {
+  DataError,
   EngineError,
   type EpochMetrics,
   type Model,
@@ -30,7 +31,7 @@ export interface Trained {
   /** Steps done. */
   readonly steps: number;
   readonly history: readonly EpochMetrics<SparsityName>[];
-  readonly failure: NonFiniteLossError | undefined;
+  readonly failure: NonFiniteLossError | DataError | undefined;
   /** Why metrics.jsonl or run.json could not be written. */
   readonly unrecorded: EngineError | undefined;
 }
@@ -42,7 +43,8 @@ const deadAdvice =
 /**
  * Trains all epochs, with a line per epoch, a progress bar and a record in metrics.jsonl. The file of an earlier run
  * stays until the first epoch is done.
- * @returns the steps and epochs that were finished, and the failure, if a loss that was not finite ended training.
+ * @returns the steps and epochs that were finished, and the failure, if a loss that was not finite or rows that could not be read ended
+ *   training.
  */
 export async function runEpochs(
   model: Model,
@@ -95,7 +97,8 @@ export async function runEpochs(
     }
     return { steps: done, history, failure: undefined, unrecorded };
   } catch (error) {
-    if (error instanceof NonFiniteLossError) {
+    // Rows that cannot be read any more do not cost what was learned from others.
+    if (error instanceof NonFiniteLossError || (error instanceof DataError && done > 0)) {
       return { steps: done, history, failure: error, unrecorded };
     }
     throw error;

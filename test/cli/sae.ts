@@ -38,11 +38,13 @@ interface Options {
   readonly shell?: boolean;
   /** What the shell runs before. */
   readonly before?: string;
+  /** What comes on standard input. */
+  readonly input?: Uint8Array;
 }
 
 export function start(
   args: readonly string[],
-  { cwd, env = {}, node = [], shell = false, before = ':' }: Options,
+  { cwd, env = {}, node = [], shell = false, before = ':', input }: Options,
 ): Running {
   const { DEBUG: _, ...inherited } = process.env;
   const words = [process.execPath, ...node, main, ...args];
@@ -50,16 +52,17 @@ export function start(
   const child = spawn(command, rest, {
     cwd,
     env: { ...inherited, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
   let stdout = '';
   let stderr = '';
   let told = () => {};
-  child.stdout.setEncoding('utf8').on('data', (text) => {
+  child.stdout!.setEncoding('utf8').on('data', (text) => {
     stdout += text;
     told();
   });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
+  child.stderr!.setEncoding('utf8').on('data', (text) => {
     stderr += text;
     told();
   });

@@ -61,6 +61,46 @@ describe('rows of one’s own', () => {
     expect(streamed.model.equals(all.model)).toBe(true);
   });
 
+  it('from another program train as those of a file do, and what was learned is saved if they end too early', async () => {
+    const run = async (data: string, more: object, input: Uint8Array = readFileSync(rows)) => {
+      const cwd = folder.make();
+      const own = [
+        '--h_dims',
+        '4',
+        '--epochs',
+        '1',
+        '--batch_size',
+        '10',
+        '--shuffle',
+        'False',
+        '--window',
+        '1kb',
+      ];
+      const args = ['train', '--data', data, ...own, '--save-model', '--save-plots', 'False'];
+      const result = await sae(args, { cwd, ...more, ...(data === '-' && { input }) });
+      const model = () => readFileSync(join(cwd, 'files', 'sae.safetensors'));
+      return { ...result, model, cwd };
+    };
+    const [file, piped] = [await run(rows, {}), await run('-', {})];
+    expect([piped.status, piped.stderr]).toEqual([0, '']);
+    expect(piped.stdout).toContain(
+      'data        standard input: 100 rows of 16 values, through two windows of 31 rows',
+    );
+    expect(piped.model().equals(file.model())).toBe(true);
+    const first = readFileSync(rows).subarray(0, 128 + 75 * 16);
+    const cut = npy([20000, 16], bytes(20000 * 16)).subarray(0, 128 + 12000 * 16);
+    expect(await run('-', {}, first)).toMatchObject({
+      status: 1,
+      stderr: 'sae: standard input ended at byte 1,328, after 75 rows; expected 100, as its header says.\n',
+    });
+    const late = await run('-', {}, cut);
+    expect([late.status, late.stderr]).toEqual([
+      1,
+      'sae: standard input ended at byte 192,128, after 12,000 rows; expected 20,000, as its header says.\n',
+    ]);
+    expect(filesIn(late.cwd)).toContain(join('files', 'sae.safetensors'));
+  });
+
   it('prints a header, a line an epoch and where the pictures went', async () => {
     const cwd = folder.make();
     const args = ['train', '--data', rows, '--h_dims', '4', '--epochs', '2', '--validation', heldOut];

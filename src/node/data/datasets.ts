@@ -8,7 +8,11 @@ import type { Rows } from '../../sae/rows/source.js';
 import type { DownloadOptions } from './download.js';
 import { mostInMemory } from './memory.js';
 import { cacheFolder, digitWidth, type MnistSource, mnistFile, mnistSource, readMnist10k } from './mnist.js';
+import { pipedRows } from './piped.js';
 import { openDataset, readDataset } from './read.js';
+
+/** What stands for standard input among files. */
+export const standardInput = '-';
 
 /** Data sets by name; `auto` is `mnist` if it is cached or can be downloaded, else `mnist-10k`. */
 export const datasetNames = ['auto', 'mnist', 'mnist-10k'] as const;
@@ -39,6 +43,8 @@ export interface LoadOptions
 /** What `loadDatasets` and `openDatasets` return. */
 export interface LoadedDatasets<R extends Rows = Dataset> {
   readonly train: R;
+  /** The first rows, in memory, if each of `train` can be read once only. */
+  readonly first?: Dataset;
   /** Held-out rows, normalised as the training rows are. */
   readonly validation?: R;
   /** Set if `auto` could not get `mnist`: why, and what is used instead, without a full stop. */
@@ -72,6 +78,7 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
   }
   if (data !== undefined) {
     const most_memory = mostInMemory(options.window);
+    if ([data].flat().includes(standardInput)) return loadPiped(options, option);
     const own = { in_dims, image_shape, tensor, onNote, normalize: option, most_memory };
     const train = await openDataset(data, own);
     return { train, ...(await readValidation(options, train)) };
@@ -85,6 +92,31 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
   }
   if (image_shape) checkImageShape(image_shape, digitWidth, named);
   return dataset === 'mnist-10k' ? loadMnist10k(options, option) : loadMnist(options, option);
+}
+
+/** Rows that another program writes to standard input. */
+async function loadPiped(
+  options: LoadOptions,
+  normalize: NormalizeOption | undefined,
+): Promise<LoadedDatasets<Rows>> {
+  const { data, validation, in_dims, image_shape, tensor } = options;
+  if ([data].flat().length > 1 || [validation].flat().includes(standardInput)) {
+    throw new ConfigError(
+      'Rows from standard input (-) are all of data, and are not validation. Name it once, as data.',
+    );
+  }
+  if (tensor !== undefined) {
+    throw new ConfigError(
+      `tensor names an array of a file, and standard input has one. Leave ${tensor} out.`,
+    );
+  }
+  if (normalize === 'unit') {
+    throw new ConfigError(
+      'normalize unit has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.',
+    );
+  }
+  const { rows, first } = await pipedRows(process.stdin, { in_dims, image_shape, normalize });
+  return { train: rows, first, ...(await readValidation(options, rows)) };
 }
 
 async function loadMnist10k(

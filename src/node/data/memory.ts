@@ -11,6 +11,9 @@ const mostOnGpu = 2 * 2 ** 30;
 /** Rows that are more than that go through windows of so many bytes in all, or an eighth of the free memory if that is less. */
 const usualWindow = 2 ** 30;
 
+/** The same for rows that come from another program. */
+const pipedWindow = 128 * 2 ** 20;
+
 /** Bytes of rows that are kept in memory. @param window what the user allows for rows on the device, if anything. */
 export function mostInMemory(window?: number): number {
   return window ?? process.availableMemory() * share;
@@ -24,14 +27,16 @@ export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
   const free = process.availableMemory();
   const most = window ?? Math.min(free * share, gpu.software ? Number.POSITIVE_INFINITY : mostOnGpu);
   const rowBytes = rowBytesOf(rows);
-  if (rows.rows * rowBytes <= most) return {};
-  const both = window ?? Math.min(usualWindow, free / 8);
+  const once = 'read' in rows && rows.once;
+  // The first step does not wait for rows that another program has yet to make.
+  if (!once && rows.rows * rowBytes <= most) return {};
+  const both = window ?? Math.min(once ? pipedWindow : usualWindow, free / 8);
   return { window_rows: Math.max(1, Math.floor(both / 2 / rowBytes)) };
 }
 
 /** What a line about rows ends with if they go through windows. */
 export function windowsInWords(rows: Rows, { window_rows }: Placement): string {
-  if (window_rows === undefined) return '';
+  if (window_rows === undefined || window_rows >= rows.rows) return '';
   const megabytes = Math.ceil((window_rows * rowBytesOf(rows)) / 1e6);
   return `, through two windows of ${grouped(window_rows)} rows (${grouped(megabytes)} MB each)`;
 }

@@ -3,6 +3,7 @@ import { shown, typeOf } from '../../gpu/shown.js';
 import { DataError } from '../errors.js';
 import { grouped } from './formats/array.js';
 import type { Dataset, Normalization, RowSource, StoredRows } from './rows.js';
+import { notFinite } from './values.js';
 
 // What a program passes in is checked before it is used: with wrong sizes or types training would silently use garbage,
 // or the device would reject all commands from then on.
@@ -108,6 +109,9 @@ export function checkValues(
         `The normalization of ${nameOf(rows)}, ${shown(rows.normalization)}, takes its values beyond the range of f32.`,
       );
     }
+    return;
+  }
+  if (low === -largestF32 && high === largestF32 && notFinite(values) < 0) {
     return;
   }
   for (let i = 0; i < values.length; i++) {

@@ -15,24 +15,24 @@ const leastChunks = 16;
 export class WindowSizes {
   /** Windows in a pass over all rows. */
   readonly count: number;
-  /** Number of chunks: one if all rows fit into a window. */
+  /** Number of chunks: one if all rows fit into a window, or come in one order only. */
   readonly chunks: number;
-  readonly chunkRows: number;
 
-  /** @param size rows of a window. */
+  /** @param size rows of a window. @param chunkRows rows of a chunk. */
   constructor(
     readonly rows: number,
     readonly size: number,
-    rowBytes: number,
+    readonly chunkRows: number,
   ) {
     this.count = Math.ceil(rows / size);
-    const most = Math.min(Math.floor(chunkBytes / rowBytes), Math.floor(size / leastChunks));
-    this.chunkRows = this.count === 1 ? rows : Math.max(1, most);
-    this.chunks = Math.ceil(rows / this.chunkRows);
+    this.chunks = Math.ceil(rows / chunkRows);
   }
 
-  static of({ rows, in_dims, type }: RowSource, size: number): WindowSizes {
-    return new WindowSizes(rows, Math.min(size, rows), in_dims * valueBytes[type]);
+  static of({ rows, in_dims, type, once }: RowSource, most: number): WindowSizes {
+    const size = Math.min(most, rows);
+    const rowBytes = in_dims * valueBytes[type];
+    const usual = Math.min(Math.floor(chunkBytes / rowBytes), Math.floor(size / leastChunks));
+    return new WindowSizes(rows, size, size === rows || once ? rows : Math.max(1, usual));
   }
 
   /** Rows of a pass's window. */

@@ -36,7 +36,8 @@ export function joined(parts: readonly Placed[]): Placed {
   };
 }
 
-function concatenated(pieces: readonly StoredRows[]): StoredRows {
+/** Values of one type, one after another. */
+export function concatenated(pieces: readonly StoredRows[]): StoredRows {
   const length = pieces.reduce((all, piece) => all + piece.length, 0);
   const whole = pieces[0] instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
   let filled = 0;

@@ -62,7 +62,8 @@ export async function resolveNormalizationOf(
   return unitOf(mean, squares / count, source.type, source.name);
 }
 
-function fixedNormalization(option: Normalization | undefined, type: 'u8' | 'f32'): Normalization {
+/** A normalisation that needs no rows: the option or, by default, `mnist` for 8-bit values and `none` for floats. @throws ConfigError. */
+export function fixedNormalization(option: Normalization | undefined, type: 'u8' | 'f32'): Normalization {
   if (option !== undefined && !isUsable(option)) {
     throw new ConfigError(
       `normalize is ${shown(option)}; expected finite numbers mean and std in the range of f32, with std above 0.`,

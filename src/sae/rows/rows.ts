@@ -32,6 +32,8 @@ export interface RowSource {
   /** As of a `Dataset`. */
   readonly image_shape?: readonly [number, number];
   readonly normalization: Normalization;
+  /** Whether each row can be read once only, in order, as from a pipe. */
+  readonly once?: true;
   /** The rows from `first` up to, not including, `end`: [end - first, in_dims]. */
   read(first: number, end: number): StoredRows | Promise<StoredRows>;
 }

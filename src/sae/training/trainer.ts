@@ -76,7 +76,15 @@ export class Trainer<S extends SparsityName = 'kl'> {
   ): Promise<Trainer<S>> {
     const config = parseTrainConfig(options, model.config);
     const source = rowSource(rows);
-    checkSchedules(config, runLength(config, batchesOf(source.rows, config.batch_size)));
+    const batches = batchesOf(source.rows, config.batch_size);
+    const length = runLength(config, batches);
+    if (source.once && length > batches) {
+      throw new ConfigError(
+        `The rows of ${source.name} come once, so a run has at most the ${batches} steps of one epoch, and not ${length}. Set epochs ` +
+          'to 1, or write the rows into a file.',
+      );
+    }
+    checkSchedules(config, length);
     const window_rows = windowRows(placement, config.batch_size);
     return Scope.building(async (scope) => {
       const made = await TrainStep.create(model, source, config, { update: true, window_rows });

@@ -2,9 +2,20 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { randomPair, shuffle } from '../../../src/sae/model/random.js';
 import { WindowSizes } from '../../../src/sae/rows/chunks.js';
+import { noNormalization } from '../../../src/sae/rows/dataset.js';
+import type { RowSource } from '../../../src/sae/rows/source.js';
 
 const megabyte = 2 ** 20;
 const range = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => first + i);
+
+const source = (rows: number, in_dims: number): RowSource => ({
+  name: 'rows',
+  rows,
+  in_dims,
+  type: 'u8',
+  normalization: noNormalization,
+  read: () => new Uint8Array(),
+});
 
 test('windows take the chunks of any order one after another, each row once', () => {
   const bytes = fc.constantFrom(1, megabyte / 4, megabyte, 8 * megabyte);
@@ -14,7 +25,7 @@ test('windows take the chunks of any order one after another, each row once', ()
     bytes,
     fc.integer(),
     (rows, size, rowBytes, seed) => {
-      const sizes = new WindowSizes(rows, Math.min(size, rows), rowBytes);
+      const sizes = WindowSizes.of(source(rows, rowBytes), size);
       const { chunkRows, chunks, count } = sizes;
       const order = Uint32Array.from({ length: chunks }, (_, chunk) => chunk);
       shuffle(order, randomPair(seed).forOrder);
@@ -40,5 +51,6 @@ test.each([
   // All rows in one window are one chunk.
   [47, 47, 9, 47],
 ])('of %d rows in windows of %d, %d bytes each, %d are a chunk', (rows, size, rowBytes, chunkRows) => {
-  expect(new WindowSizes(rows, size, rowBytes).chunkRows).toBe(chunkRows);
+  expect(WindowSizes.of(source(rows, rowBytes), size).chunkRows).toBe(chunkRows);
+  expect(WindowSizes.of({ ...source(rows, rowBytes), once: true }, size).chunkRows).toBe(rows);
 });

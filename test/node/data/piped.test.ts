@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { pipedRows } from '../../../src/node/data/piped.js';
+import { DataError } from '../../../src/sae/errors.js';
+import { bytes, npy } from '../../cli/sae.js';
+import { failure } from './folder.js';
+
+const [rows, in_dims] = [9000, 3];
+const values = Float32Array.from(bytes(rows * in_dims), (byte) => byte / 8 - 10);
+const file = npy([rows, in_dims], values);
+
+/** Bytes in chunks of that many. */
+async function* chunks(content: Uint8Array, length: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < content.length; at += length) yield content.subarray(at, at + length);
+}
+
+describe('rows of another program', () => {
+  it.each([1, 7, 12_345, 1e9])('are read in order, in chunks of %d bytes', async (length) => {
+    const { rows: source, first } = await pipedRows(chunks(file, length));
+    expect(source).toMatchObject({
+      rows,
+      in_dims,
+      type: 'f32',
+      once: true,
+      normalization: { mean: 0, std: 1 },
+    });
+    // The first ones are kept.
+    expect(first.data).toEqual(values.subarray(0, 8192 * in_dims));
+    for (const [begin, end] of [
+      [0, 10],
+      [10, 8191],
+      [8191, 8200],
+      [8200, 9000],
+    ]) {
+      expect(await source.read(begin, end)).toEqual(values.slice(begin * in_dims, end * in_dims));
+    }
+  });
+
+  it('come once', async () => {
+    const { rows: source } = await pipedRows(chunks(file, 1000));
+    await source.read(0, 10);
+    expect(await failure(DataError, () => source.read(0, 10))).toMatch(
+      /each comes once, and row 10 is the next one/,
+    );
+  });
+
+  it('that end too early say after how many, again and again', async () => {
+    const cut = file.subarray(0, file.length - 13);
+    const { rows: source } = await pipedRows(chunks(cut, 1000));
+    await source.read(0, 8500);
+    const sentence =
+      'standard input ended at byte 108,115, after 8,998 rows and a part of another; expected 9,000, as its header says.';
+    expect(await failure(DataError, () => source.read(8500, 9000))).toBe(sentence);
+    expect(await failure(DataError, () => source.read(8500, 9000))).toBe(sentence);
+  });
+
+  it.each([
+    ['nothing', new Uint8Array(), /does not begin as a \.npy file/],
+    ['text', new TextEncoder().encode('1,2,3\n'), /does not begin as a \.npy file/],
+    ['a header that is cut', file.subarray(0, 60), /does not begin as a \.npy file/],
+    ['a header alone', file.subarray(0, 128), /ended at byte 128, after 0 rows; expected 9,000/],
+    ['rows of another width', npy([2, 5], new Float32Array(10)), /5 values a row; expected 3/],
+    ['a value that is not finite', npy([1, 3], Float32Array.of(1, Number.NaN, 2)), /NaN at row 0, column 1/],
+  ])('%s is refused', async (_, content, sentence) => {
+    expect(await failure(DataError, () => pipedRows(chunks(content, 50), { in_dims }))).toMatch(sentence);
+  });
+});
