@@ -87,6 +87,27 @@ async function source(
   let next = 0;
   // Rows are asked for again after a failure, but do not come again.
   let failure: unknown;
+  /** Reads take turns. */
+  let last: Promise<unknown> = Promise.resolve();
+  const read = async (first: number, end: number): Promise<StoredRows> => {
+    if (failure) throw failure;
+    if (first !== next) {
+      throw new DataError(
+        `Rows ${first} to ${end - 1} of ${name} cannot be read: each comes once, and row ${next} is the next one. Write the rows ` +
+          'into a file to use them again.',
+      );
+    }
+    next = end;
+    const before = kept.subarray(first * in_dims, Math.min(end, keptCount) * in_dims);
+    if (end <= keptCount) return before;
+    try {
+      const after = await take(Math.max(first, keptCount), end);
+      return first >= keptCount ? after : concatenated([before, after]);
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  };
   const described = { name, rows, in_dims, normalization, ...(image_shape && { image_shape }) };
   return {
     first: { ...described, rows: keptCount, data: kept },
@@ -94,23 +115,10 @@ async function source(
       ...described,
       type: header.element === 'u8' ? 'u8' : 'f32',
       once: true,
-      async read(first, end) {
-        if (failure) throw failure;
-        if (first !== next) {
-          throw new DataError(
-            `Rows ${first} to ${end - 1} of ${name} cannot be read: each comes once, and row ${next} is the next one. Write the rows ` +
-              'into a file to use them again.',
-          );
-        }
-        next = end;
-        const before = kept.subarray(first * in_dims, Math.min(end, keptCount) * in_dims);
-        if (end <= keptCount) return before;
-        const after = await take(Math.max(first, keptCount), end).catch((error: unknown) => {
-          failure = error;
-          throw error;
-        });
-        if (first >= keptCount) return after;
-        return concatenated([before, after]);
+      read(first, end) {
+        const values = last.then(() => read(first, end));
+        last = values.catch(() => {});
+        return values;
       },
     },
   };

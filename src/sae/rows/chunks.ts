@@ -3,8 +3,8 @@ import { type RowSource, valueBytes } from './source.js';
 /** Runs of rows of a source: from the first up to, not including, the last. */
 export type Runs = readonly (readonly [first: number, end: number])[];
 
-/** Bytes of a chunk: disks are as fast at reading such pieces in any order as at reading all in one. */
-const chunkBytes = 4 * 2 ** 20;
+/** Bytes of a chunk: disks read several such pieces at once, in any order, as fast as all in one. */
+const chunkBytes = 2 ** 20;
 /** Chunks in a window, at least, so that its rows come from many places. */
 const leastChunks = 16;
 

@@ -1,8 +1,9 @@
 import { EngineError } from '../../gpu/errors.js';
 import { DataError } from '../errors.js';
 import { type Dataset, noNormalization } from './dataset.js';
-import { concat, counted, grouped, recognizedBytes } from './formats/array.js';
+import { counted, grouped, recognizedBytes } from './formats/array.js';
 import {
+  beginnings,
   explained,
   type OpenedRows,
   type OpenOptions,
@@ -241,10 +242,7 @@ async function formatOf(file: RowsFile): Promise<RowFormat | undefined> {
 /** Its first `recognizedBytes` bytes, or all of them if it has fewer. */
 async function beginning(file: RowsFile): Promise<Uint8Array> {
   let head: Uint8Array = new Uint8Array(0);
-  for await (const chunk of file.stream()) {
-    head = concat(head, chunk.subarray(0, recognizedBytes));
-    if (head.length >= recognizedBytes) break;
-  }
+  for await (head of beginnings(file)) if (head.length >= recognizedBytes) break;
   return head.subarray(0, recognizedBytes);
 }
 

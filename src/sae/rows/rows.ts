@@ -34,7 +34,7 @@ export interface RowSource {
   readonly normalization: Normalization;
   /** Whether each row can be read once only, in order, as from a pipe. */
   readonly once?: true;
-  /** The rows from `first` up to, not including, `end`: [end - first, in_dims]. */
+  /** The rows from `first` up to, not including, `end`: [end - first, in_dims]. It may be called again before it has ended. */
   read(first: number, end: number): StoredRows | Promise<StoredRows>;
 }
 

@@ -20,6 +20,8 @@ export interface BatchInput {
 
 /** Bytes written to the device at a time. */
 const writeBytes = 16 * 2 ** 20;
+/** Bytes of writes that wait for the device, at most: it keeps a copy of them until they are done. */
+const waitingBytes = 64 * 2 ** 20;
 /** Rows per invocation of `rows/gather.wgsl`, and invocations per workgroup, which lie along columns. */
 const gatherRows = 8;
 const gatherColumns = 32;
@@ -263,6 +265,7 @@ export class Windows {
     const counted = number >= this.#counted && number < sizes.count;
     const moments = counted ? new RowMoments(source.in_dims) : undefined;
     let row = place * sizes.size;
+    let waiting = 0;
     for await (const { values, rows } of blocks(source, piecesOf(runs, rowBytesOf(source)))) {
       if (this.#destroyed) {
         return;
@@ -270,6 +273,11 @@ export class Windows {
       moments?.add(values);
       this.#write(row, values);
       row += rows;
+      waiting += values.byteLength;
+      if (waiting >= waitingBytes) {
+        await this.gpu.finish();
+        waiting = 0;
+      }
     }
     if (moments) {
       this.#loaded.set(number, moments);

@@ -1,5 +1,6 @@
 import { EngineError } from '../../../gpu/errors.js';
 import type { StoredRows } from '../rows.js';
+import { concat } from './array.js';
 import type { ByteSource } from './bytes.js';
 import type { RowShape, ShapeOptions } from './shape.js';
 
@@ -88,6 +89,27 @@ export interface RowFormat {
   recognizes(head: Uint8Array, name: string): boolean;
   /** Reads and checks the header. @throws DataError, and whatever the file throws. */
   open(file: RowsFile, options: OpenOptions): Promise<OpenedRows>;
+}
+
+/** Most headers are shorter. */
+const usualHeader = 512;
+
+/** Longer and longer beginnings of a file, unpacked; the last is all of it. @throws whatever the file throws. */
+export async function* beginnings(file: RowsFile): AsyncGenerator<Uint8Array> {
+  if (file.gzipped) {
+    let head: Uint8Array = new Uint8Array(0);
+    for await (const chunk of file.stream()) {
+      head = concat(head, chunk);
+      yield head;
+    }
+    return;
+  }
+  for (let length = usualHeader; ; length *= 8) {
+    const head = new Uint8Array(Math.min(length, file.bytes));
+    await file.read(0, head);
+    yield head;
+    if (length >= file.bytes) return;
+  }
 }
 
 /** A file that is not gzipped, for reading parts of it. */

@@ -1,7 +1,14 @@
 import { DataError } from '../../errors.js';
 import { type ArrayRows, rowsOf, streamedRows } from '../values.js';
-import { type ArrayHeader, concat, elements, grouped, longestHeader } from './array.js';
-import { type OpenedRows, type OpenOptions, piecesAt, type RowFormat, type RowsFile } from './file.js';
+import { type ArrayHeader, elements, grouped, longestHeader } from './array.js';
+import {
+  beginnings,
+  type OpenedRows,
+  type OpenOptions,
+  piecesAt,
+  type RowFormat,
+  type RowsFile,
+} from './file.js';
 import { rowShape } from './shape.js';
 
 /** A file format with a header followed by values, which fill the rest of the file. */
@@ -38,23 +45,23 @@ export function headed(format: HeadedFormat): RowFormat {
   };
 }
 
-async function readHeader(format: HeadedFormat, { name: file, stream }: RowsFile): Promise<ArrayHeader> {
+async function readHeader(format: HeadedFormat, file: RowsFile): Promise<ArrayHeader> {
   const { name, article } = format;
-  let head: Uint8Array = new Uint8Array(0);
-  for await (const chunk of stream()) {
-    head = concat(head, chunk);
+  let length = 0;
+  for await (const head of beginnings(file)) {
+    length = head.length;
     // The first piece of a stream may be shorter than a magic number.
-    const header = format.recognizes(head) ? format.parseHeader(head, file) : undefined;
+    const header = format.recognizes(head) ? format.parseHeader(head, file.name) : undefined;
     if (header) return header;
-    if (head.length > longestHeader) {
+    if (length > longestHeader) {
       throw new DataError(
-        `${file} has ${article} ${name} header of more than ${grouped(longestHeader)} bytes; expected at most that. The file ` +
+        `${file.name} has ${article} ${name} header of more than ${grouped(longestHeader)} bytes; expected at most that. The file ` +
           'is damaged.',
       );
     }
   }
   throw new DataError(
-    `${file} ends within its header, after ${head.length} bytes; expected ${article} ${name} file.`,
+    `${file.name} ends within its header, after ${length} bytes; expected ${article} ${name} file.`,
   );
 }
 
