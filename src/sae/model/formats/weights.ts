@@ -3,6 +3,7 @@ import { type ArrayHeader, longestHeader } from '../../rows/formats/array.js';
 import type { ByteSource } from '../../rows/formats/bytes.js';
 import { npy } from '../../rows/formats/npy.js';
 import { readSafetensorsHeader, type SafetensorsTypes } from '../../rows/formats/safetensors-header.js';
+import { openTorch, TorchTensor } from '../../rows/formats/torch.js';
 import { openZip, type ZipMember } from '../../rows/formats/zip.js';
 import { failOf } from '../safetensors.js';
 import { parseJsonObject, readBytes, refusal, refuse, restOf } from './bytes.js';
@@ -16,7 +17,6 @@ import {
   type ValueType,
   valueTypes,
 } from './stored-tensor.js';
-import { openTorch, TorchTensor } from './torch.js';
 
 /** The tensors of a file, read one by one, and what else stands beside them. */
 export class Weights {
@@ -133,7 +133,10 @@ async function torchWeights(
   source: string,
   head?: Record<string, unknown>,
 ): Promise<Weights> {
-  return weightsOf(await openTorch(file, source), source, head);
+  const root = await openTorch(file, refusal(source));
+  return root instanceof Map
+    ? weightsOf(root, source, head)
+    : refuse(source, 'it does not hold a dictionary of tensors: save the state_dict(), not the module.');
 }
 
 /** The tensors of a dictionary of a torch file. */

@@ -1,4 +1,4 @@
-import { refuse } from './bytes.js';
+import type { Fail } from './bytes.js';
 
 // A pickle is a program for a stack machine that may call any function of Python. This reader knows the opcodes that
 // PyTorch writes for a dictionary of tensors, and calls nothing but the few constructors that it is given.
@@ -17,7 +17,7 @@ export interface PickleAllowed {
   persistent(id: Pickled): Pickled;
 }
 
-/** Pickles of models take some kilobytes. */
+/** Pickles of tensors take some kilobytes. */
 export const longestPickle = 16 * 2 ** 20;
 
 /** A function that an allowed name stands for. */
@@ -33,10 +33,10 @@ const ascii = new TextDecoder('latin1');
 
 /**
  * Reads a pickle without executing it.
- * @throws ModelFileError that names an opcode, function or class that is not allowed, or the byte where it is damaged.
+ * @param fail is called with an opcode, function or class that is not allowed, or the byte where it is damaged.
  */
-export function readPickle(bytes: Uint8Array, source: string, allowed: PickleAllowed): Pickled {
-  return new Machine(bytes, source, allowed).run();
+export function readPickle(bytes: Uint8Array, allowed: PickleAllowed, fail: Fail): Pickled {
+  return new Machine(bytes, allowed, fail).run();
 }
 
 class Machine {
@@ -49,8 +49,8 @@ class Machine {
 
   constructor(
     private readonly bytes: Uint8Array,
-    private readonly source: string,
     private readonly allowed: PickleAllowed,
+    private readonly refuse: Fail,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -78,7 +78,7 @@ class Machine {
   }
 
   fail(what: string): never {
-    return refuse(this.source, `its pickle ${what}. Nothing of it was executed.`);
+    return this.refuse(`its pickle ${what}. Nothing of it was executed.`);
   }
 
   push(value: Pickled): void {
