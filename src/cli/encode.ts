@@ -29,6 +29,7 @@ export function encodeCommand(): Command {
       ).argParser(parseNumber),
     )
     .addOption(options.tensorOption)
+    .addOption(options.rowsTypeOption)
     .addOption(options.activationOption)
     .addOption(options.normalizeOption)
     .addOption(options.windowOption);

@@ -5,6 +5,7 @@ import {
   datasetNames,
   type EngineOption,
   elementNames,
+  elementTypes,
   type FeaturesKind,
   featuresKinds,
   formatNames,
@@ -161,6 +162,11 @@ export const tensorOption = text(
   'the array to read from files that name theirs, or a pattern with * and ? (default: the only one that may be rows)',
 );
 
+export const rowsTypeOption = text(
+  '--rows-type <type>',
+  'type of the values in raw files, little-endian without a header, whose rows have --in-dims values; files of other formats are read as they are',
+).choices(elementTypes);
+
 /** Takes one path each time it is given: with several in a row, words that follow would be taken for paths. */
 function paths(flags: string, description: string): Option {
   return new Option(flags, description).argParser((path: string, before: readonly string[] = []) => [
@@ -193,6 +199,7 @@ export const dataGroup = [
   ).choices(datasetNames),
   dataOption(),
   tensorOption,
+  rowsTypeOption,
   normalizeOption,
   text(
     '--image-shape <h,w>',

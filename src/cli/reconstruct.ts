@@ -88,6 +88,7 @@ const ofWriting = new Set([
   'activation',
   'data',
   'tensor',
+  'rows_type',
   'normalize',
   'window',
   'adapter',

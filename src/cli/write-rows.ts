@@ -5,6 +5,7 @@ import {
   ConfigError,
   checkRoom,
   type Dataset,
+  type Element,
   findDataFiles,
   Model,
   mostInMemory,
@@ -29,6 +30,7 @@ export interface WriteRowsValues extends ReporterOptions {
   readonly activation?: Activation;
   readonly data: readonly string[];
   readonly tensor?: string | undefined;
+  readonly rows_type?: Element | undefined;
   readonly out: string;
   readonly normalize?: string;
   readonly window?: number | undefined;
@@ -57,7 +59,7 @@ export interface WrittenRows {
 export async function writeRows(file: string, values: WriteRowsValues, written: WrittenRows): Promise<void> {
   const { data, out } = values;
   const target = identityOf(out);
-  const { files } = await findDataFiles(data);
+  const { files } = await findDataFiles(data, values);
   if (target !== undefined && [...files, ...filesOf(file)].some((input) => identityOf(input) === target)) {
     throw new ConfigError(`out is ${out}, which is also read and would be overwritten. Choose another file.`);
   }
@@ -69,8 +71,9 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
   const onNote = (note: string) => reporter.warn(note);
+  const { tensor, rows_type } = values;
   const most_memory = mostInMemory(values.window);
-  const dataset = await openDataset(data, { in_dims, normalize, tensor: values.tensor, onNote, most_memory });
+  const dataset = await openDataset(data, { in_dims, normalize, tensor, rows_type, onNote, most_memory });
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);

@@ -58,7 +58,7 @@ export type { Option } from './options.js';
 export { rowsBetween, takeRows } from './rows/blocks.js';
 export * from './rows/dataset.js';
 export { type DecodeOptions, decodeDataset } from './rows/decode.js';
-export { elementNames } from './rows/formats/array.js';
+export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
 export { imagesDataset, type NamedImage } from './rows/images.js';
 export { type NormalizeOption, parseNormalize } from './rows/normalize.js';

@@ -21,7 +21,7 @@ import {
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
-const heldOut = folder.write('held-out.npy', npy([30, 16], bytes(480).reverse()));
+const heldOut = folder.write('held-out.bin', bytes(480).reverse());
 const named = folder.write(
   'named.safetensors',
   tensorsFile({ other: [[2, 3], bytes(6)], rows: [[50, 16], bytes(800)] }),
@@ -57,6 +57,7 @@ const common = {
   dataset: 'auto',
   data: named,
   tensor: 'rows',
+  rows_type: 'u8',
   normalize: '0.4,0.3',
   window: '64MiB',
   image_shape: '2,8',

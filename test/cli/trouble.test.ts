@@ -19,6 +19,7 @@ import {
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+const noRows = folder.write('values.bin', bytes(16));
 const emptyFolder = folder.make();
 const severalArrays = folder.write(
   'several.safetensors',
@@ -68,6 +69,20 @@ describe('wrong usage', () => {
       ['--dataset', 'mnist-10k', '--tensor', 'x'],
       /tensor names an array of data, and has no effect on digits/,
     ],
+    [['--validation', rows, '--rows_type', 'f3'], /Allowed choices are u8, i8, .*, f64\./],
+    [
+      ['--dataset', 'mnist-10k', '--rows_type', 'f32'],
+      /rows_type is the type of raw data, and has no effect/,
+    ],
+    [
+      ['--data', rows, '--rows_type', 'f32'],
+      /rows_type is f32, .* all files here say what they hold\. Leave/,
+    ],
+    [
+      ['--data', rows, '--tensor', 'x'],
+      /tensor is x, which picks an array .* no file here does that\. Leave/,
+    ],
+    [['--data', noRows, '--rows_type', 'f32'], /nothing says how many a row has\. Name in_dims/],
     [
       ['--data', rows, wide],
       /data takes one path each time, and is followed by ".*wide\.npy" as well\. Repeat it/,

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { ConfigError, DataError } from '../../sae/errors.js';
 import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
-import type { DecodeOptions } from '../../sae/rows/decode.js';
+import { type DecodeOptions, refuseUnused } from '../../sae/rows/decode.js';
 import { checkImageShape } from '../../sae/rows/formats/shape.js';
 import { type NormalizeOption, parseNormalize } from '../../sae/rows/normalize.js';
 import type { Rows } from '../../sae/rows/source.js';
@@ -21,7 +21,7 @@ export type DatasetName = (typeof datasetNames)[number];
 /** Which rows to load, and from where. */
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'>,
-    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'tensor' | 'onNote'> {
+    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'tensor' | 'rows_type' | 'onNote'> {
   /** By default `auto`. */
   readonly dataset?: DatasetName;
   /** Whether the network may be used; by default true. */
@@ -70,18 +70,29 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `Both data and dataset say what to train on, ${[data].flat().join(', ')} and ${dataset}. Leave one of them out.`,
     );
   }
-  const { in_dims, image_shape, tensor, onNote } = options;
-  if (tensor !== undefined && data === undefined && options.validation === undefined) {
-    throw new ConfigError(
-      `tensor names an array of data, and has no effect on digits. Leave ${tensor} out, or pass a file as data.`,
-    );
+  const { in_dims, image_shape, tensor, rows_type, onNote } = options;
+  if (data === undefined && options.validation === undefined) {
+    for (const [name, value, what] of [
+      ['tensor', tensor, 'names an array of data'],
+      ['rows_type', rows_type, 'is the type of raw data'],
+    ]) {
+      if (value !== undefined) {
+        throw new ConfigError(
+          `${name} ${what}, and has no effect on digits. Leave ${value} out, or pass a file as data.`,
+        );
+      }
+    }
   }
   if (data !== undefined) {
     const most_memory = mostInMemory(options.window);
     if ([data].flat().includes(standardInput)) return loadPiped(options, option);
-    const own = { in_dims, image_shape, tensor, onNote, normalize: option, most_memory };
-    const train = await openDataset(data, own);
-    return { train, ...(await readValidation(options, train)) };
+    // An option may concern one of the two alone.
+    const used = new Set<string>();
+    const own = { in_dims, image_shape, tensor, rows_type, onNote, normalize: option, most_memory };
+    const train = await openDataset(data, options.validation === undefined ? own : { ...own, used });
+    const loaded = { train, ...(await readValidation(options, train, used)) };
+    if (options.validation !== undefined) refuseUnused(options, used);
+    return loaded;
   }
   const named = dataset === 'auto' ? 'mnist' : dataset;
   if (in_dims !== undefined && in_dims !== digitWidth) {
@@ -99,7 +110,7 @@ async function loadPiped(
   options: LoadOptions,
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets<Rows>> {
-  const { data, validation, in_dims, image_shape, tensor } = options;
+  const { data, validation, in_dims, image_shape, tensor, rows_type } = options;
   if ([data].flat().length > 1 || [validation].flat().includes(standardInput)) {
     throw new ConfigError(
       'Rows from standard input (-) are all of data, and are not validation. Name it once, as data.',
@@ -108,6 +119,11 @@ async function loadPiped(
   if (tensor !== undefined) {
     throw new ConfigError(
       `tensor names an array of a file, and standard input has one. Leave ${tensor} out.`,
+    );
+  }
+  if (rows_type !== undefined) {
+    throw new ConfigError(
+      `rows_type is the type of raw files, and standard input takes what numpy.save writes. Leave ${rows_type} out.`,
     );
   }
   if (normalize === 'unit') {
@@ -180,11 +196,12 @@ function otherFile(folder: string, file: string): string {
 
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
-  { validation, image_shape, tensor, onNote, window }: LoadOptions,
+  { validation, image_shape, tensor, rows_type, onNote, window }: LoadOptions,
   { in_dims, normalization }: Rows,
+  used?: Set<string>,
 ): Promise<Pick<LoadedDatasets<Rows>, 'validation'>> {
   if (validation === undefined) return {};
   const most_memory = mostInMemory(window);
-  const own = { in_dims, image_shape, tensor, onNote, normalize: normalization, most_memory };
-  return { validation: await openDataset(validation, own) };
+  const own = { in_dims, image_shape, tensor, rows_type, onNote, normalize: normalization, most_memory };
+  return { validation: await openDataset(validation, { ...own, ...(used && { used }) }) };
 }

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../../sae/errors.js';
 import { holdsRows } from '../../sae/rows/decode.js';
-import { formatNames } from '../../sae/rows/formats/index.js';
+import type { OpenOptions } from '../../sae/rows/formats/file.js';
+import { formatNames, namedAsRows } from '../../sae/rows/formats/index.js';
 import { describeFileError } from './files.js';
 import { rowsFile } from './rows-file.js';
 
@@ -25,14 +26,18 @@ const natural = new Intl.Collator('en', { numeric: true });
 /**
  * The files of rows that are named: by their paths, whether they are there or not; by folders, of which files that are no
  * rows, hidden files and folders within are passed over; and by patterns as in a shell.
+ * @param options decide which files of a folder are rows.
  */
-export async function findDataFiles(named: string | readonly string[]): Promise<FoundFiles> {
+export async function findDataFiles(
+  named: string | readonly string[],
+  options: Pick<OpenOptions, 'rows_type'> = {},
+): Promise<FoundFiles> {
   const files = new Map<string, string>();
   const missing: DataError[] = [];
   const notes: string[] = [];
   for (const path of typeof named === 'string' ? [named] : named) {
     try {
-      for (const file of await filesOf(path, notes)) {
+      for (const file of await filesOf(path, notes, options)) {
         if (!files.has(resolve(file))) files.set(resolve(file), file);
       }
     } catch (error) {
@@ -43,9 +48,9 @@ export async function findDataFiles(named: string | readonly string[]): Promise<
   return { files: [...files.values()], missing, notes };
 }
 
-async function filesOf(path: string, notes: string[]): Promise<string[]> {
+async function filesOf(path: string, notes: string[], options: OpenOptions): Promise<string[]> {
   const status = await stat(path).catch(() => undefined);
-  if (status?.isDirectory()) return filesInFolder(path, notes);
+  if (status?.isDirectory()) return filesInFolder(path, notes, options);
   // A file may have a name that looks like a pattern.
   if (status || !isDynamicPattern(path)) return [path];
   const found = await glob(path, { expandDirectories: false });
@@ -55,7 +60,7 @@ async function filesOf(path: string, notes: string[]): Promise<string[]> {
   return found.sort(natural.compare);
 }
 
-async function filesInFolder(folder: string, notes: string[]): Promise<string[]> {
+async function filesInFolder(folder: string, notes: string[], options: OpenOptions): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     throw new DataError(`${folder} cannot be read: ${describeFileError(error)}.`, { cause: error });
   });
@@ -66,7 +71,7 @@ async function filesInFolder(folder: string, notes: string[]): Promise<string[]>
   const rows: string[] = [];
   const others: string[] = [];
   for (const name of names) {
-    ((await mayHoldRows(join(folder, name))) ? rows : others).push(name);
+    ((await mayHoldRows(join(folder, name), options)) ? rows : others).push(name);
   }
   if (rows.length === 0) {
     const inside = entries.some((entry) => entry.isDirectory())
@@ -83,10 +88,10 @@ async function filesInFolder(folder: string, notes: string[]): Promise<string[]>
 }
 
 /** A file that cannot be read may if it is called so: reading it says why. */
-async function mayHoldRows(path: string): Promise<boolean> {
+async function mayHoldRows(path: string, options: OpenOptions): Promise<boolean> {
   try {
-    return await holdsRows(await rowsFile(path));
+    return await holdsRows(await rowsFile(path), options);
   } catch {
-    return /\.(npy|npz|safetensors|idx\d*|[ct]sv)(\.gz)?$|-ubyte/i.test(path);
+    return namedAsRows(path);
   }
 }

@@ -43,7 +43,7 @@ export async function openDataset(
 }
 
 async function openFiles(named: string | readonly string[], options: DecodeOptions): Promise<RowFiles> {
-  const { files, missing, notes } = await findDataFiles(named);
+  const { files, missing, notes } = await findDataFiles(named, options);
   notes.forEach((note) => {
     options.onNote?.(note);
   });

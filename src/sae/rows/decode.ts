@@ -1,5 +1,5 @@
 import { EngineError } from '../../gpu/errors.js';
-import { DataError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 import { type Dataset, noNormalization } from './dataset.js';
 import { counted, grouped, recognizedBytes } from './formats/array.js';
 import {
@@ -9,8 +9,10 @@ import {
   type OpenOptions,
   type RowFormat,
   type RowsFile,
+  unpackedName,
 } from './formats/file.js';
 import { formatNames, rowFormats } from './formats/index.js';
+import { raw } from './formats/raw.js';
 import { joined } from './joined.js';
 import { type NormalizeOption, resolveNormalization, resolveNormalizationOf } from './normalize.js';
 import { type RowSource, type StoredRows, valueBytes } from './source.js';
@@ -21,6 +23,8 @@ export interface DecodeOptions extends OpenOptions {
   readonly normalize?: NormalizeOption | undefined;
   /** The data set's name in messages; by default the file's name. */
   readonly name?: string;
+  /** Gets the names of options that had an effect, for `refuseUnused`. Without it, those that have none are refused. */
+  readonly used?: Set<string>;
   /** Is told what was decided where a file leaves it open, in a sentence. */
   readonly onNote?: ((sentence: string) => void) | undefined;
 }
@@ -39,13 +43,19 @@ const mostFaults = 20;
  * claims but its file is too short for.
  * @param sources open the files: at least one.
  * @throws DataError, which lists what is wrong with each of several files; ConfigError for an image_shape of another
- *   number of values.
+ *   number of values, and options that are missing or have no effect.
  */
 export async function openRowFiles(
   sources: readonly (() => Promise<RowsFile>)[],
   options: DecodeOptions = {},
 ): Promise<RowFiles> {
   const opened = await openAll(sources, options);
+  const used = options.used ?? new Set();
+  for (const { format } of opened) {
+    if (format.named) used.add('tensor');
+    if (format === raw) used.add('rows_type');
+  }
+  if (!options.used) refuseUnused(options, used);
   tellNotes(opened, options.onNote);
   return new RowFiles(opened, options);
 }
@@ -58,8 +68,23 @@ export async function decodeRows(
   return (await openRowFiles(sources, options)).inMemory();
 }
 
+/** @throws ConfigError if an option was given that had no effect on any file. */
+export function refuseUnused({ tensor, rows_type }: OpenOptions, used: ReadonlySet<string>): void {
+  if (tensor !== undefined && !used.has('tensor')) {
+    throw new ConfigError(
+      `tensor is ${tensor}, which picks an array of a file that names its arrays, and no file here does that. Leave it out.`,
+    );
+  }
+  if (rows_type !== undefined && !used.has('rows_type')) {
+    throw new ConfigError(
+      `rows_type is ${rows_type}, the type of values in raw files, and all files here say what they hold. Leave it out.`,
+    );
+  }
+}
+
 interface Opened {
   readonly file: RowsFile;
+  readonly format: RowFormat;
   readonly rows: OpenedRows;
 }
 
@@ -158,10 +183,10 @@ async function openAll(
   for (const open of sources) {
     try {
       const file = await open();
-      const rows = await explained(file, () => openRows(file, options));
+      const { format, rows } = await explained(file, () => openRows(file, options));
       const [first] = opened;
       if (first) checkAlike(rows, first.rows);
-      opened.push({ file, rows });
+      opened.push({ file, format, rows });
     } catch (error) {
       if (!(error instanceof DataError) || sources.length === 1) throw error;
       faults.push(error);
@@ -222,21 +247,26 @@ function commonShape(shapes: readonly (readonly [number, number] | undefined)[])
   return shapes.every((shape) => shape?.join() === first?.join()) ? first : undefined;
 }
 
-/** Whether a file is of a format of rows, by its beginning and its name. @throws whatever the file throws. */
-export async function holdsRows(file: RowsFile): Promise<boolean> {
-  return (await formatOf(file)) !== undefined;
+/**
+ * Whether a file among others is of a format of rows, by its beginning and its name: raw ones, where they are expected, by
+ * their names alone. @throws whatever the file throws. */
+export async function holdsRows(file: RowsFile, options: OpenOptions = {}): Promise<boolean> {
+  const format = await formatOf(file, options);
+  return format !== undefined && (format !== raw || raw.endings.test(unpackedName(file.name)));
 }
 
 /** Finds out the format of a file, and reads its header. @throws DataError, and whatever the file throws. */
-async function openRows(file: RowsFile, options: OpenOptions): Promise<OpenedRows> {
-  const format = await formatOf(file);
+async function openRows(file: RowsFile, options: OpenOptions): Promise<Omit<Opened, 'file'>> {
+  const format = await formatOf(file, options);
   if (!format) throw neither(file);
-  return format.open(file, options);
+  return { format, rows: await format.open(file, options) };
 }
 
-async function formatOf(file: RowsFile): Promise<RowFormat | undefined> {
+async function formatOf(file: RowsFile, { rows_type }: OpenOptions): Promise<RowFormat | undefined> {
   const head = await beginning(file);
-  return rowFormats.find((candidate) => candidate.recognizes(head, file.name));
+  const known = rowFormats.find((candidate) => candidate.recognizes(head, file.name));
+  if (rows_type === undefined) return known;
+  return known && !(known.unsure && !known.endings.test(unpackedName(file.name))) ? known : raw;
 }
 
 /** Its first `recognizedBytes` bytes, or all of them if it has fewer. */
@@ -308,6 +338,7 @@ function neither({ name, gzipped }: RowsFile): DataError {
   const names = rowFormats.map((format) => `${format.article} ${format.name}`);
   return new DataError(
     `${name} is neither ${names.slice(0, -1).join(', ')} nor ${names.at(-1)} file${gzipped ? ' inside its gzip' : ''}, by its first ` +
-      "bytes or, as text, by its name; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)).",
+      "bytes or, as text, by its name; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)), or rows_type, the " +
+      'type of values of a raw file.',
   );
 }

@@ -202,8 +202,6 @@ describe('files that numpy and Python wrote', () => {
     ['two.npz', 'layers.0.acts', floats.map((value) => value + 100), []],
     ['names.csv', undefined, floats, [/^Line 1 of .*names\.csv has names, and is not read as a row\.$/]],
     ['quoted.csv', undefined, floats, [/^Line 1 of/]],
-    // Files without names take no notice of it.
-    ['little-f4.npy', 'acts', floats, []],
   ];
   it.each(picked)('%s, tensor %s', async (name, tensor, values, expected) => {
     const notes: string[] = [];
@@ -241,6 +239,14 @@ describe('files that numpy and Python wrote', () => {
   it.each(unclear)('%s, tensor %s: which array is meant is not clear', async (name, tensor, sentence) => {
     const read = () => readDataset(fixture(name), { tensor });
     expect(await failure(DataError, read)).toMatch(sentence);
+  });
+
+  it('tensor, where no file names its arrays', async () => {
+    const read = (names: readonly string[]) => readDataset(names.map(fixture), { tensor: 'acts' });
+    expect(await failure(ConfigError, () => read(['little-f4.npy', 'rows.csv']))).toBe(
+      'tensor is acts, which picks an array of a file that names its arrays, and no file here does that. Leave it out.',
+    );
+    expect((await read(['little-f4.npy', 'one.npz'])).rows).toBe(6);
   });
 
   it('a table of more than a piece: every line is read, and the number of a wrong one is right', async () => {

@@ -34,8 +34,11 @@ export const elements = {
 } as const;
 export type Element = keyof typeof elements;
 
+/** The types' names. */
+export const elementTypes = Object.keys(elements) as readonly Element[];
+
 /** The types in a sentence: `u8, i8, ... or f64`. */
-export const elementNames = alternatives(Object.keys(elements));
+export const elementNames = alternatives(elementTypes);
 
 /** Bytes at the start of a file by which its format is recognised. */
 export const recognizedBytes = 16;

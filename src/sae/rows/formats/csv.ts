@@ -1,6 +1,6 @@
 import { DataError } from '../../errors.js';
 import { counted, grouped } from './array.js';
-import { type OpenedRows, type RowFormat, type RowsFile, rowsAtATime } from './file.js';
+import { type OpenedRows, type RowFormat, type RowsFile, rowsAtATime, unpackedName } from './file.js';
 import { otherWidth } from './headed.js';
 import { checkImageShape } from './shape.js';
 
@@ -19,18 +19,19 @@ interface Line {
   readonly fields: readonly string[];
 }
 
-export const csv = table('.csv', '');
-export const tsv = table('.tsv', '\t');
+export const csv = table('.csv', /\.csv$/i, '');
+export const tsv = table('.tsv', /\.tsv$/i, '\t');
 
 /**
  * A table of numbers as text, with or without a line of names. Text has no magic number: files are told by their names.
  * @param delimiter '' if the first lines tell it.
  */
-function table(ending: string, delimiter: string): RowFormat {
+function table(name: string, endings: RegExp, delimiter: string): RowFormat {
   return {
-    name: ending,
+    name,
     article: 'a',
-    recognizes: (_, name) => name.toLowerCase().replace(/\.gz$/, '').endsWith(ending),
+    endings,
+    recognizes: (_, file) => endings.test(unpackedName(file)),
     async open(file, { in_dims, image_shape, most_bytes = Number.POSITIVE_INFINITY }): Promise<OpenedRows> {
       const { name } = file;
       let first: Line | undefined;

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../gpu/errors.js';
 import type { StoredRows } from '../rows.js';
-import { concat } from './array.js';
+import { concat, type Element } from './array.js';
 import type { ByteSource } from './bytes.js';
 import type { RowShape, ShapeOptions } from './shape.js';
 
@@ -24,8 +24,10 @@ export interface RowsFile {
 
 /** What decides how the array of a file is read. */
 export interface OpenOptions extends ShapeOptions {
-  /** The array's name, or a pattern with * and ?, in a file that names its arrays. Others take no notice of it. */
+  /** The array's name, or a pattern with * and ?, in a file that names its arrays. */
   readonly tensor?: string | undefined;
+  /** The type of values in raw files: those that are of no format that is known. */
+  readonly rows_type?: Element | undefined;
   /** Most bytes when unpacked: a gzipped file can unpack to a thousand times its length. */
   readonly most_bytes?: number | undefined;
 }
@@ -62,6 +64,11 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
 /** Bytes read at a time. */
 const pieceBytes = 4 * 2 ** 20;
 
+/** The name that a file has when it is unpacked. */
+export function unpackedName(name: string): string {
+  return name.replace(/\.gz$/i, '');
+}
+
 /** Rows of so many bytes that are read at a time. */
 export function rowsAtATime(rowBytes: number): number {
   return Math.max(1, Math.floor(pieceBytes / rowBytes));
@@ -82,6 +89,12 @@ export interface RowFormat {
   /** Its name in messages, such as `.npy`. */
   readonly name: string;
   readonly article: 'a' | 'an';
+  /** How names of such files end, without .gz. */
+  readonly endings: RegExp;
+  /** Whether its files name their arrays, of which `tensor` picks one. */
+  readonly named?: true;
+  /** Whether raw values may begin like such a file: then its name counts too, where raw files are expected. */
+  readonly unsure?: true;
   /**
    * Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer; by its name
    * only where nothing at its beginning tells.

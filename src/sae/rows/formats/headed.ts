@@ -12,7 +12,7 @@ import {
 import { rowShape } from './shape.js';
 
 /** A file format with a header followed by values, which fill the rest of the file. */
-export interface HeadedFormat extends Pick<RowFormat, 'name' | 'article'> {
+export interface HeadedFormat extends Omit<RowFormat, 'recognizes' | 'open'> {
   /** Whether a file is of this format, by its first `recognizedBytes` bytes, or all of them if it has fewer. */
   recognizes(head: Uint8Array): boolean;
   /**
@@ -24,10 +24,9 @@ export interface HeadedFormat extends Pick<RowFormat, 'name' | 'article'> {
 
 /** Formats differ in how they are recognised and in their headers; their values are read alike. */
 export function headed(format: HeadedFormat): RowFormat {
-  const { name, article } = format;
+  const { name } = format;
   return {
-    name,
-    article,
+    ...format,
     recognizes: (head) => format.recognizes(head),
     async open(file, options) {
       const header = await readHeader(format, file);

@@ -20,6 +20,8 @@ const expected = alternatives(
 export const idx: HeadedFormat = {
   name: 'IDX',
   article: 'an',
+  endings: /\.idx\d*$|-ubyte$/i,
+  unsure: true,
   recognizes: (head) => head.length >= 4 && head[0] === 0 && head[1] === 0 && head[2] >= 8 && head[2] <= 14,
   parseHeader(head, file) {
     const element = elements[head[2]];

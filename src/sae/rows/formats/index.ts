@@ -1,6 +1,6 @@
 import { alternatives } from './array.js';
 import { csv, tsv } from './csv.js';
-import type { RowFormat } from './file.js';
+import { type RowFormat, unpackedName } from './file.js';
 import { headed } from './headed.js';
 import { idx } from './idx.js';
 import { npy } from './npy.js';
@@ -9,6 +9,11 @@ import { safetensors } from './safetensors.js';
 
 /** The file formats of rows. Those listed here can be read everywhere, and are named in messages and help. */
 export const rowFormats: readonly RowFormat[] = [headed(npy), npz, safetensors, headed(idx), csv, tsv];
+
+/** Whether files of rows are called so. */
+export function namedAsRows(name: string, formats = rowFormats): boolean {
+  return formats.some(({ endings }) => endings.test(unpackedName(name)));
+}
 
 /** The formats' names. */
 export const rowFormatNames: readonly string[] = rowFormats.map(({ name }) => name);

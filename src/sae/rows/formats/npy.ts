@@ -23,6 +23,7 @@ const elementsHere = alternatives([...new Set(elements.values())]);
 export const npy: HeadedFormat = {
   name: '.npy',
   article: 'a',
+  endings: /\.npy$/i,
   recognizes: (head) => magic.every((byte, i) => head[i] === byte),
   parseHeader(head, file) {
     const described = describeNpy(head, file);

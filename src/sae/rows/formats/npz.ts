@@ -17,6 +17,8 @@ interface Member extends NamedArray {
 export const npz: RowFormat = {
   name: '.npz',
   article: 'a',
+  endings: /\.npz$/i,
+  named: true,
   // An empty archive has its directory alone.
   recognizes: ([p, k, a, b]) => p === 0x50 && k === 0x4b && ((a === 3 && b === 4) || (a === 5 && b === 6)),
   async open(file, options) {

@@ -26,6 +26,8 @@ const types: SafetensorsTypes = {
 export const safetensors: RowFormat = {
   name: 'safetensors',
   article: 'a',
+  endings: /\.safetensors$/i,
+  named: true,
   // The upper bytes of the header's length are 0, and the header is an object in JSON.
   recognizes: (head) => head[7] === 0 && head[8] === '{'.charCodeAt(0),
   async open(file, options) {
