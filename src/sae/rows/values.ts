@@ -12,6 +12,8 @@ export interface ArrayRows {
   readonly file: string;
   /** Whether bytes are counted in what a gzipped file unpacks to. */
   readonly gzipped: boolean;
+  /** The byte of the value that is the index-th of all in rows, where that is not what the header says. */
+  readonly byteOf?: (index: number) => number;
 }
 
 const littleEndianHost = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
@@ -73,7 +75,7 @@ export function notFinite(values: StoredRows): number {
 export function rowsOf(
   bytes: Uint8Array,
   begin: number,
-  { header, shape, file, gzipped }: ArrayRows,
+  { header, shape, file, gzipped, byteOf }: ArrayRows,
 ): StoredRows {
   const values = decoded(bytes, header);
   const wrong = notFinite(values);
@@ -83,10 +85,11 @@ export function rowsOf(
   const index = (begin - headerBytes) / size + wrong;
   const place = fortranOrder ? rowMajorPlace(index, header.shape) : index;
   const [row, column] = [Math.floor(place / shape.in_dims), place % shape.in_dims];
+  const byte = byteOf ? byteOf(index) : begin + wrong * size;
   const value = read(viewOf(bytes), wrong * size, littleEndian);
   const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
   throw new DataError(
-    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(begin + wrong * size)}${unpacked(gzipped)}); ` +
+    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${unpacked(gzipped)}); ` +
       'expected finite numbers. Replace it or leave the row out.',
   );
 }

@@ -41,7 +41,7 @@ export const elementTypes = Object.keys(elements) as readonly Element[];
 export const elementNames = alternatives(elementTypes);
 
 /** Bytes at the start of a file by which its format is recognised. */
-export const recognizedBytes = 16;
+export const recognizedBytes = 512;
 /** A header takes about 128 bytes; a file with a longer one than this is rejected. */
 export const longestHeader = 65_536;
 

@@ -88,20 +88,32 @@ export function openedArray(
   format: string,
   { values, read }: ValuesOf,
 ): OpenedRows {
+  const described = describedRows(source, header, options);
+  const { bytes, gzipped } = stored;
+  checkLength(format, header, described, bytes, gzipped, source, options.most_bytes);
+  const array = { header, shape: described, file: source, gzipped };
+  return {
+    ...described,
+    ...(read && !header.fortranOrder ? placed(array, read) : { pieces: () => streamedRows(values(), array) }),
+  };
+}
+
+/** How an array is rows, of the width that is asked for. @throws DataError. */
+export function describedRows(
+  source: string,
+  header: ArrayHeader,
+  options: OpenOptions,
+): Omit<OpenedRows, 'at' | 'pieces' | 'rows'> & { readonly rows: number } {
   const { note, ...shape } = rowShape(header, source, options);
   const { in_dims } = shape;
   if (options.in_dims !== undefined && in_dims !== options.in_dims) {
     throw otherWidth(source, in_dims, options.in_dims);
   }
-  const { bytes, gzipped } = stored;
-  checkLength(format, header, shape, bytes, gzipped, source, options.most_bytes);
-  const array = { header, shape, file: source, gzipped };
   return {
     file: source,
     type: header.element === 'u8' ? 'u8' : 'f32',
     ...shape,
     notes: note === undefined ? [] : [{ about: 'shape', sentence: note }],
-    ...(read && !header.fortranOrder ? placed(array, read) : { pieces: () => streamedRows(values(), array) }),
   };
 }
 

@@ -6,9 +6,19 @@ import { idx } from './idx.js';
 import { npy } from './npy.js';
 import { npz } from './npz.js';
 import { safetensors } from './safetensors.js';
+import { torch } from './torch-rows.js';
 
 /** The file formats of rows. Those listed here can be read everywhere, and are named in messages and help. */
-export const rowFormats: readonly RowFormat[] = [headed(npy), npz, safetensors, headed(idx), csv, tsv];
+export const rowFormats: readonly RowFormat[] = [
+  headed(npy),
+  // What torch.save writes is a ZIP archive as well.
+  torch,
+  npz,
+  safetensors,
+  headed(idx),
+  csv,
+  tsv,
+];
 
 /** Whether files of rows are called so. */
 export function namedAsRows(name: string, formats = rowFormats): boolean {

@@ -46,14 +46,7 @@ export const npz: RowFormat = {
         described,
       });
     }
-    if (arrays.length === 0) {
-      const torch = [...members.keys()].some((path) => path.endsWith('data.pkl'));
-      fail(
-        torch
-          ? "torch.save wrote it. In torch: numpy.save('rows.npy', tensor.numpy())."
-          : 'it is a ZIP archive without arrays of numpy.savez.',
-      );
-    }
+    if (arrays.length === 0) fail('it is a ZIP archive without arrays of numpy.savez.');
     const picked = pickArray(arrays, options.tensor, name);
     const { member, described } = picked;
     const { headerBytes, element, littleEndian, fortranOrder, shape } = described;

@@ -48,6 +48,7 @@ class Storage {
     /** Values. */
     readonly length: number,
     readonly member: ZipMember,
+    readonly fail: Fail,
   ) {}
 }
 
@@ -69,6 +70,15 @@ export class TorchTensor {
   /** Reads the storage, which other tensors may share, into memory of its own. */
   storage(): Promise<Uint8Array<ArrayBuffer>> {
     return this.stored.member.read();
+  }
+
+  /** The byte of the file where the storage begins. */
+  async place(): Promise<number> {
+    const { member, fail } = this.stored;
+    return (
+      (await member.place()) ??
+      fail('its tensors are packed in its zip archive, and torch.save stores them as they are.')
+    );
   }
 }
 
@@ -144,7 +154,7 @@ function storageOf(
   if (member.length !== needed) {
     fail(`its part ${name} has ${member.length} bytes, and its pickle claims ${needed}.`);
   }
-  return new Storage(type, length, member);
+  return new Storage(type, length, member, fail);
 }
 
 /** No tensor of a model or of rows has more dimensions. */

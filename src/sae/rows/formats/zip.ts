@@ -1,5 +1,6 @@
 import { unzipRaw } from 'unzipit';
 import { EngineError } from '../../../gpu/errors.js';
+import { viewOf } from './array.js';
 import { type ByteSource, type Fail, readPart } from './bytes.js';
 
 /** A file in a zip archive. */
@@ -10,9 +11,15 @@ export interface ZipMember {
   read(): Promise<Uint8Array<ArrayBuffer>>;
   /** Its bytes from `begin` on, in pieces. */
   stream(begin: number): AsyncIterable<Uint8Array>;
+  /** Where its bytes lie in the archive, if they are stored as they are. */
+  place(): Promise<number | undefined>;
   /** Reads its first bytes: that many, or all of them if it has fewer. */
   readStart(most: number): Promise<Uint8Array<ArrayBuffer>>;
 }
+
+/** Bytes of the header before each part, without its name and what follows that; and its first four. */
+const localHeader = 30;
+const localMagic = 0x504b0304;
 
 /** Deflate makes nothing longer than this many times its packed length. */
 const mostExpansion = 1032;
@@ -58,6 +65,18 @@ export async function openZip(file: ByteSource, fail: Fail): Promise<ReadonlyMap
         } finally {
           await reader.cancel().catch(() => {});
         }
+      },
+      async place() {
+        if (entry.compressionMethod !== 0) return undefined;
+        // biome-ignore lint/complexity/useLiteralKeys: by its types, the library keeps it for itself.
+        const { relativeOffsetOfLocalHeader: begin } = entry['_rawEntry'];
+        const header = await readPart(file, begin, localHeader, fail);
+        const view = viewOf(header);
+        const place = begin + localHeader + view.getUint16(26, true) + view.getUint16(28, true);
+        if (view.getUint32(0) !== localMagic || place + entry.size > file.length) {
+          fail(`its part ${entry.name} is not at byte ${begin}, where its zip archive says. It is damaged.`);
+        }
+        return place;
       },
       async readStart(most) {
         checkSize();
