@@ -284,8 +284,8 @@ async function tellFaults(faults: readonly string[]): Promise<void> {
   }
 }
 
-// A safetensors file that is opened here is a model.
-const rowsHere = rowFormatNames.filter((name) => name !== 'safetensors');
+// A safetensors file that is opened here is a model, and a page does not see what stands beside saev's files.
+const rowsHere = rowFormatNames.filter((name) => name !== 'safetensors' && name !== 'saev');
 element('formats').textContent = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(rowsHere);
 
 // A failure is reported when the first model is made.

@@ -1,10 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../../sae/errors.js';
 import { holdsRows } from '../../sae/rows/decode.js';
 import type { OpenOptions } from '../../sae/rows/formats/file.js';
-import { formatNames, namedAsRows } from '../../sae/rows/formats/index.js';
+import { formatNames, namedAsRows, rowFormats } from '../../sae/rows/formats/index.js';
 import { describeFileError } from './files.js';
 import { rowsFile } from './rows-file.js';
 
@@ -73,18 +73,41 @@ async function filesInFolder(folder: string, notes: string[], options: OpenOptio
   for (const name of names) {
     ((await mayHoldRows(join(folder, name), options)) ? rows : others).push(name);
   }
+  const { lists, missing } = await missingFrom(folder, names);
+  rows.push(...missing);
   if (rows.length === 0) {
     const inside = entries.some((entry) => entry.isDirectory())
       ? ` Folders in it are not looked into: a pattern such as "${join(folder, '**')}" does that.`
       : '';
     throw new DataError(`${folder} is a folder without rows; expected a ${formatNames} file in it.${inside}`);
   }
-  if (others.length > 0) {
-    const more = others.length - mostNamed;
-    const some = others.slice(0, mostNamed).join(', ');
+  const passedOver = others.filter((name) => !lists.has(name));
+  if (passedOver.length > 0) {
+    const more = passedOver.length - mostNamed;
+    const some = passedOver.slice(0, mostNamed).join(', ');
     notes.push(`In ${folder} these are not read: ${some}${more > 0 ? ` and ${more} more` : ''}.`);
   }
   return rows.map((name) => join(folder, name));
+}
+
+/**
+ * The files that a list in the folder names and that are not there, which reading them then says; and the names of such lists
+ * and of what stands beside them.
+ */
+async function missingFrom(folder: string, names: readonly string[]) {
+  const lists = new Set<string>();
+  const missing: string[] = [];
+  for (const { listed, beside } of rowFormats) {
+    if (!listed || !beside || !names.includes(listed.file) || !names.includes(beside)) continue;
+    const json = await readFile(join(folder, listed.file), 'utf8')
+      .then(JSON.parse)
+      .catch(() => undefined);
+    const all = listed.files(json);
+    if (!all) continue;
+    lists.add(listed.file).add(beside);
+    missing.push(...all.filter((name) => !names.includes(name)));
+  }
+  return { lists, missing };
 }
 
 /** A file that cannot be read may if it is called so: reading it says why. */

@@ -1,5 +1,6 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../../sae/errors.js';
 import { isGzip } from '../../sae/rows/decode.js';
@@ -17,6 +18,10 @@ export async function rowsFile(file: string): Promise<RowsFile> {
     gzipped,
     stream: (begin, end) => (gzipped ? unpacked(file) : stored(file, begin, end)),
     read: (begin, into) => readAt(file, begin, into, { bytes, changed }),
+    beside: async (name) => {
+      const path = join(dirname(file), name);
+      return existsSync(path) ? rowsFile(path) : undefined;
+    },
     explain: (error) => readError(error, file),
   };
 }

@@ -264,7 +264,13 @@ async function openRows(file: RowsFile, options: OpenOptions): Promise<Omit<Open
 
 async function formatOf(file: RowsFile, { rows_type }: OpenOptions): Promise<RowFormat | undefined> {
   const head = await beginning(file);
-  const known = rowFormats.find((candidate) => candidate.recognizes(head, file.name));
+  let known: RowFormat | undefined;
+  for (const format of rowFormats) {
+    if (!format.recognizes(head, file.name)) continue;
+    if (format.beside && !(await file.beside?.(format.beside))) continue;
+    known = format;
+    break;
+  }
   if (rows_type === undefined) return known;
   return known && !(known.unsure && !known.endings.test(unpackedName(file.name))) ? known : raw;
 }

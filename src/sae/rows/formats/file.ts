@@ -18,6 +18,8 @@ export interface RowsFile {
   stream(begin?: number, end?: number): AsyncIterable<Uint8Array>;
   /** Fills `into` with the bytes from `begin` on, of a file that is not gzipped. @throws if it was changed meanwhile. */
   read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** The file of that name in the same folder; undefined if there is none. A page does not know where files lie. */
+  beside?(name: string): Promise<RowsFile | undefined>;
   /** The error of reading it, in a sentence. */
   explain(error: unknown): EngineError;
 }
@@ -35,7 +37,7 @@ export interface OpenOptions extends ShapeOptions {
 /** What was decided where a file leaves it open. */
 export interface Note {
   /** Of several files, one is told of for each of these. */
-  readonly about: 'array' | 'names' | 'shape';
+  readonly about: 'array' | 'names' | 'shape' | 'tokens';
   readonly sentence: string;
 }
 
@@ -93,6 +95,10 @@ export interface RowFormat {
   readonly endings: RegExp;
   /** Whether its files name their arrays, of which `tensor` picks one. */
   readonly named?: true;
+  /** A file that stands beside each of its files, without which a file is none. */
+  readonly beside?: string;
+  /** A file in JSON that lists what files of rows its folder has; undefined if it is not such a list. */
+  readonly listed?: { readonly file: string; files(json: unknown): readonly string[] | undefined };
   /** Whether raw values may begin like such a file: then its name counts too, where raw files are expected. */
   readonly unsure?: true;
   /**

@@ -5,6 +5,7 @@ import { headed } from './headed.js';
 import { idx } from './idx.js';
 import { npy } from './npy.js';
 import { npz } from './npz.js';
+import { saev } from './saev.js';
 import { safetensors } from './safetensors.js';
 import { torch } from './torch-rows.js';
 
@@ -16,6 +17,7 @@ export const rowFormats: readonly RowFormat[] = [
   npz,
   safetensors,
   headed(idx),
+  saev,
   csv,
   tsv,
 ];
@@ -28,5 +30,5 @@ export function namedAsRows(name: string, formats = rowFormats): boolean {
 /** The formats' names. */
 export const rowFormatNames: readonly string[] = rowFormats.map(({ name }) => name);
 
-/** The formats in a sentence: `.npy, .npz, safetensors, IDX, .csv or .tsv`. */
+/** The formats in a sentence: `.npy, .pt, ... or .tsv`. */
 export const formatNames = alternatives(rowFormatNames);
