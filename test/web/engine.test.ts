@@ -88,6 +88,7 @@ test('the engine imports no package that a browser has not', () => {
     }
   }
   expect([...packages].sort()).toEqual([
+    'fzstd',
     'linear-sum-assignment',
     'papaparse',
     'pbf',

@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { DataError } from '../../sae/errors.js';
 import { formatNames } from '../../sae/rows/formats/index.js';
+import { packingBytes } from '../../sae/rows/formats/packing.js';
 
 const words: Record<string, string> = {
   EACCES: 'permission denied',
@@ -27,7 +28,7 @@ export function describeFileError(error: unknown): string {
 }
 
 /**
- * The length and the first two bytes of a data file, and when it was changed last, in milliseconds.
+ * The length and the first bytes of a data file, by which it is known whether it is packed, and when it was changed last, in milliseconds.
  * @throws DataError if it is not a readable, non-empty file.
  */
 export async function openDataFile(file: string): Promise<{ bytes: number; changed: number; start: Buffer }> {
@@ -38,8 +39,8 @@ export async function openDataFile(file: string): Promise<{ bytes: number; chang
     if (status.size === 0) throw new DataError(`${file} is empty; expected a ${formatNames} file.`);
     const handle = await open(file);
     try {
-      const start = Buffer.alloc(2);
-      await handle.read(start, 0, 2, 0);
+      const start = Buffer.alloc(packingBytes);
+      await handle.read(start, 0, packingBytes, 0);
       return { bytes: status.size, changed: status.mtimeMs, start };
     } finally {
       await handle.close();

@@ -42,7 +42,7 @@ export async function pipedRows(
     );
   }
   const normalization = fixedNormalization(options.normalize, header.element === 'u8' ? 'u8' : 'f32');
-  return source(bytes, { header, shape, file: name, gzipped: false }, normalization);
+  return source(bytes, { header, shape, file: name, packed: false }, normalization);
 }
 
 async function readHeader(bytes: Bytes): Promise<ArrayHeader> {

@@ -9,7 +9,7 @@ import { rowsFile } from './rows-file.js';
 import { unpackedRows } from './unpacked.js';
 
 /**
- * Reads rows into memory, of one file or of several one after another, gzipped or not, recognised by their content and, as
+ * Reads rows into memory, of one file or of several one after another, packed or not, recognised by their content and, as
  * text, by their names. All types but u8 become f32, integers as they are. Headers of all files are checked before values
  * are read.
  * @param named files, folders of files, and patterns such as `shards/*.npy`: those of a folder or pattern in the natural
@@ -26,7 +26,7 @@ export async function readDataset(
 
 /**
  * Opens rows as `readDataset` reads them, and reads them into memory only if they take at most `most_memory` bytes there. More
- * are read from their places whenever they are needed; if that is not possible, as in a gzipped file, they are unpacked into
+ * are read from their places whenever they are needed; if that is not possible, as in a packed file, they are unpacked into
  * a temporary file first.
  * @throws as `readDataset`; DataError if the temporary file cannot be written.
  */

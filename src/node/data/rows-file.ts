@@ -3,20 +3,21 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../../sae/errors.js';
-import { isGzip } from '../../sae/rows/decode.js';
 import { grouped } from '../../sae/rows/formats/array.js';
 import type { RowsFile } from '../../sae/rows/formats/file.js';
+import { packingOf, unpackZstd } from '../../sae/rows/formats/packing.js';
 import { describeFileError, openDataFile } from './files.js';
 
 /** A file on disk. @throws DataError if it is not a readable, non-empty file. */
 export async function rowsFile(file: string): Promise<RowsFile> {
   const { bytes, start, changed } = await openDataFile(file);
-  const gzipped = isGzip(start);
+  const packed = packingOf(start);
   return {
     name: file,
     bytes,
-    gzipped,
-    stream: (begin, end) => (gzipped ? unpacked(file) : stored(file, begin, end)),
+    packed,
+    stream: (begin, end) =>
+      packed === 'zstd' ? unpackZstd(stored(file), file) : packed ? unpacked(file) : stored(file, begin, end),
     read: (begin, into) => readAt(file, begin, into, { bytes, changed }),
     beside: async (name) => {
       const path = join(dirname(file), name);

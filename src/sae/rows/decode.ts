@@ -9,9 +9,9 @@ import {
   type OpenOptions,
   type RowFormat,
   type RowsFile,
-  unpackedName,
 } from './formats/file.js';
 import { formatNames, rowFormats } from './formats/index.js';
+import { packingBytes, packingOf, unpackedName, unpackZstd } from './formats/packing.js';
 import { raw } from './formats/raw.js';
 import { joined } from './joined.js';
 import { type NormalizeOption, resolveNormalization, resolveNormalizationOf } from './normalize.js';
@@ -27,11 +27,6 @@ export interface DecodeOptions extends OpenOptions {
   readonly used?: Set<string>;
   /** Is told what was decided where a file leaves it open, in a sentence. */
   readonly onNote?: ((sentence: string) => void) | undefined;
-}
-
-/** Whether a file is gzipped, by its first two bytes. */
-export function isGzip(start: Uint8Array): boolean {
-  return start[0] === 0x1f && start[1] === 0x8b;
 }
 
 /** Faults in a message, at most. */
@@ -283,7 +278,7 @@ async function beginning(file: RowsFile): Promise<Uint8Array> {
 }
 
 /**
- * Reads such a file, gzipped or not, from a Blob: a dropped, chosen or fetched file.
+ * Reads such a file, packed or not, from a Blob: a dropped, chosen or fetched file.
  * @param name the name of the data set, also in messages.
  * @throws DataError; ConfigError for an image_shape of another number of values.
  */
@@ -298,19 +293,20 @@ export async function decodeDataset(
   const unreadable = (error: unknown) =>
     new DataError(`${name} cannot be read: ${(error as Error).message}`, { cause: error });
   const start = await blob
-    .slice(0, 2)
+    .slice(0, packingBytes)
     .arrayBuffer()
     .catch((error) => {
       throw unreadable(error);
     });
-  const gzipped = isGzip(new Uint8Array(start));
+  const packed = packingOf(new Uint8Array(start));
   const file: RowsFile = {
     name,
     bytes: blob.size,
-    gzipped,
+    packed,
     stream(begin, end) {
       const part = begin === undefined ? blob : blob.slice(begin, end);
-      return pieces(gzipped ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
+      if (packed === 'zstd') return unpackZstd(pieces(part.stream()), name);
+      return pieces(packed ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
     },
     async read(begin, into) {
       const part = await blob.slice(begin, begin + into.length).arrayBuffer();
@@ -318,7 +314,7 @@ export async function decodeDataset(
     },
     // A file that cannot be read throws a DOMException, a damaged gzip stream another error.
     explain: (error) =>
-      gzipped && !(error instanceof DOMException)
+      packed && !(error instanceof DOMException)
         ? new DataError(
             `${name} is damaged or truncated: its gzip stream cannot be unpacked (${(error as Error).message}). Copy or ` +
               'download it again.',
@@ -340,11 +336,11 @@ async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
-function neither({ name, gzipped }: RowsFile): DataError {
+function neither({ name, packed }: RowsFile): DataError {
   const names = rowFormats.map((format) => `${format.article} ${format.name}`);
   return new DataError(
-    `${name} is neither ${names.slice(0, -1).join(', ')} nor ${names.at(-1)} file${gzipped ? ' inside its gzip' : ''}, by its first ` +
-      "bytes or, as text, by its name; expected one of them, gzipped or not (in numpy: np.save('rows.npy', array)), or rows_type, the " +
+    `${name} is neither ${names.slice(0, -1).join(', ')} nor ${names.at(-1)} file${packed ? ` inside its ${packed}` : ''}, by its first ` +
+      "bytes or, as text, by its name; expected one of them, packed or not (in numpy: np.save('rows.npy', array)), or rows_type, the " +
       'type of values of a raw file.',
   );
 }

@@ -10,8 +10,8 @@ export interface ArrayRows {
   readonly shape: RowShape;
   /** The array's name in messages. */
   readonly file: string;
-  /** Whether bytes are counted in what a gzipped file unpacks to. */
-  readonly gzipped: boolean;
+  /** Whether bytes are counted in what a packed file unpacks to. */
+  readonly packed: boolean;
   /** The byte of the value that is the index-th of all in rows, where that is not what the header says. */
   readonly byteOf?: (index: number) => number;
 }
@@ -75,7 +75,7 @@ export function notFinite(values: StoredRows): number {
 export function rowsOf(
   bytes: Uint8Array,
   begin: number,
-  { header, shape, file, gzipped, byteOf }: ArrayRows,
+  { header, shape, file, packed, byteOf }: ArrayRows,
 ): StoredRows {
   const values = decoded(bytes, header);
   const wrong = notFinite(values);
@@ -89,7 +89,7 @@ export function rowsOf(
   const value = read(viewOf(bytes), wrong * size, littleEndian);
   const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
   throw new DataError(
-    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${unpacked(gzipped)}); ` +
+    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${unpacked(packed)}); ` +
       'expected finite numbers. Replace it or leave the row out.',
   );
 }
@@ -102,7 +102,7 @@ export async function* streamedRows(
   chunks: AsyncIterable<Uint8Array>,
   array: ArrayRows,
 ): AsyncGenerator<StoredRows> {
-  const { header, shape, file, gzipped } = array;
+  const { header, shape, file, packed } = array;
   const { headerBytes, element, fortranOrder } = header;
   const rowBytes = shape.in_dims * elements[element].bytes;
   const claimed = shape.rows * rowBytes;
@@ -113,7 +113,7 @@ export async function* streamedRows(
   for await (const chunk of chunks) {
     if (done + filled + chunk.length > claimed) {
       throw new DataError(
-        `${file} goes on after byte ${grouped(headerBytes + claimed)}${unpacked(gzipped)}, where its header says that ` +
+        `${file} goes on after byte ${grouped(headerBytes + claimed)}${unpacked(packed)}, where its header says that ` +
           `its ${grouped(shape.rows)} rows end. The file is too long or its header is wrong.`,
       );
     }
@@ -133,14 +133,14 @@ export async function* streamedRows(
   }
   if (done < claimed) {
     throw new DataError(
-      `${file} ends at byte ${grouped(headerBytes + done + filled)}${unpacked(gzipped)}, where its header claims ` +
+      `${file} ends at byte ${grouped(headerBytes + done + filled)}${unpacked(packed)}, where its header claims ` +
         `${grouped(headerBytes + claimed)}. The file is truncated or its header is wrong.`,
     );
   }
 }
 
-function unpacked(gzipped: boolean): string {
-  return gzipped ? ' of the unpacked data' : '';
+function unpacked(packed: boolean): string {
+  return packed ? ' of the unpacked data' : '';
 }
 
 function allocate(bytes: number, { file }: ArrayRows): Uint8Array {

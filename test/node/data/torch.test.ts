@@ -132,7 +132,9 @@ describe('files of torch.save', () => {
     expect((await readDataset(folder.write('a.pt', file))).rows).toBe(2);
     const { gzipSync } = await import('node:zlib');
     const zipped = folder.write('a.pt.gz', gzipSync(file));
-    expect(await failure(DataError, () => readDataset(zipped))).toMatch(/it is gzipped, .* Unpack it/);
+    expect(await failure(DataError, () => readDataset(zipped))).toMatch(
+      /it is packed with gzip, .* Unpack it/,
+    );
   });
 
   it('cut while they are read', async () => {

@@ -1,7 +1,8 @@
 import { DataError } from '../../errors.js';
 import { counted, grouped } from './array.js';
-import { type OpenedRows, type RowFormat, type RowsFile, rowsAtATime, unpackedName } from './file.js';
+import { type OpenedRows, type RowFormat, type RowsFile, rowsAtATime } from './file.js';
 import { otherWidth } from './headed.js';
+import { unpackedName } from './packing.js';
 import { checkImageShape } from './shape.js';
 
 // RFC 4180, and the same with other delimiters.

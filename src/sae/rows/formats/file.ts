@@ -1,22 +1,24 @@
 import { EngineError } from '../../../gpu/errors.js';
 import type { StoredRows } from '../rows.js';
 import { concat, type Element } from './array.js';
-import type { ByteSource } from './bytes.js';
+import type { ByteSource, Fail } from './bytes.js';
+import { type Packing, packings } from './packing.js';
 import type { RowShape, ShapeOptions } from './shape.js';
 
 /** A file that may hold rows: one on disk, or one that a page was given. */
 export interface RowsFile {
   /** Its name in messages. */
   readonly name: string;
-  /** Its length as it is stored, gzipped or not. */
+  /** Its length as it is stored, packed or not. */
   readonly bytes: number;
-  readonly gzipped: boolean;
+  /** How it is packed; undefined if it is not. */
+  readonly packed: Packing | undefined;
   /**
    * Its bytes in pieces, unpacked. Each call begins anew.
-   * @param begin the first byte, and `end` that after the last one, of a file that is not gzipped; by default all.
+   * @param begin the first byte, and `end` that after the last one, of a file that is not packed; by default all.
    */
   stream(begin?: number, end?: number): AsyncIterable<Uint8Array>;
-  /** Fills `into` with the bytes from `begin` on, of a file that is not gzipped. @throws if it was changed meanwhile. */
+  /** Fills `into` with the bytes from `begin` on, of a file that is not packed. @throws if it was changed meanwhile. */
   read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
   /** The file of that name in the same folder; undefined if there is none. A page does not know where files lie. */
   beside?(name: string): Promise<RowsFile | undefined>;
@@ -30,7 +32,7 @@ export interface OpenOptions extends ShapeOptions {
   readonly tensor?: string | undefined;
   /** The type of values in raw files: those that are of no format that is known. */
   readonly rows_type?: Element | undefined;
-  /** Most bytes when unpacked: a gzipped file can unpack to a thousand times its length. */
+  /** Most bytes when unpacked: a packed file can unpack to thousands of times its length. */
   readonly most_bytes?: number | undefined;
 }
 
@@ -66,11 +68,6 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
 /** Bytes read at a time. */
 const pieceBytes = 4 * 2 ** 20;
 
-/** The name that a file has when it is unpacked. */
-export function unpackedName(name: string): string {
-  return name.replace(/\.gz$/i, '');
-}
-
 /** Rows of so many bytes that are read at a time. */
 export function rowsAtATime(rowBytes: number): number {
   return Math.max(1, Math.floor(pieceBytes / rowBytes));
@@ -91,7 +88,7 @@ export interface RowFormat {
   /** Its name in messages, such as `.npy`. */
   readonly name: string;
   readonly article: 'a' | 'an';
-  /** How names of such files end, without .gz. */
+  /** How names of such files end, when they are not packed. */
   readonly endings: RegExp;
   /** Whether its files name their arrays, of which `tensor` picks one. */
   readonly named?: true;
@@ -115,7 +112,7 @@ const usualHeader = 512;
 
 /** Longer and longer beginnings of a file, unpacked; the last is all of it. @throws whatever the file throws. */
 export async function* beginnings(file: RowsFile): AsyncGenerator<Uint8Array> {
-  if (file.gzipped) {
+  if (file.packed) {
     let head: Uint8Array = new Uint8Array(0);
     for await (const chunk of file.stream()) {
       head = concat(head, chunk);
@@ -131,8 +128,16 @@ export async function* beginnings(file: RowsFile): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** A file that is not gzipped, for reading parts of it. */
-export function partsOf(file: RowsFile): ByteSource {
+/**
+ * A file for reading parts of it.
+ * @param fail is called if it is packed.
+ */
+export function partsOf(file: RowsFile, fail: Fail): ByteSource {
+  if (file.packed) {
+    fail(
+      `it is packed with ${file.packed}, and what is in it is read from its place. Unpack it with ${packings[file.packed].program}.`,
+    );
+  }
   return { length: file.bytes, read: (begin, into) => file.read(begin, into) };
 }
 

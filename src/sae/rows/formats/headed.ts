@@ -9,6 +9,7 @@ import {
   type RowFormat,
   type RowsFile,
 } from './file.js';
+import { packings } from './packing.js';
 import { rowShape } from './shape.js';
 
 /** A file format with a header followed by values, which fill the rest of the file. */
@@ -38,7 +39,7 @@ export function headed(format: HeadedFormat): RowFormat {
           before = Math.max(0, before - chunk.length);
         }
       };
-      const read = file.gzipped ? undefined : file.read;
+      const read = file.packed ? undefined : file.read;
       return openedArray(file.name, header, file, options, name, { values, read });
     },
   };
@@ -76,22 +77,21 @@ interface ValuesOf {
  * The rows of an array whose header is known. Nothing is allocated for what the header claims but the file is too short
  * for.
  * @param source the array's name in messages: the file's, with what says where it is in that.
- * @param stored the length of what holds the header and the values, gzipped or not.
+ * @param stored the length of what holds the header and the values, packed or not.
  * @param format the name of the header's format.
  * @throws DataError.
  */
 export function openedArray(
   source: string,
   header: ArrayHeader,
-  stored: Pick<RowsFile, 'bytes' | 'gzipped'>,
+  stored: Pick<RowsFile, 'bytes' | 'packed'>,
   options: OpenOptions,
   format: string,
   { values, read }: ValuesOf,
 ): OpenedRows {
   const described = describedRows(source, header, options);
-  const { bytes, gzipped } = stored;
-  checkLength(format, header, described, bytes, gzipped, source, options.most_bytes);
-  const array = { header, shape: described, file: source, gzipped };
+  checkLength(format, header, described, stored, source, options.most_bytes);
+  const array = { header, shape: described, file: source, packed: stored.packed !== undefined };
   return {
     ...described,
     ...(read && !header.fortranOrder ? placed(array, read) : { pieces: () => streamedRows(values(), array) }),
@@ -143,8 +143,7 @@ function checkLength(
   format: string,
   header: ArrayHeader,
   { rows, in_dims }: { readonly rows: number; readonly in_dims: number },
-  bytes: number,
-  gzipped: boolean,
+  { bytes, packed }: Pick<RowsFile, 'bytes' | 'packed'>,
   file: string,
   most = Number.POSITIVE_INFINITY,
 ): void {
@@ -153,11 +152,10 @@ function checkLength(
   const claim =
     `${file} claims ${grouped(rows)} rows of ${grouped(in_dims)} ${element} values in its ${format} header, ` +
     `so ${grouped(claimed)} bytes`;
-  if (gzipped) {
-    // Unpacking makes a deflate stream at most 1032 times as long.
-    if (claimed > 1032 * bytes) {
+  if (packed) {
+    if (claimed > packings[packed].expansion * bytes) {
       throw new DataError(
-        `${claim}, but its ${grouped(bytes)} gzipped bytes cannot hold that. The file is damaged.`,
+        `${claim}, but its ${grouped(bytes)} bytes of ${packed} cannot hold that. The file is damaged.`,
       );
     }
   } else if (claimed > bytes) {

@@ -1,10 +1,11 @@
 import { alternatives } from './array.js';
 import { csv, tsv } from './csv.js';
-import { type RowFormat, unpackedName } from './file.js';
+import type { RowFormat } from './file.js';
 import { headed } from './headed.js';
 import { idx } from './idx.js';
 import { npy } from './npy.js';
 import { npz } from './npz.js';
+import { unpackedName } from './packing.js';
 import { saev } from './saev.js';
 import { safetensors } from './safetensors.js';
 import { torch } from './torch-rows.js';

@@ -26,9 +26,7 @@ export const npz: RowFormat = {
     const fail: Fail = (sentence, cause) => {
       throw new DataError(`${name} is not a .npz file that can be read: ${sentence}`, { cause });
     };
-    if (file.gzipped)
-      fail('it is gzipped, and its arrays are read from their places. Unpack it with gunzip.');
-    const members = await openZip(partsOf(file), fail);
+    const members = await openZip(partsOf(file, fail), fail);
     const arrays: Member[] = [];
     for (const [path, member] of members) {
       if (!path.endsWith('.npy')) continue;
@@ -52,7 +50,7 @@ export const npz: RowFormat = {
     const { headerBytes, element, littleEndian, fortranOrder, shape } = described;
     const source = `${name}, array ${picked.name},`;
     const header = { element: element!, littleEndian, fortranOrder, shape, headerBytes };
-    const stored = { bytes: member.length, gzipped: false };
+    const stored = { bytes: member.length, packed: undefined };
     const opened = openedArray(source, header, stored, options, '.npy', {
       values: () => member.stream(headerBytes),
     });

@@ -20,7 +20,7 @@ export const raw: RowFormat = {
     const in_dims = widthOf(file, options, element);
     const rowBytes = in_dims * elements[element].bytes;
     const header = (rows: number) => ({ ...layout, element, shape: [rows, in_dims] });
-    if (!file.gzipped) {
+    if (!file.packed) {
       const rows = Math.floor(file.bytes / rowBytes);
       if (file.bytes % rowBytes !== 0) throw cut(file, file.bytes, in_dims, element);
       return openedArray(file.name, header(rows), file, options, raw.name, {
@@ -72,7 +72,7 @@ async function* unpackedRows(
 ): AsyncGenerator<Uint8Array | Float32Array> {
   const { element } = header;
   const rowBytes = in_dims * elements[element].bytes;
-  const array = { header, shape: { rows: 0, in_dims }, file: file.name, gzipped: true };
+  const array = { header, shape: { rows: 0, in_dims }, file: file.name, packed: true };
   let piece = new Uint8Array(rowsAtATime(rowBytes) * rowBytes);
   let filled = 0;
   let done = 0;
@@ -102,10 +102,10 @@ async function* unpackedRows(
 }
 
 /** Its last row is not whole. */
-function cut({ name, gzipped }: RowsFile, bytes: number, in_dims: number, element: Element): DataError {
+function cut({ name, packed }: RowsFile, bytes: number, in_dims: number, element: Element): DataError {
   const rowBytes = in_dims * elements[element].bytes;
   return new DataError(
-    `${name} has ${counted(bytes, 'byte')}${gzipped ? ' when unpacked' : ''}, and rows of ${counted(in_dims, `${element} value`)} have ` +
+    `${name} has ${counted(bytes, 'byte')}${packed ? ' when unpacked' : ''}, and rows of ${counted(in_dims, `${element} value`)} have ` +
       `${grouped(rowBytes)} each: its row ${grouped(Math.floor(bytes / rowBytes))} (from 0) is cut after ${bytes % rowBytes}. The file ` +
       'is truncated, or rows_type or in_dims is another.',
   );

@@ -111,7 +111,7 @@ async function readJson(file: RowsFile, name: string): Promise<unknown> {
   if (beside.bytes > longestJson) {
     fail(`it has ${grouped(beside.bytes)} bytes, and at most ${grouped(longestJson)} were expected.`);
   }
-  const bytes = await readPart(partsOf(beside), 0, beside.bytes, fail);
+  const bytes = await readPart(partsOf(beside, fail), 0, beside.bytes, fail);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {

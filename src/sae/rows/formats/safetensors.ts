@@ -35,10 +35,7 @@ export const safetensors: RowFormat = {
     const fail: Fail = (sentence, cause) => {
       throw new DataError(`${name} is not a safetensors file that can be read: ${sentence}`, { cause });
     };
-    if (file.gzipped) {
-      fail('it is gzipped, and its tensors are read from their places. Unpack it with gunzip.');
-    }
-    const { places } = await readSafetensorsHeader(partsOf(file), types, fail);
+    const { places } = await readSafetensorsHeader(partsOf(file, fail), types, fail);
     const arrays = places.map((place) => {
       const readable = !Object.hasOwn(others, place.dtype);
       return { ...place, type: place.dtype, readable, float: readable && /^B?F/.test(place.dtype) };
@@ -48,7 +45,7 @@ export const safetensors: RowFormat = {
     const element = dtype.toLowerCase() as Element;
     const header = { element, littleEndian: true, fortranOrder: false, shape, headerBytes: begin };
     const source = arrays.length > 1 ? `${name}, tensor ${picked.name},` : name;
-    const opened = openedArray(source, header, { bytes: end, gzipped: false }, options, 'safetensors', {
+    const opened = openedArray(source, header, { bytes: end, packed: undefined }, options, 'safetensors', {
       values: () => file.stream(begin, end),
       read: file.read,
     });

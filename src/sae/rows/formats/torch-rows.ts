@@ -30,10 +30,7 @@ export const torch: RowFormat = {
     const fail: Fail = (sentence, cause) => {
       throw new DataError(`${name} is not a file of torch.save that can be read: ${sentence}`, { cause });
     };
-    if (file.gzipped) {
-      fail('it is gzipped, and its tensors are read from their places. Unpack it with gunzip.');
-    }
-    const source = partsOf(file);
+    const source = partsOf(file, fail);
     const first = new Uint8Array(1);
     await source.read(0, first);
     if (first[0] === legacy[0]) {
