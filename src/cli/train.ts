@@ -186,6 +186,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
       ...values,
       signal,
       normalize,
+      raw_rows: config.steps && config.steps * config.batch_size,
       in_dims: saved?.config.in_dims ?? (widthMatters ? requested.in_dims : undefined),
     });
     if (loaded.fellBack) {

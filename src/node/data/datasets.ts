@@ -36,6 +36,8 @@ export interface LoadOptions
   readonly data_dir?: string | undefined;
   /** Most bytes of rows on the device; by default what is free there. More rows than that are not kept in memory either. */
   readonly window?: number | undefined;
+  /** Rows of standard input, where `rows_type` says that no header tells. */
+  readonly raw_rows?: number | undefined;
   /** Where MNIST comes from. */
   readonly source?: MnistSource;
 }
@@ -121,17 +123,18 @@ async function loadPiped(
       `tensor names an array of a file, and standard input has one. Leave ${tensor} out.`,
     );
   }
-  if (rows_type !== undefined) {
-    throw new ConfigError(
-      `rows_type is the type of raw files, and standard input takes what numpy.save writes. Leave ${rows_type} out.`,
-    );
-  }
   if (normalize === 'unit') {
     throw new ConfigError(
       'normalize unit has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.',
     );
   }
-  const { rows, first } = await pipedRows(process.stdin, { in_dims, image_shape, normalize });
+  const { rows, first } = await pipedRows(process.stdin, {
+    in_dims,
+    image_shape,
+    normalize,
+    rows_type,
+    raw_rows: options.raw_rows,
+  });
   return { train: rows, first, ...(await readValidation(options, rows)) };
 }
 

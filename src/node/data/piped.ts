@@ -1,8 +1,16 @@
-import { DataError } from '../../sae/errors.js';
+import { ConfigError, DataError } from '../../sae/errors.js';
 import type { Dataset, Normalization } from '../../sae/rows/dataset.js';
-import { type ArrayHeader, concat, elements, grouped, longestHeader } from '../../sae/rows/formats/array.js';
+import {
+  type ArrayHeader,
+  concat,
+  type Element,
+  elements,
+  grouped,
+  longestHeader,
+} from '../../sae/rows/formats/array.js';
 import { otherWidth } from '../../sae/rows/formats/headed.js';
 import { npy } from '../../sae/rows/formats/npy.js';
+import { elementOf } from '../../sae/rows/formats/raw.js';
 import { rowShape, type ShapeOptions } from '../../sae/rows/formats/shape.js';
 import { concatenated } from '../../sae/rows/joined.js';
 import { fixedNormalization } from '../../sae/rows/normalize.js';
@@ -20,17 +28,26 @@ export interface PipedRows {
 const keptRows = 8192;
 const name = 'standard input';
 
+/** What comes through a pipe. */
+export interface PipeOptions extends ShapeOptions {
+  readonly normalize?: Normalization | undefined;
+  /** The type of values without a header, of which `in_dims` are a row; by default there is a header. */
+  readonly rows_type?: Element | undefined;
+  /** Rows without a header that are read, at most. */
+  readonly raw_rows?: number | undefined;
+}
+
 /**
- * Reads rows as they come: a .npy file, whose header says how many there are.
+ * Reads rows as they come: a .npy file, whose header says how many there are, or values without a header.
  * @param stream of bytes.
  * @throws DataError if it is no such file, or ends within the rows that are kept.
  */
 export async function pipedRows(
   stream: AsyncIterable<Uint8Array>,
-  options: ShapeOptions & { readonly normalize?: Normalization | undefined } = {},
+  options: PipeOptions = {},
 ): Promise<PipedRows> {
   const bytes = new Bytes(stream);
-  const header = await readHeader(bytes);
+  const header = options.rows_type === undefined ? await readHeader(bytes) : rawHeader(options);
   const { note: _, ...shape } = rowShape(header, name, options);
   if (options.in_dims !== undefined && shape.in_dims !== options.in_dims) {
     throw otherWidth(name, shape.in_dims, options.in_dims);
@@ -43,6 +60,18 @@ export async function pipedRows(
   }
   const normalization = fixedNormalization(options.normalize, header.element === 'u8' ? 'u8' : 'f32');
   return source(bytes, { header, shape, file: name, packed: false }, normalization);
+}
+
+/** @throws ConfigError if what a header would say is not said. */
+function rawHeader({ rows_type, in_dims, raw_rows }: PipeOptions): ArrayHeader {
+  if (in_dims === undefined || raw_rows === undefined) {
+    throw new ConfigError(
+      `Raw values on ${name} do not say how many a row has, nor how many rows come. Name both with in_dims and steps, such as ` +
+        '--in_dims 768 --steps 10000.',
+    );
+  }
+  const shape = [raw_rows, in_dims];
+  return { element: elementOf(rows_type), littleEndian: true, fortranOrder: false, shape, headerBytes: 0 };
 }
 
 async function readHeader(bytes: Bytes): Promise<ArrayHeader> {
@@ -58,7 +87,7 @@ async function readHeader(bytes: Bytes): Promise<ArrayHeader> {
   }
   throw new DataError(
     `What comes on ${name} does not begin as a .npy file; expected one (numpy.save(sys.stdout.buffer, rows), or its header and ` +
-      'then the values).',
+      'then the values), or rows_type for values without a header.',
   );
 }
 
@@ -77,7 +106,7 @@ async function source(
       const [whole, part] = [Math.floor(values.length / rowBytes), values.length % rowBytes];
       throw new DataError(
         `${name} ended at byte ${grouped(begin + values.length)}, after ${grouped(first + whole)} rows` +
-          `${part > 0 ? ' and a part of another' : ''}; expected ${grouped(rows)}, as its header says.`,
+          `${part > 0 ? ' and a part of another' : ''}; expected ${grouped(rows)}, as ${header.headerBytes > 0 ? 'its header says' : 'the steps need'}.`,
       );
     }
     return rowsOf(values, begin, array);

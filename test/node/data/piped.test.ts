@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { pipedRows } from '../../../src/node/data/piped.js';
-import { DataError } from '../../../src/sae/errors.js';
+import { ConfigError, DataError } from '../../../src/sae/errors.js';
 import { bytes, npy } from '../../cli/sae.js';
 import { failure } from './folder.js';
 
@@ -37,6 +37,23 @@ describe('rows of another program', () => {
     for (const [i, [begin, end]] of runs.entries()) {
       expect(parts[i]).toEqual(values.slice(begin * in_dims, end * in_dims));
     }
+  });
+
+  it('without a header are as many as are needed', async () => {
+    const halves = Uint16Array.of(0x3c00, 0xc000, 0x3800, 0x4200);
+    const options = { rows_type: 'f16', in_dims: 2, raw_rows: 2 } as const;
+    const read = (raw_rows: number) =>
+      pipedRows(chunks(new Uint8Array(halves.buffer), 3), { ...options, raw_rows });
+    const { rows: source } = await read(1);
+    expect([source.rows, ...(await source.read(0, 1))]).toEqual([1, 1, -2]);
+    expect([...(await (await read(2)).rows.read(0, 2))]).toEqual([1, -2, 0.5, 3]);
+    expect(await failure(DataError, () => read(3))).toBe(
+      'standard input ended at byte 8, after 2 rows; expected 3, as the steps need.',
+    );
+    const { raw_rows: _, ...unknown } = options;
+    expect(await failure(ConfigError, () => pipedRows(chunks(file, 9), unknown))).toMatch(
+      /nor how many rows come/,
+    );
   });
 
   it('come once', async () => {

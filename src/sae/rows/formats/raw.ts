@@ -16,7 +16,7 @@ export const raw: RowFormat = {
   endings: /\.(bin|raw|dat|[ui](8|16|32)|b?f16|f32|f64)$/i,
   recognizes: () => false,
   async open(file, options) {
-    const element = typeOf(options);
+    const element = elementOf(options.rows_type);
     const in_dims = widthOf(file, options, element);
     const rowBytes = in_dims * elements[element].bytes;
     const header = (rows: number) => ({ ...layout, element, shape: [rows, in_dims] });
@@ -44,8 +44,9 @@ export const raw: RowFormat = {
 
 const layout = { littleEndian: true, fortranOrder: false, headerBytes: 0 } as const;
 
-function typeOf({ rows_type }: OpenOptions): Element {
-  if (rows_type !== undefined && Object.hasOwn(elements, rows_type)) return rows_type;
+/** The type of raw values by its name. @throws ConfigError. */
+export function elementOf(rows_type: string | undefined): Element {
+  if (rows_type !== undefined && Object.hasOwn(elements, rows_type)) return rows_type as Element;
   throw new ConfigError(`rows_type must be ${elementNames}, and is ${JSON.stringify(rows_type)}.`);
 }
 
