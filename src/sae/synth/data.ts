@@ -1,9 +1,10 @@
 import { DataError } from '../errors.js';
 import { noNormalization } from '../rows/dataset.js';
 import type { RowSource } from '../rows/source.js';
+import { endTurn } from '../turn.js';
 import { Activations, type ActiveFeatures } from './activations.js';
 import type { SynthConfig } from './config.js';
-import { endTurn, normalizeRows, orthogonalize } from './dictionary.js';
+import { normalizeRows, orthogonalize } from './dictionary.js';
 import { normal, streamOf } from './streams.js';
 
 const rowsAtATime = 64;

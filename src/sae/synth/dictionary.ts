@@ -1,4 +1,5 @@
-import { addRowProducts } from './products.js';
+import { addRowProducts } from '../products.js';
+import { endTurn } from '../turn.js';
 
 /** Adam's decay rates and epsilon. */
 const [beta1, beta2, epsilon] = [0.9, 0.999, 1e-8];
@@ -14,11 +15,6 @@ export function normalizeRows(vectors: Float32Array, depth: number): void {
       row[k] /= norm;
     }
   }
-}
-
-/** Lets the event loop see to signals and other work. */
-export function endTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { addRowProducts } from './products.js';
+import { addRowProducts } from '../products.js';
 
 /** How the latents' directions compare with those of the true features. */
 export interface Matching {

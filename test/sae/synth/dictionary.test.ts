@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { addRowProducts } from '../../../src/sae/products.js';
 import { normalizeRows, orthogonalize } from '../../../src/sae/synth/dictionary.js';
-import { addRowProducts } from '../../../src/sae/synth/products.js';
 import { normal, streamOf } from '../../../src/sae/synth/streams.js';
 import { fixtures } from './fixtures.js';
 
