@@ -10,6 +10,7 @@ import {
   featuresKinds,
   formatNames,
   modelOptions,
+  normalizeNames,
   type OpenOptions,
   readTiles,
   synthPresetNames,
@@ -154,7 +155,7 @@ export const trainingGroup = [
 
 export const normalizeOption = text(
   '--normalize <how>',
-  "mnist, unit, none or MEAN,STD (default: the data set's own, or the saved model's)",
+  `${normalizeNames} or MEAN,STD (default: the data set's own, or the saved model's)`,
 );
 
 export const tensorOption = text(

@@ -10,6 +10,7 @@ import {
   type Model,
   ModelFileError,
   type NormalizeOption,
+  normalizationName,
   parseNormalize,
   type Rows,
   readModelFile,
@@ -125,8 +126,10 @@ export function modelNormalization(
   if (!normalization || !wanted) {
     return normalization ?? wanted;
   }
-  if (wanted === 'unit' || wanted.mean !== normalization.mean || wanted.std !== normalization.std) {
-    throw differs(file, 'normalize', `${normalization.mean},${normalization.std}`);
+  const name = normalizationName(normalization);
+  // Of a kind that is fitted, the model has the values.
+  if ((typeof wanted === 'string' ? wanted : normalizationName(wanted)) !== name) {
+    throw differs(file, 'normalize', name);
   }
   return normalization;
 }
@@ -176,9 +179,11 @@ function kOf(training: object | undefined): number | undefined {
 }
 
 /** Bytes of a saved model, with an estimate for the header. */
-export function modelBytes({ tensors, layers }: Model): number {
+export function modelBytes({ tensors, layers }: Model, { normalization }: Rows): number {
   const values = tensors.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-  return 4 * values + 1024 * (1 + layers.length);
+  const arrays = Object.values(normalization).filter((value) => value instanceof Float32Array);
+  const own = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return 4 * values + own + 1024 * (1 + layers.length);
 }
 
 /** The error for an option that differs from the saved model. */

@@ -207,7 +207,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const placement = placementOf(dataset, gpu, values.window);
     describe(reporter, model, dataset, placement, config, values.train);
     if (values.save_model) {
-      await checkRoom(values.files_dir, modelBytes(model), 'the model');
+      await checkRoom(values.files_dir, modelBytes(model, dataset), 'the model');
     }
 
     const run = { reporter, signal, files_dir: values.files_dir, init, placement };

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Tiles } from '../gpu/gemm/tiles.js';
 import { ConfigError, EngineError } from '../sae/index.js';
+import { normalizationFields } from '../sae/model/saved-normalization.js';
 import type { SparsityName } from '../sae/sparsity/index.js';
 import type { Trainer } from '../sae/training/trainer.js';
 import { describeFileError } from './data/files.js';
@@ -26,14 +27,14 @@ export async function writeRunFile<S extends SparsityName>(
   const { model, source } = step;
   const { gpu } = model;
   const { vendor, architecture, device, description } = gpu.adapter.info;
-  const { name, rows, normalization } = source;
+  const { name, rows, normalization } = source.stored ?? source;
   const run = {
     version,
     ...(init !== undefined && { init }),
     model: model.config,
     // Epochs do not count where there are steps.
     training: config.steps === undefined ? config : training,
-    data: { name, rows, normalization },
+    data: { name, rows, normalization: normalizationFields(normalization) },
     adapter: { vendor, architecture, device, driver: description },
     tiles: gpu.tuner.tiles,
   };

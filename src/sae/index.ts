@@ -38,6 +38,8 @@ export {
   inputRange,
   meanSquaredError,
   rowOfGreys,
+  shownReconstructions,
+  shownRows,
   weightGreys,
 } from './insight/pictures.js';
 export { intervened, Probe, strongestLatents } from './insight/probe.js';
@@ -61,8 +63,15 @@ export { type DecodeOptions, decodeDataset } from './rows/decode.js';
 export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
 export { imagesDataset, type NamedImage } from './rows/images.js';
-export { type NormalizeOption, parseNormalize } from './rows/normalize.js';
-export { type RowSource, type Rows, rowSource, type StoredRows } from './rows/source.js';
+export { normalizationName, sameNormalization } from './rows/normalization/index.js';
+export {
+  type FittedKind,
+  fitNormalization,
+  type NormalizeOption,
+  normalizeNames,
+  parseNormalize,
+} from './rows/normalize.js';
+export { type DeviceRows, type RowSource, type Rows, rowSource, type StoredRows } from './rows/source.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
 export { prepareModel } from './step/sparse/choice.js';
 export * from './synth/index.js';

@@ -7,6 +7,7 @@ import {
   imageShape,
   rowFormatNames,
   type SavedModel,
+  sameNormalization,
   savedModel,
 } from '../sae/index.js';
 import { onDrop, readFiles, saveBlob } from './browser/files.js';
@@ -213,9 +214,7 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
 
 /** Rows for a saved model: with the normalisation of its training rows. */
 function withModel(rows: Dataset, { normalization, image_shape }: SavedModel): Dataset {
-  const same =
-    !normalization ||
-    (normalization.mean === rows.normalization.mean && normalization.std === rows.normalization.std);
+  const same = !normalization || sameNormalization(normalization, rows.normalization);
   if (same && (rows.image_shape || !image_shape)) {
     return rows;
   }

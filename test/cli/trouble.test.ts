@@ -318,7 +318,10 @@ describe('wrong usage', () => {
     [['--adam_eps', '1e-40'], /adam_eps .* and is 1e-40\./],
     [['--window', 'half'], /window is "half"; expected a number of bytes, such as 500MB or 2GiB\./],
     [['--window', '0.1'], /window is "0\.1"; expected a number of bytes/],
-    [['--normalize', 'loud'], /normalize is "loud"; expected mnist, unit, none or/],
+    [
+      ['--normalize', 'loud'],
+      /normalize is "loud"; expected mnist, unit, rms, standardize, row, zca, none or two numbers/,
+    ],
     [['--dataset', 'mnist'], /Both data and dataset say what to train on/],
   ];
 

@@ -1,8 +1,8 @@
-import type { Normalization } from '../../src/sae/rows/dataset.js';
+import type { Normalization, ScalarNormalization } from '../../src/sae/rows/dataset.js';
 
 /**
  * The rows of `data` [any, in_dims] that `indices` names, as inputs: [indices.length, in_dims]. 8-bit values
- * are divided by 255 first; then (v - mean) / std.
+ * are divided by 255 first; then (v - mean) / std. The rows of tests have those two numbers.
  */
 export function gatherRows(
   data: Uint8Array | Float32Array,
@@ -11,7 +11,7 @@ export function gatherRows(
   normalization: Normalization,
 ): Float64Array {
   const divisor = data instanceof Uint8Array ? 255 : 1;
-  const { mean, std } = normalization;
+  const { mean, std } = normalization as ScalarNormalization;
   const out = new Float64Array(indices.length * in_dims);
   for (let i = 0; i < indices.length; i++) {
     const from = indices[i] * in_dims;

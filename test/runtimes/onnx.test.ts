@@ -3,7 +3,8 @@ import type { SaeFiles } from '../../src/sae/model/formats/index.js';
 import { modelOf } from '../../src/sae/model/imported-model.js';
 import { Model } from '../../src/sae/model/model.js';
 import { onnxFiles } from '../../src/sae/model/onnx/onnx.js';
-import { storedUnits } from '../../src/sae/rows/dataset.js';
+import { type Normalization, normalizedRows, storedUnits } from '../../src/sae/rows/dataset.js';
+import { fitNormalization } from '../../src/sae/rows/normalize.js';
 import {
   forward,
   latentNorms,
@@ -66,7 +67,7 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
   async function check(
     config: ReferenceConfig,
     set: ParameterSet,
-    normalization: { mean: number; std: number },
+    normalization: Normalization,
     x: Float32Array<ArrayBuffer>,
     most?: number,
   ): Promise<SaeFiles> {
@@ -95,19 +96,12 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
     expect(reconstruction.data).toBeCloseTensor(reconstructed, 1e-5);
     model.close();
 
-    const { mean, std } = normalization;
-    const exact = forward(
-      config,
-      set,
-      Float64Array.from(x, (input) => (input - mean) / std),
-    );
+    const exact = forward(config, set, Float64Array.from(normalizedRows(dataset)));
     const norms = latentNorms(config, set['decoder.0.weight']);
     const code = exact.hidden.map((latent, i) => latent * norms[i % norms.length]);
     expect(codes.data).toBeCloseTensor(code, 1e-5);
-    expect(reconstruction.data).toBeCloseTensor(
-      exact.output.map((output) => output * std + mean),
-      1e-5,
-    );
+    const output = storedUnits(Float32Array.from(exact.output), dataset);
+    expect(reconstruction.data).toBeCloseTensor(output, 1e-5);
     return files;
   }
 
@@ -150,6 +144,16 @@ describe.runIf(runtime)('in ONNX Runtime, codes and reconstructions are those of
     );
     const files = await check(config, set, normalization, x);
     expect([...files.keys()]).toEqual(['model.onnx']);
+  });
+
+  test.each(['standardize', 'row', 'zca'] as const)('normalised by %s', async (kind) => {
+    for (const pre_bias of [true, false]) {
+      const config = { in_dims, h_dims: [21], activation: 'relu', pre_bias } as const;
+      const x = reals(seededRandom(13), rows * in_dims, -1, 4);
+      if (kind === 'row') x.fill(0, 0, in_dims);
+      const normalization = await fitNormalization(kind, floatRows(x, in_dims));
+      await check(config, randomParameters(config, seededRandom(14)), normalization, x);
+    }
   });
 
   test('TopK keeps the first of latents that are equal, and may keep all', async () => {

@@ -90,6 +90,7 @@ test('the engine imports no package that a browser has not', () => {
   expect([...packages].sort()).toEqual([
     'fzstd',
     'linear-sum-assignment',
+    'ml-matrix',
     'papaparse',
     'pbf',
     'pure-rand',

@@ -1,15 +1,23 @@
 import { basename, dirname, join } from 'node:path';
 import { ConfigError, DataError } from '../../sae/errors.js';
-import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
+import type { Dataset } from '../../sae/rows/dataset.js';
 import { type DecodeOptions, refuseUnused } from '../../sae/rows/decode.js';
 import { checkImageShape } from '../../sae/rows/formats/shape.js';
 import { type NormalizeOption, parseNormalize } from '../../sae/rows/normalize.js';
 import type { Rows } from '../../sae/rows/source.js';
 import type { DownloadOptions } from './download.js';
 import { mostInMemory } from './memory.js';
-import { cacheFolder, digitWidth, type MnistSource, mnistFile, mnistSource, readMnist10k } from './mnist.js';
+import {
+  cacheFolder,
+  digitWidth,
+  type MnistSource,
+  mnistFile,
+  mnistSource,
+  readDigits,
+  readMnist10k,
+} from './mnist.js';
 import { pipedRows } from './piped.js';
-import { openDataset, readDataset } from './read.js';
+import { openDataset } from './read.js';
 
 /** What stands for standard input among files. */
 export const standardInput = '-';
@@ -30,7 +38,7 @@ export interface LoadOptions
   readonly data?: string | readonly string[] | undefined;
   /** Held-out rows in the same way, instead of MNIST's test digits. */
   readonly validation?: string | readonly string[] | undefined;
-  /** `mnist`, `unit`, `none`, `MEAN,STD`, or a saved model's own; by default the data set's own. */
+  /** What `parseNormalize` takes or gives, or a saved model's own; by default the data set's own. */
   readonly normalize?: string | NormalizeOption | undefined;
   /** The folder of downloaded digits; by default the user's cache folder. */
   readonly data_dir?: string | undefined;
@@ -123,15 +131,16 @@ async function loadPiped(
       `tensor names an array of a file, and standard input has one. Leave ${tensor} out.`,
     );
   }
-  if (normalize === 'unit') {
+  const fixed = normalize === 'row' ? ({ kind: 'row' } as const) : normalize;
+  if (typeof fixed === 'string') {
     throw new ConfigError(
-      'normalize unit has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.',
+      `normalize ${fixed} has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.`,
     );
   }
   const { rows, first } = await pipedRows(process.stdin, {
     in_dims,
     image_shape,
-    normalize,
+    normalize: fixed,
     rows_type,
     raw_rows: options.raw_rows,
   });
@@ -142,7 +151,7 @@ async function loadMnist10k(
   options: LoadOptions,
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets<Rows>> {
-  const train = await readMnist10k(normalize, options.image_shape);
+  const train = await readMnist10k(normalize, options.image_shape, options.onNote);
   return { train, ...(await readValidation(options, train)) };
 }
 
@@ -154,7 +163,6 @@ async function loadMnist(
   const source = options.source ?? mnistSource;
   const folder = options.data_dir ?? cacheFolder();
   const fetching = { mirrors: source.mirrors, folder, signal, onProgress, connectTimeout, idleTimeout };
-  const normalize = option ?? mnistNormalization;
 
   let file: string;
   try {
@@ -170,19 +178,14 @@ async function loadMnist(
     const loaded = await loadMnist10k(options, option);
     return { ...loaded, fellBack: `${error.message} Using the 10,000 digits of mnist-10k instead` };
   }
-  const { image_shape } = options;
-  const data = await readDataset(file, { in_dims: digitWidth, image_shape, normalize, name: 'mnist' });
+  const { image_shape, onNote } = options;
+  const data = await readDigits(file, 'mnist', option, image_shape, onNote);
   const loaded = { train: data, ...(dirname(file) !== folder && { otherFile: otherFile(folder, file) }) };
   if (options.validation !== undefined) return { ...loaded, ...(await readValidation(options, data)) };
 
   try {
     const test = await mnistFile(source.test, download_mnist, fetching);
-    const validation = await readDataset(test, {
-      in_dims: digitWidth,
-      image_shape,
-      normalize: data.normalization,
-      name: "mnist's test digits",
-    });
+    const validation = await readDigits(test, "mnist's test digits", data.normalization, image_shape);
     return { ...loaded, validation };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import envPaths from 'env-paths';
 import { DataError } from '../../sae/errors.js';
-import { type Dataset, mnistNormalization } from '../../sae/rows/dataset.js';
-import type { NormalizeOption } from '../../sae/rows/normalize.js';
+import { type Dataset, mnistNormalization, noNormalization } from '../../sae/rows/dataset.js';
+import type { DecodeOptions } from '../../sae/rows/decode.js';
+import { fitNormalization, type NormalizeOption } from '../../sae/rows/normalize.js';
 import { type DownloadOptions, download, isPinned, type PinnedFile } from './download.js';
 import { readDataset } from './read.js';
 
@@ -66,11 +67,32 @@ export async function mnistFile(
 }
 
 /**
+ * Digits of a file. Its shape is known, so that nobody has to be told.
+ * @param name the data set's name in messages. @param onNote is told about the normalisation.
+ */
+export async function readDigits(
+  file: string,
+  name: string,
+  normalize: NormalizeOption = mnistNormalization,
+  image_shape?: readonly [number, number],
+  onNote?: DecodeOptions['onNote'],
+): Promise<Dataset> {
+  const rows = await readDataset(file, {
+    in_dims: digitWidth,
+    image_shape,
+    name,
+    normalize: noNormalization,
+  });
+  return { ...rows, normalization: await fitNormalization(normalize, rows, onNote) };
+}
+
+/**
  * The 10,000 digits that the build packs into `dist`, which is found from `src/node/data` and from `dist/node/data`.
  */
 export async function readMnist10k(
-  normalize: NormalizeOption = mnistNormalization,
+  normalize?: NormalizeOption,
   image_shape?: readonly [number, number],
+  onNote?: DecodeOptions['onNote'],
 ): Promise<Dataset> {
   const file = fileURLToPath(new URL('../../../dist/data/mnist-10k.idx.gz', import.meta.url));
   if (!existsSync(file)) {
@@ -78,5 +100,5 @@ export async function readMnist10k(
       `The digits of mnist-10k are missing: there is no file ${file}. \`npm run build\` makes it; if this is an installed package, install it again.`,
     );
   }
-  return readDataset(file, { in_dims: digitWidth, image_shape, normalize, name: 'mnist-10k' });
+  return readDigits(file, 'mnist-10k', normalize, image_shape, onNote);
 }

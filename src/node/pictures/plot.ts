@@ -7,6 +7,8 @@ import { drawTexts, text } from './texts.js';
 export interface Samples {
   readonly originals: Float32Array;
   readonly reconstructions: Float32Array;
+  /** Both in the units in which they are drawn; by default normalised. */
+  readonly shown?: readonly [originals: Float32Array, reconstructions: Float32Array];
   readonly count: number;
   readonly image_shape: readonly [number, number];
 }
@@ -28,11 +30,12 @@ const minCaptionTile = 44;
 /**
  * Writes a PNG: originals above, their reconstructions below, and below each pair its mean squared error, in normalised
  * units as in the metrics. More than ten samples are wrapped. All tiles have the same grey scale: black is the smallest
- * value of the originals, white their largest, and reconstructions are clamped to that range.
+ * value of the originals as they are shown, white their largest, and reconstructions are clamped to that range.
  * @throws DataError if there is no sample or an array's length does not fit; EngineError if the file cannot be written.
  */
 export async function writePlot(file: string, samples: Samples): Promise<void> {
   const { originals, reconstructions, count, image_shape } = samples;
+  const [drawn, redrawn] = samples.shown ?? [originals, reconstructions];
   const [h, w] = image_shape;
   const size = h * w;
   if (count < 1 || originals.length !== count * size || reconstructions.length !== count * size) {
@@ -41,7 +44,7 @@ export async function writePlot(file: string, samples: Samples): Promise<void> {
         `kind, not ${originals.length} of originals and ${reconstructions.length} of reconstructions.`,
     );
   }
-  const range = rangeOf(originals);
+  const range = rangeOf(drawn);
   const { bands, columns, factor } = layout(count, image_shape);
   const tileWidth = w * factor;
   const tileHeight = h * factor;
@@ -63,13 +66,12 @@ export async function writePlot(file: string, samples: Samples): Promise<void> {
     ];
     if (captions) texts.push(text('MSE', labelRight, bandHeight - 4, 'end', 11));
     for (let i = band * columns; i < Math.min(count, (band + 1) * columns); i++) {
-      const original = originals.subarray(i * size, (i + 1) * size);
-      const reconstruction = reconstructions.subarray(i * size, (i + 1) * size);
+      const own = (values: Float32Array) => values.subarray(i * size, (i + 1) * size);
       const left = margin + labelWidth + (i - band * columns) * (tileWidth + gap);
-      drawTile(image, greys(original, range), image_shape, left, above, factor);
-      drawTile(image, greys(reconstruction, range), image_shape, left, above + rowHeight + gap, factor);
+      drawTile(image, greys(own(drawn), range), image_shape, left, above, factor);
+      drawTile(image, greys(own(redrawn), range), image_shape, left, above + rowHeight + gap, factor);
       if (captions) {
-        const mse = meanSquaredError(original, reconstruction).toPrecision(3);
+        const mse = meanSquaredError(own(originals), own(reconstructions)).toPrecision(3);
         texts.push(text(mse, left + tileWidth / 2, bandHeight - 4, 'middle', 11));
       }
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LatentPictures, latentDensities } from '../../sae/insight/latents.js';
-import { imageShape } from '../../sae/insight/pictures.js';
+import { imageShape, shownReconstructions, shownRows } from '../../sae/insight/pictures.js';
 import type { Model } from '../../sae/model/model.js';
 import { sampleRows } from '../../sae/model/random.js';
 import { takeRows } from '../../sae/rows/blocks.js';
@@ -75,8 +75,13 @@ export async function drawModel(
   const plot = join(images_dir, 'plot.png');
   const samples = await takeRows(dataset, sampleRows(dataset.rows, num_samples, seed));
   const reconstructions = await model.reconstruct(samples);
-  const originals = normalizedRows(samples);
-  await writePlot(plot, { originals, reconstructions, count: samples.rows, image_shape });
+  await writePlot(plot, {
+    originals: normalizedRows(samples),
+    reconstructions,
+    shown: [shownRows(samples), shownReconstructions(reconstructions, samples)],
+    count: samples.rows,
+    image_shape,
+  });
 
   const file = join(images_dir, 'features.png');
   if (features === 'encoder') {

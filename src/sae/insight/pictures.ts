@@ -1,4 +1,5 @@
-import type { Dataset } from '../rows/dataset.js';
+import { type Dataset, noNormalization, normalizedRows, storedUnits } from '../rows/dataset.js';
+import { isOnHost } from '../rows/normalization/index.js';
 import type { RowSource, StoredRows } from '../rows/source.js';
 
 /**
@@ -32,10 +33,33 @@ export function rangeOf(values: Float32Array | Uint8Array): GreyRange {
   return [low, high];
 }
 
-/** The range of a data set's rows in normalised units: of all 8-bit values, or of the floats that are there. */
-export function inputRange({ data, normalization: { mean, std } }: Dataset): GreyRange {
+/**
+ * The range of a data set's rows in the units in which pictures show them: of all 8-bit values, or of the floats that are
+ * there.
+ */
+export function inputRange({ data, normalization }: Dataset): GreyRange {
+  if (isOnHost(normalization)) {
+    return data instanceof Uint8Array ? [0, 255] : rangeOf(data);
+  }
+  const { mean, std } = normalization;
   const [low, high] = data instanceof Uint8Array ? [0, 1] : rangeOf(data);
   return [(low - mean) / std, (high - mean) / std];
+}
+
+/**
+ * Rows as pictures show them, [rows, in_dims]. Where the same two numbers normalise all values they are normalised, which
+ * leaves their greys as they are; otherwise they are as they are stored.
+ */
+export function shownRows(dataset: Dataset): Float32Array<ArrayBuffer> {
+  return isOnHost(dataset.normalization) ? Float32Array.from(dataset.data) : normalizedRows(dataset);
+}
+
+/** Reconstructions of a data set's rows, in the same units. @throws NonFiniteError if one is beyond the range of f32. */
+export function shownReconstructions(
+  reconstructions: Float32Array<ArrayBuffer>,
+  dataset: Dataset,
+): Float32Array<ArrayBuffer> {
+  return isOnHost(dataset.normalization) ? storedUnits(reconstructions, dataset) : reconstructions;
 }
 
 /** Values as greys from 0, black, to 255, white; those outside the range are clamped to it. */
@@ -65,14 +89,14 @@ export function meanSquaredError(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length;
 }
 
-/** The inverse of `greys`: makes a row like those of a data set from greys [in_dims]. */
+/** The inverse of `greys` of `shownRows`: makes a row like those of a data set from greys [in_dims]. */
 export function rowOfGreys(
   dataset: Dataset,
   values: Uint8Array<ArrayBuffer>,
   [black, white]: GreyRange,
 ): Dataset {
   const { data, normalization } = dataset;
-  const { mean, std } = normalization;
+  const { mean, std } = isOnHost(normalization) ? noNormalization : normalization;
   const stored = (grey: number) => (black + (grey / 255) * (white - black)) * std + mean;
   return {
     ...dataset,

@@ -1,6 +1,7 @@
 import { ModelFileError } from '../errors.js';
 import { noNormalization } from '../rows/dataset.js';
 import type { Selection } from '../sparsity/index.js';
+import { foldNormalization } from './fold-normalization.js';
 import { folded } from './formats/fold.js';
 import type { ImportedActivation, ImportedSae } from './formats/index.js';
 import type { Parameters } from './parameter.js';
@@ -74,10 +75,10 @@ function selecting(activation: ImportedActivation): {
 
 /**
  * A saved model as other programs know autoencoders. The normalisation of its rows is folded into its weights, so that
- * it takes rows as they are: W_enc / std, std W_dec, std b_dec + mean, and without `pre_bias` b_enc - W_enc mean / std. Norms by which latents are
- * multiplied are folded into them, too, as SAELens does in models that it saves for inference.
+ * it takes rows as they are. Norms by which latents are multiplied are folded into them, too, as SAELens does in models
+ * that it saves for inference.
  * @param source its name in messages.
- * @throws ModelFileError if it has several encoder layers, or sigmoids.
+ * @throws ModelFileError if it has several encoder layers, or sigmoids, or its rows are normalised one by one.
  */
 export function importedOf({ config, parameters, normalization }: SavedModel, source: string): ImportedSae {
   const { in_dims, h_dims, activation, selection, pre_bias = false } = config;
@@ -111,16 +112,7 @@ export function importedOf({ config, parameters, normalization }: SavedModel, so
     notes: [],
     ignored: [],
   });
-  const { mean, std } = normalization ?? noNormalization;
-  return {
-    ...sae,
-    W_enc: sae.W_enc.map((value) => value / std),
-    b_enc: pre_bias
-      ? sae.b_enc
-      : sae.b_enc.map((bias, i) => bias - (sumOf(sae.W_enc, i * in_dims, in_dims) * mean) / std),
-    W_dec: sae.W_dec.map((value) => value * std),
-    b_dec: b_dec.map((value) => value * std + mean),
-  };
+  return foldNormalization(sae, normalization, source);
 }
 
 function activationOf(
@@ -137,12 +129,4 @@ function activationOf(
   return selection.threshold === 'each'
     ? { kind: 'jumprelu', threshold }
     : { kind: 'batchtopk', threshold: threshold[0] };
-}
-
-function sumOf(values: Float32Array, first: number, count: number): number {
-  let sum = 0;
-  for (let i = first; i < first + count; i++) {
-    sum += values[i];
-  }
-  return sum;
 }

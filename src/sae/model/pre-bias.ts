@@ -2,7 +2,8 @@ import type { PreBiasInit } from '../config.js';
 import { blocks, everyRow, runsOf } from '../rows/blocks.js';
 import { normalizedRows } from '../rows/dataset.js';
 import { RowMoments } from '../rows/moments.js';
-import type { RowSource } from '../rows/source.js';
+import { isOnHost, kindOf, normalizedOnHost } from '../rows/normalization/index.js';
+import type { DeviceRows } from '../rows/source.js';
 import { sampleRows } from './random.js';
 
 /** Rows of which the median is computed, at most. */
@@ -18,21 +19,14 @@ const tolerance = 1e-5;
  * @throws DataError if a row is not finite, and whatever the source throws.
  */
 export async function initialPreBias(
-  source: RowSource,
+  source: DeviceRows,
   init: Exclude<PreBiasInit, 'zero'>,
   seed: number,
 ): Promise<Float32Array<ArrayBuffer>> {
-  const { rows, in_dims, type, normalization } = source;
+  const { rows, in_dims } = source;
   switch (init) {
-    case 'mean': {
-      const moments = new RowMoments(in_dims);
-      for await (const { values } of blocks(source, everyRow(source))) {
-        moments.add(values);
-      }
-      const scale = type === 'u8' ? 1 / 255 : 1;
-      const { mean, std } = normalization;
-      return Float32Array.from(moments.mean, (value) => (value * scale - mean) / std);
-    }
+    case 'mean':
+      return meanOf(source);
     case 'median': {
       const places = rows > medianRows ? sampleRows(rows, medianRows, seed).sort((a, b) => a - b) : undefined;
       const points = new Float32Array((places?.length ?? rows) * in_dims);
@@ -45,6 +39,24 @@ export async function initialPreBias(
       return Float32Array.from(geometricMedian(points, in_dims));
     }
   }
+}
+
+/** The mean row, normalised. */
+async function meanOf(source: DeviceRows): Promise<Float32Array<ArrayBuffer>> {
+  const { in_dims, stored } = source;
+  // Where a row's own norm does not matter, that of rows as they are stored will do, which need not be normalised then.
+  const read = stored && kindOf(stored.normalization).linear ? stored : source;
+  const moments = new RowMoments(in_dims);
+  for await (const { values } of blocks(read, everyRow(read))) {
+    moments.add(values);
+  }
+  const scale = read.type === 'u8' ? 1 / 255 : 1;
+  if (isOnHost(read.normalization)) {
+    const mean = Float32Array.from(moments.mean, (value) => value * scale);
+    return normalizedOnHost(mean, in_dims, read.normalization);
+  }
+  const { mean, std } = read.normalization;
+  return Float32Array.from(moments.mean, (value) => (value * scale - mean) / std);
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   trainOptions,
 } from '../config.js';
 import { ConfigError, DataError, ModelFileError } from '../errors.js';
-import { isShape, isUsable } from '../rows/check.js';
+import { checkNormalization, isShape } from '../rows/check.js';
 import type { Dataset, Normalization } from '../rows/dataset.js';
 import type { ByteSource } from '../rows/formats/bytes.js';
 import { type SparsityName, sparsityNames } from '../sparsity/index.js';
@@ -18,6 +18,12 @@ import { layersOf, parametersOf } from './layers.js';
 import type { Model } from './model.js';
 import { checkParameters, type Parameters } from './parameter.js';
 import { decodeSafetensors, readSafetensors, type Safetensors, safetensorsParts } from './safetensors.js';
+import {
+  normalizationFields,
+  normalizationTensors,
+  partTensors,
+  readNormalization,
+} from './saved-normalization.js';
 import { checkTied, isUntied } from './tied.js';
 
 /** A model as it is in a file. */
@@ -62,11 +68,8 @@ function checkSaved({ config, parameters, normalization, image_shape }: SavedMod
   const { in_dims } = parseModelConfig(config);
   checkParameters(parameters, layersOf(config).flatMap(parametersOf));
   checkTied(config, parameters);
-  if (normalization !== undefined && !isUsable(normalization)) {
-    throw new DataError(
-      `The normalization of the model has mean ${normalization?.mean} and std ${normalization?.std}; expected finite numbers in ` +
-        'the range of f32, with std above 0.',
-    );
+  if (normalization !== undefined) {
+    checkNormalization(normalization, in_dims, 'the model');
   }
   if (image_shape !== undefined && !isShape(image_shape, in_dims)) {
     throw new DataError(
@@ -76,19 +79,26 @@ function checkSaved({ config, parameters, normalization, image_shape }: SavedMod
 }
 
 /**
- * The parts of a safetensors file: weights by their `state_dict` names, the rest as metadata in JSON.
+ * The parts of a safetensors file: weights by their `state_dict` names, arrays of the normalisation after them, the rest
+ * as metadata in JSON.
  * @throws ConfigError, DataError if it could not be read again.
  */
 export function modelParts({ parameters, training, passed_over: _, notes: __, ...description }: SavedModel) {
   checkSaved({ parameters, ...description });
   const metadata = new Map([['format', 'pt']]);
-  for (const [key, value] of Object.entries(description)) {
+  const { normalization } = description;
+  const fields = {
+    ...description,
+    ...(normalization && { normalization: normalizationFields(normalization) }),
+  };
+  for (const [key, value] of Object.entries(fields)) {
     metadata.set(key, JSON.stringify(value));
   }
   if (training) {
     metadata.set('training', JSON.stringify(compatible(training)));
   }
-  return safetensorsParts({ tensors: parameters, metadata });
+  const arrays = normalizationTensors(normalization, description.config.in_dims);
+  return safetensorsParts({ tensors: new Map([...parameters, ...arrays]), metadata });
 }
 
 /** The bytes of the whole file. */
@@ -135,7 +145,6 @@ function compatible(training: Partial<TrainConfig<SparsityName>>): object {
   );
 }
 
-const finite = z.number();
 const length = z.number().int().min(1);
 const descriptions = {
   config: z.object({
@@ -146,7 +155,6 @@ const descriptions = {
     pre_bias: z.unknown().optional(),
     tied: z.unknown().optional(),
   }),
-  normalization: z.object({ mean: finite, std: finite }).refine(isUsable),
   image_shape: z.tuple([length, length]),
   training: z.record(z.string(), z.unknown()),
 } as const;
@@ -216,7 +224,10 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
   };
 
   const own = described('config', descriptions.config.parse, false);
-  const parameters = withoutPrefix(tensors);
+  // In a file of ours an invalid field means damage; in another program's the name may mean something else.
+  const ours = isOurs(own);
+  const { own: arrays, others } = ours ? partTensors(tensors) : { own: new Map(), others: tensors };
+  const parameters = withoutPrefix(others);
   const activation =
     own === undefined
       ? (options.activation ?? 'relu')
@@ -244,9 +255,11 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
   if (isUntied(config, parameters)) {
     fail('its weights are tied, and decoder.0.weight is not the transpose of encoder.0.weight.');
   }
-  // In a file of ours an invalid field means damage; in another program's the name may mean something else.
-  const ours = isOurs(own);
-  const normalization = described('normalization', descriptions.normalization.parse, ours);
+  const normalizationOf = (value: unknown) => readNormalization(value, arrays, config.in_dims, fail);
+  const normalization = described('normalization', normalizationOf, ours);
+  if (!normalization && arrays.size > 0) {
+    fail('it has tensors of a normalization, and no metadata field normalization.');
+  }
   const shapeOfInput = (value: unknown) => {
     const shape = descriptions.image_shape.parse(value);
     return shape[0] * shape[1] === config.in_dims

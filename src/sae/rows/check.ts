@@ -2,17 +2,18 @@ import { isShared } from '../../gpu/device.js';
 import { shown, typeOf } from '../../gpu/shown.js';
 import { DataError } from '../errors.js';
 import { grouped } from './formats/array.js';
-import type { Dataset, Normalization, RowSource, StoredRows } from './rows.js';
+import { isOnHost, isUsableOnHost, normalizationName } from './normalization/index.js';
+import { smallestNormalF32 } from './normalization/kind.js';
+import type { Dataset, Normalization, RowSource, ScalarNormalization, StoredRows } from './rows.js';
 import { notFinite } from './values.js';
 
 // What a program passes in is checked before it is used: with wrong sizes or types training would silently use garbage,
 // or the device would reject all commands from then on.
 
-const smallestNormalF32 = 2 ** -126;
 const largestF32 = (2 - 2 ** -23) * 2 ** 127;
 
 /** Whether kernels can normalise with it: both numbers are f32 there. */
-export function isUsable(normalization: Normalization): boolean {
+export function isUsable(normalization: ScalarNormalization): boolean {
   const { mean, std } = normalization ?? {};
   const finite = [mean, std].every(
     (value) => typeof value === 'number' && Number.isFinite(Math.fround(value)),
@@ -37,12 +38,7 @@ export function checkRows(given: Dataset | RowSource): void {
       throw new DataError(`${name} has ${shown(value)} ${what}; expected a whole number of at least 1.`);
     }
   }
-  if (!isUsable(normalization)) {
-    throw new DataError(
-      `The normalization of ${name} is ${shown(normalization)}; expected finite numbers mean and std in the range of ` +
-        'f32, with std above 0, such as { mean: 0, std: 1 }.',
-    );
-  }
+  checkNormalization(normalization, in_dims, name);
   if ('read' in given) {
     if (given.type !== 'u8' && given.type !== 'f32') {
       throw new DataError(`${name} has values of type ${given.type}; expected u8 or f32.`);
@@ -61,6 +57,25 @@ export function checkRows(given: Dataset | RowSource): void {
   if (shape !== undefined && !isShape(shape, in_dims)) {
     throw new DataError(
       `The image_shape of ${name} is ${shown(shape)}; expected [height, width] with height * width = ${in_dims}.`,
+    );
+  }
+}
+
+/**
+ * @param of whose it is, in messages.
+ * @throws DataError if rows of `in_dims` values cannot be normalised with it.
+ */
+export function checkNormalization(normalization: Normalization, in_dims: number, of: string): void {
+  if (typeof normalization === 'object' && normalization !== null && isOnHost(normalization)) {
+    if (!isUsableOnHost(normalization, in_dims)) {
+      throw new DataError(
+        `The normalization of ${of} is ${shown(normalization)}; expected one that was fitted to rows of ${in_dims} values.`,
+      );
+    }
+  } else if (!isUsable(normalization)) {
+    throw new DataError(
+      `The normalization of ${of} is ${shown(normalization)}; expected finite numbers mean and std in the range of ` +
+        'f32, with std above 0, such as { mean: 0, std: 1 }.',
     );
   }
 }
@@ -89,6 +104,9 @@ export function checkRead(values: StoredRows, source: RowSource, first: number, 
   checkValues(values, source, first);
 }
 
+/** What the host normalises is checked afterwards. */
+const asTheyAre: ScalarNormalization = { mean: 0, std: 1 };
+
 /**
  * @param values rows as they are stored. @param first the number of the first row in messages.
  * @throws DataError if a value is not finite, or is not when it is normalised.
@@ -98,7 +116,7 @@ export function checkValues(
   rows: Pick<RowSource, 'name' | 'in_dims' | 'normalization'>,
   first = 0,
 ): void {
-  const { mean, std } = rows.normalization;
+  const { mean, std } = isOnHost(rows.normalization) ? asTheyAre : rows.normalization;
   const bytes = values instanceof Uint8Array;
   const reach = largestF32 * Math.min(1, std);
   const low = Math.max(mean - reach, -largestF32);
@@ -125,6 +143,25 @@ export function checkValues(
           'expected finite numbers. Replace it or leave the row out.',
       );
     }
+  }
+}
+
+/**
+ * @param values what the host made of rows. @param stored these rows. @param first the number of the first one.
+ * @throws DataError if a value is not finite.
+ */
+export function checkNormalized(
+  values: Float32Array,
+  stored: StoredRows,
+  rows: Pick<RowSource, 'name' | 'in_dims' | 'normalization'>,
+  first = 0,
+): void {
+  const wrong = notFinite(values);
+  if (wrong >= 0) {
+    throw new DataError(
+      `${nameOf(rows)} has ${stored[wrong]}, which normalize ${normalizationName(rows.normalization)} takes beyond the range of f32, at row ` +
+        `${first + Math.floor(wrong / rows.in_dims)}, column ${wrong % rows.in_dims} (both from 0). Scale the rows down.`,
+    );
   }
 }
 

@@ -1,14 +1,17 @@
 import { DataError, NonFiniteError } from '../errors.js';
-import { checkValues } from './check.js';
-import type { Dataset, Normalization } from './rows.js';
+import { checkNormalized, checkValues } from './check.js';
+import { isOnHost, normalizedOnHost, undoneOnHost } from './normalization/index.js';
+import type { Dataset, HostNormalization, Normalization, ScalarNormalization } from './rows.js';
+import { unitOf } from './stored.js';
+import { notFinite } from './values.js';
 
-export type { Dataset, Normalization };
+export type { Dataset, HostNormalization, Normalization, ScalarNormalization };
 
 /** Mean and standard deviation of MNIST's training digits, as the original program has them. */
-export const mnistNormalization: Normalization = { mean: 0.1307, std: 0.3081 };
+export const mnistNormalization: ScalarNormalization = { mean: 0.1307, std: 0.3081 };
 
 /** Leaves floats as they are and 8-bit values in 0..1. */
-export const noNormalization: Normalization = { mean: 0, std: 1 };
+export const noNormalization: ScalarNormalization = { mean: 0, std: 1 };
 
 /**
  * The rows from `first` up to, not including, `end`, as a view of the same memory.
@@ -28,9 +31,14 @@ export function sliceRows(dataset: Dataset, first: number, end: number): Dataset
  * @throws DataError if a value is not finite.
  */
 export function normalizedRows(dataset: Dataset, first = 0): Float32Array<ArrayBuffer> {
-  const { data, normalization } = dataset;
+  const { data, in_dims, normalization } = dataset;
   checkValues(data, dataset, first);
-  const scale = data instanceof Uint8Array ? 1 / 255 : 1;
+  if (isOnHost(normalization)) {
+    const values = normalizedOnHost(data, in_dims, normalization);
+    checkNormalized(values, data, dataset, first);
+    return values;
+  }
+  const scale = unitOf(data);
   const { mean, std } = normalization;
   const out = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) {
@@ -42,22 +50,28 @@ export function normalizedRows(dataset: Dataset, first = 0): Float32Array<ArrayB
 /**
  * What `normalizedRows` does, undone: reconstructions [rows, in_dims] in the units in which a data set stores its rows,
  * where 8-bit values reach from 0 to 255.
+ * @param dataset the rows that were reconstructed.
  * @throws NonFiniteError if a value is beyond the range of f32 there.
  */
 export function storedUnits(
   values: Float32Array<ArrayBuffer>,
-  { name, data, normalization }: Pick<Dataset, 'name' | 'data' | 'normalization'>,
+  { name, data, in_dims, normalization }: Pick<Dataset, 'name' | 'data' | 'in_dims' | 'normalization'>,
 ): Float32Array<ArrayBuffer> {
-  const scale = data instanceof Uint8Array ? 255 : 1;
-  const { mean, std } = normalization;
+  const out = isOnHost(normalization)
+    ? undoneOnHost(values, data, in_dims, normalization)
+    : undone(values, data instanceof Uint8Array ? 255 : 1, normalization);
+  if (notFinite(out) >= 0) {
+    throw new NonFiniteError(
+      `A reconstruction of ${name} is too large for f32 in the units of its rows. Scale the rows down.`,
+    );
+  }
+  return out;
+}
+
+function undone(values: Float32Array, scale: number, { mean, std }: ScalarNormalization) {
   const out = new Float32Array(values.length);
   for (let i = 0; i < values.length; i++) {
     out[i] = (values[i] * std + mean) * scale;
-    if (!Number.isFinite(out[i])) {
-      throw new NonFiniteError(
-        `A reconstruction of ${name} is too large for f32 in the units of its rows. Scale the rows down.`,
-      );
-    }
   }
   return out;
 }

@@ -1,6 +1,6 @@
 import { EngineError } from '../../gpu/errors.js';
 import { ConfigError, DataError } from '../errors.js';
-import { type Dataset, noNormalization } from './dataset.js';
+import type { Dataset } from './dataset.js';
 import { counted, grouped, recognizedBytes } from './formats/array.js';
 import {
   beginnings,
@@ -14,7 +14,7 @@ import { formatNames, rowFormats } from './formats/index.js';
 import { packingBytes, packingOf, unpackedName, unpackZstd } from './formats/packing.js';
 import { raw } from './formats/raw.js';
 import { joined } from './joined.js';
-import { type NormalizeOption, resolveNormalization, resolveNormalizationOf } from './normalize.js';
+import { fitNormalization, type NormalizeOption, type Unnormalized } from './normalize.js';
 import { type RowSource, type StoredRows, valueBytes } from './source.js';
 
 /** How the rows of a file are to be read. */
@@ -144,8 +144,7 @@ export class RowFiles {
       data.set(piece, filled);
       filled += piece.length;
     }
-    const normalization = resolveNormalization(this.options.normalize, data, name);
-    return { name, rows: length / in_dims, in_dims, data, ...this.#image_shape, normalization };
+    return this.#normalized({ name, rows: length / in_dims, in_dims, data, ...this.#image_shape });
   }
 
   /**
@@ -163,8 +162,13 @@ export class RowFiles {
   /** A source of these rows that are read so. @throws as `inPlace`. */
   async sourceOf({ rows, read }: Pick<RowSource, 'rows' | 'read'>): Promise<RowSource> {
     const { name, in_dims, type } = this;
-    const source = { name, rows, in_dims, type, read, ...this.#image_shape, normalization: noNormalization };
-    return { ...source, normalization: await resolveNormalizationOf(this.options.normalize, source) };
+    return this.#normalized({ name, rows, in_dims, type, read, ...this.#image_shape });
+  }
+
+  /** These rows with the normalisation that is wanted, fitted to them if it has to be. */
+  async #normalized<R extends Unnormalized>(rows: R) {
+    const { normalize, onNote } = this.options;
+    return { ...rows, normalization: await fitNormalization(normalize, rows, onNote) };
   }
 }
 

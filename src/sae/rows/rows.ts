@@ -1,8 +1,7 @@
-/** Turns a stored value v into an input: (v - mean) / std. 8-bit values are divided by 255 first. */
-export interface Normalization {
-  readonly mean: number;
-  readonly std: number;
-}
+import type { HostNormalization, Normalization, ScalarNormalization } from './normalization/index.js';
+import type { StoredRows } from './stored.js';
+
+export type { HostNormalization, Normalization, ScalarNormalization, StoredRows };
 
 /** A data set in memory: one row per example. */
 export interface Dataset {
@@ -17,9 +16,6 @@ export interface Dataset {
   readonly image_shape?: readonly [number, number];
   readonly normalization: Normalization;
 }
-
-/** Rows as they are stored: 8-bit values as bytes, all others as f32. Row-major, not normalised. */
-export type StoredRows = Uint8Array | Float32Array;
 
 /** Rows that are read in blocks, such as those that do not fit into memory or on the device. */
 export interface RowSource {
@@ -40,3 +36,15 @@ export interface RowSource {
 
 /** Rows in memory, or such that are read in blocks. */
 export type Rows = Dataset | RowSource;
+
+/** Rows that the host normalises. They are read as they are stored. */
+export interface HostRows extends RowSource {
+  readonly normalization: HostNormalization;
+}
+
+/** Rows as they go to the device: kernels apply the two numbers of their normalisation as they read. */
+export interface DeviceRows extends RowSource {
+  readonly normalization: ScalarNormalization;
+  /** If the host has normalised them already: the rows as they are stored. */
+  readonly stored?: HostRows;
+}

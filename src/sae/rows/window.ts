@@ -7,7 +7,7 @@ import { blocks } from './blocks.js';
 import { type Runs, WindowSizes } from './chunks.js';
 import { grouped } from './formats/array.js';
 import { type MomentsState, RowMoments } from './moments.js';
-import { type RowSource, type StoredRows, valueBytes } from './source.js';
+import { type DeviceRows, type StoredRows, valueBytes } from './source.js';
 
 /** How kernels read a batch's input: WGSL files and what they bind. */
 export interface BatchInput {
@@ -26,7 +26,7 @@ const waitingBytes = 64 * 2 ** 20;
 const gatherRows = 8;
 const gatherColumns = 32;
 
-function rowBytesOf({ in_dims, type }: RowSource): number {
+function rowBytesOf({ in_dims, type }: DeviceRows): number {
   return padded(in_dims) * valueBytes[type];
 }
 
@@ -79,7 +79,7 @@ export class Windows {
 
   private constructor(
     readonly gpu: Device,
-    readonly source: RowSource,
+    readonly source: DeviceRows,
     readonly sizes: WindowSizes,
     readonly parts: readonly Part[],
     readonly scope: Scope,
@@ -91,7 +91,7 @@ export class Windows {
   }
 
   /** Checks that the rows can be on the device, before anything is made. @throws LimitError. */
-  static checkSizes(gpu: Device, source: RowSource, size: number): void {
+  static checkSizes(gpu: Device, source: DeviceRows, size: number): void {
     gpu.checkSize(`A row of ${source.name}`, rowBytesOf(source));
     gpu.checkSize(orderOf(size), size * 4);
   }
@@ -101,7 +101,7 @@ export class Windows {
    * @param size rows per window; by default all.
    * @throws LimitError, OutOfMemoryError, and whatever the source throws.
    */
-  static create(gpu: Device, source: RowSource, size = source.rows): Promise<Windows> {
+  static create(gpu: Device, source: DeviceRows, size = source.rows): Promise<Windows> {
     return Scope.building(async (scope) => {
       const rowBytes = rowBytesOf(source);
       const most = Math.max(1, Math.floor(gpu.largestBuffer / rowBytes));

@@ -7,7 +7,7 @@ import { DataError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { WindowSizes } from '../rows/chunks.js';
 import { grouped } from '../rows/formats/array.js';
-import type { RowSource } from '../rows/source.js';
+import type { DeviceRows } from '../rows/source.js';
 import { type Spread, Windows } from '../rows/window.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { addBackward } from './backward.js';
@@ -94,7 +94,7 @@ export class TrainStep {
   /** @throws DataError for rows of another width, LimitError before anything is allocated, OutOfMemoryError. */
   static async create(
     model: Model,
-    source: RowSource,
+    source: DeviceRows,
     config: TrainConfig<SparsityName>,
     { update, window_rows, latents }: StepOptions,
   ): Promise<TrainStep> {
@@ -145,7 +145,7 @@ export class TrainStep {
     return this.build.model;
   }
 
-  get source(): RowSource {
+  get source(): DeviceRows {
     return this.windows.source;
   }
 

@@ -3,7 +3,7 @@ import { Scope } from '../../gpu/scope.js';
 import { parseTrainConfig, type TrainConfig, type TrainOptions } from '../config.js';
 import { NonFiniteError } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { type RowSource, type Rows, rowSource } from '../rows/source.js';
+import { type DeviceRows, type Rows, rowSource } from '../rows/source.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { nestedWidths } from '../sparsity/matryoshka.js';
 import { stepRecords } from '../step/records.js';
@@ -44,7 +44,7 @@ export async function evaluate<S extends SparsityName = 'kl'>(
 /** The metrics, of the first latents alone or of all. */
 function measure<S extends SparsityName>(
   model: Model,
-  source: RowSource,
+  source: DeviceRows,
   config: TrainConfig<S>,
   window_rows: number | undefined,
   latents?: number,

@@ -2,7 +2,7 @@ import { BarChart } from 'echarts/charts';
 import { GridComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
-import { greys, type LatentActivity, latentActivity, normalizedRows, pickRows } from '../../sae/index.js';
+import { greys, type LatentActivity, latentActivity, pickRows, shownRows } from '../../sae/index.js';
 import { element, onClick, pictureCanvas } from '../browser/page.js';
 import type { Run } from '../session/run.js';
 import type { LatentTile } from './features.js';
@@ -69,7 +69,7 @@ export class Inspector {
       dataset,
       exciting.map(({ row }) => row),
     );
-    const values = normalizedRows(rows);
+    const values = shownRows(rows);
     this.#rows.forEach((canvas, i) => {
       canvas.hidden = i >= exciting.length;
       if (!canvas.hidden) {

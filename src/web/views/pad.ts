@@ -1,4 +1,11 @@
-import { type Dataset, greys, normalizedRows, pickRows, rowOfGreys } from '../../sae/index.js';
+import {
+  type Dataset,
+  greys,
+  pickRows,
+  rowOfGreys,
+  shownReconstructions,
+  shownRows,
+} from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
 import type { Run } from '../session/run.js';
 import type { Features } from './features.js';
@@ -57,13 +64,15 @@ export class Pad {
     }
     this.#run = run;
     this.#paint();
-    const codes = this.#bars.apply(await drawing.encode(this.#row!), run);
-    paint(this.#output, greys(await drawing.decode(codes), range), shape, 'rows');
+    const row = this.#row!;
+    const codes = this.#bars.apply(await drawing.encode(row), run);
+    const output = shownReconstructions(await drawing.decode(codes), row);
+    paint(this.#output, greys(output, range), shape, 'rows');
   }
 
   #paint(): void {
     const { shape, range } = this.#run!;
-    paint(this.#pad, greys(normalizedRows(this.#row!), range), shape, 'rows');
+    paint(this.#pad, greys(shownRows(this.#row!), range), shape, 'rows');
   }
 
   /** Puts a row of the data on the sheet. */
@@ -73,7 +82,7 @@ export class Pad {
     this.#wipe();
     const [height, width] = shape;
     const image = this.#small.createImageData(width, height);
-    greys(normalizedRows(this.#row), range).forEach((grey, i) => {
+    greys(shownRows(this.#row), range).forEach((grey, i) => {
       image.data.set([grey, grey, grey, 255], 4 * i);
     });
     this.#small.putImageData(image, 0, 0);

@@ -4,9 +4,10 @@ import {
   greys,
   imageShape,
   inputRange,
-  normalizedRows,
   pickRows,
   sampleRows,
+  shownReconstructions,
+  shownRows,
 } from '../../sae/index.js';
 import { element, onClick, pictureCanvas } from '../browser/page.js';
 import { type Run, sampleCount } from '../session/run.js';
@@ -49,15 +50,16 @@ export class Samples {
     this.#rows = rows;
     this.#shape = imageShape(dataset) ?? [1, dataset.in_dims];
     this.#range = inputRange(dataset);
-    this.#paint(this.#originals, normalizedRows(rows));
+    this.#paint(this.#originals, shownRows(rows));
   }
 
   async draw({ samples, dataset }: Pick<Run, 'samples' | 'dataset'>): Promise<void> {
     if (this.#dataset !== dataset) {
       this.showOriginals(dataset);
     }
-    const { reconstructions } = await samples.reconstruct(this.#rows!);
-    this.#paint(this.#reconstructions, reconstructions);
+    const rows = this.#rows!;
+    const { reconstructions } = await samples.reconstruct(rows);
+    this.#paint(this.#reconstructions, shownReconstructions(reconstructions, rows));
   }
 
   #paint(places: readonly HTMLCanvasElement[], values: Float32Array): void {

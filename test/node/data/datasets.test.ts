@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type LoadOptions, loadDatasets } from '../../../src/node/data/datasets.js';
 import { cacheFolder, mnistSource } from '../../../src/node/data/mnist.js';
 import { ConfigError, DataError } from '../../../src/sae/errors.js';
+import type { ScalarNormalization } from '../../../src/sae/rows/dataset.js';
 import { failure, temporaryFolder } from './folder.js';
 import * as mirrors from './mirror.js';
 
@@ -174,8 +175,9 @@ describe('files of one’s own', () => {
     const loaded = await load({ data, validation: fixture('rows-f8.idx2'), normalize: 'unit' });
     expect(loaded.train.name).toBe('little-f4.npy');
     // -3, -2.5, ... 2.5: mean -1/4, variance (12^2 - 1) / 12 / 4
-    expect(loaded.train.normalization.mean).toBeCloseTo(-0.25, 14);
-    expect(loaded.train.normalization.std).toBeCloseTo(Math.sqrt(143 / 48), 14);
+    const { mean, std } = loaded.train.normalization as ScalarNormalization;
+    expect(mean).toBeCloseTo(-0.25, 14);
+    expect(std).toBeCloseTo(Math.sqrt(143 / 48), 14);
     expect(loaded.validation?.normalization).toEqual(loaded.train.normalization);
     // Other rows have another mean, and bytes another default: neither counts.
     const other = await load({ data, validation: fixture('u1.npy') });

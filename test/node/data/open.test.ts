@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { openDataset, readDataset } from '../../../src/node/data/read.js';
 import { DataError } from '../../../src/sae/errors.js';
 import { rowsBetween, takeRows } from '../../../src/sae/rows/blocks.js';
+import type { ScalarNormalization } from '../../../src/sae/rows/rows.js';
 import type { RowSource } from '../../../src/sae/rows/source.js';
 import { bytes, npy } from '../../cli/sae.js';
 import { failure, temporaryFolder } from './folder.js';
@@ -97,8 +98,8 @@ describe('rows that are more than memory is for', () => {
   });
 
   it('unit is measured by reading all once', async () => {
-    const { mean, std } = (await opened(shards, { normalize: 'unit' })).normalization;
-    const whole = (await readDataset(shards, { normalize: 'unit' })).normalization;
+    const { mean, std } = (await opened(shards, { normalize: 'unit' })).normalization as ScalarNormalization;
+    const whole = (await readDataset(shards, { normalize: 'unit' })).normalization as ScalarNormalization;
     expect(mean).toBeCloseTo(whole.mean, 12);
     expect(std).toBeCloseTo(whole.std, 12);
   });

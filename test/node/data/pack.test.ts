@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readMnist10k } from '../../../src/node/data/mnist.js';
 import { readDataset } from '../../../src/node/data/read.js';
+import type { ScalarNormalization } from '../../../src/sae/rows/dataset.js';
 import { temporaryFolder } from './folder.js';
 
 const script = fileURLToPath(new URL('../../../scripts/pack-mnist-10k.mjs', import.meta.url));
@@ -67,7 +68,7 @@ describe('pack-mnist-10k', () => {
     const { name, rows, data, normalization } = await readMnist10k();
     expect([name, rows]).toEqual(['mnist-10k', 10_000]);
     expect(normalization).toEqual({ mean: 0.1307, std: 0.3081 });
-    const unit = (await readMnist10k('unit')).normalization;
+    const unit = (await readMnist10k('unit')).normalization as ScalarNormalization;
     expect(Math.abs(unit.mean - 0.1307)).toBeLessThan(0.002);
     expect(Math.abs(unit.std - 0.3081)).toBeLessThan(0.002);
     expect(data).toBeInstanceOf(Uint8Array);

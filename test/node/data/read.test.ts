@@ -5,7 +5,11 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readDataset } from '../../../src/node/data/read.js';
 import { ConfigError, DataError } from '../../../src/sae/errors.js';
-import { mnistNormalization, noNormalization } from '../../../src/sae/rows/dataset.js';
+import {
+  mnistNormalization,
+  noNormalization,
+  type ScalarNormalization,
+} from '../../../src/sae/rows/dataset.js';
 import type { DecodeOptions } from '../../../src/sae/rows/decode.js';
 import { failure, temporaryFolder } from './folder.js';
 
@@ -300,7 +304,8 @@ describe('files that numpy and Python wrote', () => {
     expect(dataset.name).toBe('mine');
     expect(dataset.normalization).toEqual({ mean: 1, std: 2 });
     // 0, 20, ... 220 as numpy gives: (u8 / 255).mean(), (u8 / 255).std()
-    const unit = (await readDataset(fixture('u1.npy'), { normalize: 'unit' })).normalization;
+    const unit = (await readDataset(fixture('u1.npy'), { normalize: 'unit' }))
+      .normalization as ScalarNormalization;
     expect(unit.mean).toBeCloseTo(0.4313725490196078, 14);
     expect(unit.std).toBeCloseTo(0.2707492180027187, 14);
   });

@@ -5,9 +5,15 @@ import {
   inputRange,
   meanSquaredError,
   rowOfGreys,
+  shownReconstructions,
+  shownRows,
   weightGreys,
 } from '../../../src/sae/insight/pictures.js';
 import { normalizedRows } from '../../../src/sae/rows/dataset.js';
+import { fitNormalization } from '../../../src/sae/rows/normalize.js';
+import { seededRandom } from '../../reference/random.js';
+import '../../support/compare.js';
+import { reals } from '../../support/device.js';
 import { byteRows, floatRows } from '../../support/models.js';
 
 test('the shape of the file, else for bytes a square, else none', () => {
@@ -52,4 +58,20 @@ test('weights are scaled by their largest magnitude round a middle grey', () => 
 
 test('mean squared error', () => {
   expect(meanSquaredError(Float32Array.of(1, 2, 3), Float32Array.of(1, 4, 0))).toBeCloseTo(13 / 3, 12);
+});
+
+test('rows that the host normalises are shown as they are stored, and so are their reconstructions', async () => {
+  const drawn = Uint8Array.of(0, 1, 77, 128, 255, 3);
+  for (const kind of ['standardize', 'row', 'zca'] as const) {
+    for (const rows of [byteRows(40, 6, 1), floatRows(reals(seededRandom(1), 240, -2, 5), 6)]) {
+      const dataset = { ...rows, normalization: await fitNormalization(kind, rows) };
+      const { data } = dataset;
+      const range = inputRange(dataset);
+      expect(range).toEqual(data instanceof Uint8Array ? [0, 255] : [Math.min(...data), Math.max(...data)]);
+      expect(shownRows(dataset)).toEqual(Float32Array.from(data));
+      expect(shownReconstructions(normalizedRows(dataset), dataset)).toBeCloseTensor(data, 1e-5);
+      const row = rowOfGreys(dataset, drawn, range);
+      expect([...greys(shownRows(row), range)]).toEqual([...drawn]);
+    }
+  }
 });

@@ -4,9 +4,10 @@ import type { TrainOptions } from '../../../src/sae/config.js';
 import { ConfigError, DataError } from '../../../src/sae/errors.js';
 import { Model } from '../../../src/sae/model/model.js';
 import { geometricMedian, initialPreBias } from '../../../src/sae/model/pre-bias.js';
-import type { Dataset } from '../../../src/sae/rows/dataset.js';
+import { type Dataset, normalizedRows, sliceRows } from '../../../src/sae/rows/dataset.js';
 import { RowMoments } from '../../../src/sae/rows/moments.js';
-import { type RowSource, rowSource } from '../../../src/sae/rows/source.js';
+import { fitNormalization } from '../../../src/sae/rows/normalize.js';
+import { type DeviceRows, type RowSource, rowSource } from '../../../src/sae/rows/source.js';
 import { columnMeans } from '../../reference/column-means.js';
 import { gatherRows } from '../../reference/gather.js';
 import { seededRandom, uniform } from '../../reference/random.js';
@@ -75,11 +76,21 @@ describe('the output’s bias of a new model with pre_bias', () => {
     expect(reads.reduce((sum, count) => sum + count)).toBe(9000);
   });
 
+  test('is in the units of rows that the host normalises', async () => {
+    const bytes = byteRows(50, 7, 3);
+    for (const kind of ['standardize', 'row', 'zca'] as const) {
+      // Fitted to others, whose mean is another.
+      const rows = { ...bytes, normalization: await fitNormalization(kind, sliceRows(bytes, 0, 20)) };
+      const means = columnMeans(normalizedRows(rows), 50, 7);
+      expect(await outputBias(rows, { pre_bias_init: 'mean' }), kind).toBeCloseTensor(means, 1e-5);
+    }
+  });
+
   test('the median is that of 8,192 rows that the seed draws, each once', async () => {
     const rows = byteRows(30_000, 3, 4);
     const read = async (seed: number) => {
       const seen: number[] = [];
-      const source: RowSource = {
+      const source: DeviceRows = {
         ...rowSource(rows),
         read: (first, end) => {
           for (let row = first; row < end; row++) seen.push(row);

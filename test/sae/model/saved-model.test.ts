@@ -25,6 +25,7 @@ import {
   readModel,
   type SavedModel,
 } from '../../../src/sae/model/saved-model.js';
+import type { ScalarNormalization } from '../../../src/sae/rows/dataset.js';
 import { type SparsityName, sparsityNames } from '../../../src/sae/sparsity/index.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
 import { randomParameters } from '../../reference/autoencoder.js';
@@ -288,7 +289,7 @@ describe.skipIf(!python)('the original\u2019s class in PyTorch', () => {
       const file = join(folder, 'model.safetensors');
       const parameters = await model.parameters();
       await writeModelFile(file, { config: model.config, parameters, normalization });
-      const { mean, std } = normalization;
+      const { mean, std } = normalization as ScalarNormalization;
       const inputs = Array.from({ length: 100 }, (_, i) =>
         Array.from(rows.data.subarray(i * 30, (i + 1) * 30), (value) => (value / 255 - mean) / std),
       );
@@ -611,7 +612,7 @@ describe('what is refused', () => {
     [
       'a normalization of nothing',
       () => ({ normalization: { mean: Number.NaN, std: 0 } }),
-      /has mean NaN and std 0/,
+      /^The normalization of the model is \{"mean":NaN,"std":0\}; expected finite numbers/,
     ],
     [
       'an image_shape of another size',

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { DataError } from '../../../src/sae/errors.js';
+import type { ScalarNormalization } from '../../../src/sae/rows/dataset.js';
 import { imagesDataset, type NamedImage } from '../../../src/sae/rows/images.js';
 import { failure } from '../../node/data/folder.js';
 
@@ -31,7 +32,7 @@ test('pixels become luma, on white where they are transparent', () => {
   expect(dataset.normalization).toEqual({ mean: 0.1307, std: 0.3081 });
   // ITU-R BT.601: 0.299, 0.587, 0.114 of 255 are 76.245, 149.685, 29.07.
   expect([...dataset.data]).toEqual([0, 255, 76, 150, 29, 18, 255, 127, 255, 210, 7, 200]);
-  const unit = imagesDataset([first, second], '2 images', 'unit').normalization;
+  const unit = imagesDataset([first, second], '2 images', 'unit').normalization as ScalarNormalization;
   expect(unit.mean).toBeCloseTo([...dataset.data].reduce((sum, value) => sum + value) / 12 / 255, 12);
 });
 

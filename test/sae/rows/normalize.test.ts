@@ -8,6 +8,8 @@ describe('parseNormalize', () => {
     ['mnist', { mean: 0.1307, std: 0.3081 }],
     ['none', { mean: 0, std: 1 }],
     ['unit', 'unit'],
+    ['rms', 'rms'],
+    ['zca', 'zca'],
     ['0.5,0.25', { mean: 0.5, std: 0.25 }],
     [' -1e2, +.5 ', { mean: -100, std: 0.5 }],
   ])('%s', (text, expected) => {

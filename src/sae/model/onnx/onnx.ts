@@ -1,10 +1,11 @@
-import { noNormalization } from '../../rows/dataset.js';
 import { decoderNorms } from '../formats/fold.js';
 import type { SaeFiles } from '../formats/index.js';
 import { type Layer, layersOf } from '../layers.js';
 import type { SavedModel } from '../saved-model.js';
 import { transposed } from '../transposed.js';
-import { type OnnxNode, type OnnxTensor, onnxParts } from './messages.js';
+import { Graph } from './graph.js';
+import { onnxParts } from './messages.js';
+import { graphNormalization } from './normalization.js';
 
 /** Bytes of a file of protocol buffers, at most. */
 const largestFile = 2 ** 31 - 1;
@@ -42,39 +43,14 @@ export function onnxFiles(saved: SavedModel, most = largestFile): SaeFiles {
   return new Map([...data, [modelFile, parts.model]]);
 }
 
-/** The nodes in the order of a forward pass, and their constants. */
-class Graph {
-  readonly nodes: OnnxNode[] = [];
-  readonly tensors: OnnxTensor[] = [];
-
-  /** Appends an operator, and gives its output's name. */
-  add(op: string, inputs: readonly string[], output: string, attributes?: OnnxNode['attributes']): string {
-    this.nodes.push({ op, inputs, outputs: [output], ...(attributes && { attributes }) });
-    return output;
-  }
-
-  constant(name: string, shape: readonly number[], data: OnnxTensor['data']): string {
-    this.tensors.push({ name, shape, data });
-    return name;
-  }
-}
-
 function graphOf({ config, parameters, normalization }: SavedModel): Graph {
   const graph = new Graph();
   for (const [name, { shape, data }] of parameters) {
     graph.constant(name, shape, data);
   }
-  const { mean, std } = normalization ?? noNormalization;
-  const normalised = mean !== noNormalization.mean || std !== noNormalization.std;
-  if (normalised) {
-    graph.constant('mean', [], Float32Array.of(mean));
-    graph.constant('std', [], Float32Array.of(std));
-  }
+  const normalized = graphNormalization(graph, { config, ...(normalization && { normalization }) });
   const layers = layersOf(config);
-  let last = 'x';
-  if (normalised) {
-    last = graph.add('Div', [graph.add('Sub', [last, 'mean'], 'centred'), 'std'], 'normalised');
-  }
+  let last = normalized?.apply('x') ?? 'x';
   if (config.pre_bias) {
     last = graph.add('Sub', [last, `${layers[layers.length - 1].name}.bias`], 'less_bias');
   }
@@ -87,15 +63,13 @@ function graphOf({ config, parameters, normalization }: SavedModel): Graph {
   for (const [i, layer] of layers.entries()) {
     const makesCode = i === config.h_dims.length - 1;
     const isLast = i === layers.length - 1;
-    const output = makesCode ? 'codes' : isLast && !normalised ? 'reconstruction' : `${layer.name}.output`;
+    const output = makesCode ? 'codes' : isLast && !normalized ? 'reconstruction' : `${layer.name}.output`;
     last = addLayer(graph, layer, last, output);
     if (makesCode && rescaled) {
       last = graph.add('Div', [last, 'decoder_norms'], 'codes.unscaled');
     }
   }
-  if (normalised) {
-    graph.add('Add', [graph.add('Mul', [last, 'std'], 'scaled'), 'mean'], 'reconstruction');
-  }
+  normalized?.undo(last, 'reconstruction');
   return graph;
 }
 
