@@ -283,8 +283,9 @@ async function tellFaults(faults: readonly string[]): Promise<void> {
   }
 }
 
-// A safetensors file that is opened here is a model, and a page does not see what stands beside saev's files.
-const rowsHere = rowFormatNames.filter((name) => name !== 'safetensors' && name !== 'saev');
+// A safetensors file that is opened here is a model, a page does not see what stands beside saev's files, and images are named
+// by themselves.
+const rowsHere = rowFormatNames.filter((name) => !['safetensors', 'saev', 'image'].includes(name));
 element('formats').textContent = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(rowsHere);
 
 // A failure is reported when the first model is made.

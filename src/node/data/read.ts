@@ -5,6 +5,7 @@ import { type DecodeOptions, openRowFiles, type RowFiles } from '../../sae/rows/
 import { counted } from '../../sae/rows/formats/array.js';
 import { type Rows, valueBytes } from '../../sae/rows/source.js';
 import { findDataFiles } from './find.js';
+import { imageDecoder } from './images.js';
 import { rowsFile } from './rows-file.js';
 import { unpackedRows } from './unpacked.js';
 
@@ -56,5 +57,5 @@ async function openFiles(named: string | readonly string[], options: DecodeOptio
   ];
   const others = files.length - 1;
   const name = `${basename(files[0] ?? '')}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
-  return openRowFiles(sources, { name, ...options });
+  return openRowFiles(sources, { name, image_decoder: imageDecoder, ...options });
 }

@@ -10,6 +10,7 @@ import {
   type RowFormat,
   type RowsFile,
 } from './formats/file.js';
+import { image } from './formats/image.js';
 import { formatNames, rowFormats } from './formats/index.js';
 import { packingBytes, packingOf, unpackedName, unpackZstd } from './formats/packing.js';
 import { raw } from './formats/raw.js';
@@ -184,7 +185,7 @@ async function openAll(
       const file = await open();
       const { format, rows } = await explained(file, () => openRows(file, options));
       const [first] = opened;
-      if (first) checkAlike(rows, first.rows);
+      if (first) checkAlike(rows, first.rows, format === image);
       opened.push({ file, format, rows });
     } catch (error) {
       if (!(error instanceof DataError) || sources.length === 1) throw error;
@@ -203,7 +204,20 @@ async function openAll(
 }
 
 /** @throws DataError if rows differ in width or kind from those of the first file. */
-function checkAlike({ file, in_dims, type }: OpenedRows, first: OpenedRows): void {
+function checkAlike(
+  { file, in_dims, type, image_shape }: OpenedRows,
+  first: OpenedRows,
+  resizable: boolean,
+): void {
+  if (image_shape && first.image_shape && image_shape.join() !== first.image_shape.join()) {
+    const advice = resizable
+      ? ` image_shape resizes them, such as --image_shape ${first.image_shape.join()}.`
+      : '';
+    throw new DataError(
+      `${file} has images of ${image_shape.join(' x ')} values (height x width); expected ${first.image_shape.join(' x ')}, as in ` +
+        `${first.file}.${advice}`,
+    );
+  }
   if (in_dims !== first.in_dims) {
     throw new DataError(
       `${file} has ${counted(in_dims, 'value')} a row; expected ${grouped(first.in_dims)}, as in ${first.file}.`,

@@ -1,5 +1,6 @@
 import { DataError } from '../errors.js';
 import type { Dataset } from './dataset.js';
+import { writeGreys } from './formats/pixels.js';
 import { type NormalizeOption, resolveNormalization } from './normalize.js';
 
 /** A decoded image: RGBA, 8 bits each, row-major, not premultiplied, as in an `ImageData`. */
@@ -11,8 +12,7 @@ export interface NamedImage {
 }
 
 /**
- * Images of one size as 8-bit rows of [height * width] grey values: luma (Rec. 601), on white where they are
- * transparent.
+ * Images of one size as 8-bit rows of [height * width] grey values, as `writeGreys` makes them.
  * @throws DataError if there is none, they differ in size, or one has the wrong number of bytes.
  */
 export function imagesDataset(
@@ -44,11 +44,7 @@ export function imagesDataset(
         `${image.name} has ${image.data.length} bytes; expected ${4 * in_dims}: red, green, blue and alpha of ${in_dims} pixels.`,
       );
     }
-    for (let i = 0; i < in_dims; i++) {
-      const [red, green, blue, alpha] = image.data.subarray(4 * i, 4 * i + 4);
-      const luma = 0.299 * red + 0.587 * green + 0.114 * blue;
-      data[row * in_dims + i] = Math.round(255 + (luma - 255) * (alpha / 255));
-    }
+    writeGreys(image.data, data.subarray(row * in_dims, (row + 1) * in_dims));
   });
   return {
     name,

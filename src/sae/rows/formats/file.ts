@@ -3,6 +3,7 @@ import type { StoredRows } from '../rows.js';
 import { concat, type Element } from './array.js';
 import type { ByteSource, Fail } from './bytes.js';
 import { type Packing, packings } from './packing.js';
+import type { ImageDecoder } from './pixels.js';
 import type { RowShape, ShapeOptions } from './shape.js';
 
 /** A file that may hold rows: one on disk, or one that a page was given. */
@@ -32,6 +33,8 @@ export interface OpenOptions extends ShapeOptions {
   readonly tensor?: string | undefined;
   /** The type of values in raw files: those that are of no format that is known. */
   readonly rows_type?: Element | undefined;
+  /** Without it, images are no rows. */
+  readonly image_decoder?: ImageDecoder | undefined;
   /** Most bytes when unpacked: a packed file can unpack to thousands of times its length. */
   readonly most_bytes?: number | undefined;
 }

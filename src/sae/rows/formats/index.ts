@@ -3,6 +3,7 @@ import { csv, tsv } from './csv.js';
 import type { RowFormat } from './file.js';
 import { headed } from './headed.js';
 import { idx } from './idx.js';
+import { image } from './image.js';
 import { npy } from './npy.js';
 import { npz } from './npz.js';
 import { unpackedName } from './packing.js';
@@ -19,6 +20,7 @@ export const rowFormats: readonly RowFormat[] = [
   safetensors,
   headed(idx),
   saev,
+  image,
   csv,
   tsv,
 ];
