@@ -182,7 +182,7 @@ export const repeatedNames: ReadonlySet<string> = new Set(['data', 'validation']
 export function dataOption(): Option {
   return paths(
     '--data <path>',
-    `your own rows: a file, a folder of files or a quoted pattern, and again for more; ${formatNames}, of ${elementNames}; - for a .npy file on standard input`,
+    `your own rows: a file, a folder of files, a quoted pattern or an address (https://...), and again for more; ${formatNames}, of ${elementNames}; - for a .npy file on standard input`,
   );
 }
 

@@ -369,6 +369,7 @@ describe('data', () => {
 
   it.each([
     ['that is missing', ['--data', 'nowhere.npy'], /There is no file nowhere\.npy/],
+    ['of another scheme', ['--data', 's3://bucket/x.npy'], /s3 is neither https nor http\. Name a file/],
     [
       'that is a folder without rows',
       ['--data', emptyFolder],

@@ -31,12 +31,15 @@ export function describeFileError(error: unknown): string {
  * The length and the first bytes of a data file, by which it is known whether it is packed, and when it was changed last, in milliseconds.
  * @throws DataError if it is not a readable, non-empty file.
  */
-export async function openDataFile(file: string): Promise<{ bytes: number; changed: number; start: Buffer }> {
+export async function openDataFile(
+  file: string,
+  name = file,
+): Promise<{ bytes: number; changed: number; start: Buffer }> {
   try {
     const status = await stat(file);
     if (!status.isFile())
-      throw new DataError(`${file} is not a regular file; expected a ${formatNames} file on disk.`);
-    if (status.size === 0) throw new DataError(`${file} is empty; expected a ${formatNames} file.`);
+      throw new DataError(`${name} is not a regular file; expected a ${formatNames} file on disk.`);
+    if (status.size === 0) throw new DataError(`${name} is empty; expected a ${formatNames} file.`);
     const handle = await open(file);
     try {
       const start = Buffer.alloc(packingBytes);
@@ -48,8 +51,8 @@ export async function openDataFile(file: string): Promise<{ bytes: number; chang
   } catch (error) {
     if (error instanceof DataError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new DataError(`There is no file ${file}. Check its name and folder.`, { cause: error });
+      throw new DataError(`There is no file ${name}. Check its name and folder.`, { cause: error });
     }
-    throw new DataError(`${file} cannot be read: ${describeFileError(error)}.`, { cause: error });
+    throw new DataError(`${name} cannot be read: ${describeFileError(error)}.`, { cause: error });
   }
 }

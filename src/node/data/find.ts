@@ -7,6 +7,7 @@ import type { OpenOptions } from '../../sae/rows/formats/file.js';
 import { formatNames, namedAsRows, rowFormats } from '../../sae/rows/formats/index.js';
 import { describeFileError } from './files.js';
 import { rowsFile } from './rows-file.js';
+import { isUrl } from './url-file.js';
 
 /** What was found where files, folders and patterns were named. */
 export interface FoundFiles {
@@ -49,6 +50,13 @@ export async function findDataFiles(
 }
 
 async function filesOf(path: string, notes: string[], options: OpenOptions): Promise<string[]> {
+  if (isUrl(path)) return [path];
+  const [, scheme] = /^([a-z][a-z\d+.-]+):\/\//i.exec(path) ?? [];
+  if (scheme !== undefined) {
+    throw new DataError(
+      `${path} is not read: ${scheme} is neither https nor http. Name a file that is there, or such an address.`,
+    );
+  }
   const status = await stat(path).catch(() => undefined);
   if (status?.isDirectory()) return filesInFolder(path, notes, options);
   // A file may have a name that looks like a pattern.

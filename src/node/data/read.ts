@@ -8,6 +8,7 @@ import { findDataFiles } from './find.js';
 import { imageDecoder } from './images.js';
 import { rowsFile } from './rows-file.js';
 import { unpackedRows } from './unpacked.js';
+import { isUrl, shownUrl, urlFile } from './url-file.js';
 
 /**
  * Reads rows into memory, of one file or of several one after another, packed or not, recognised by their content and, as
@@ -53,9 +54,10 @@ async function openFiles(named: string | readonly string[], options: DecodeOptio
   }
   const sources = [
     ...missing.map((error) => () => Promise.reject(error)),
-    ...files.map((file) => () => rowsFile(file)),
+    ...files.map((file) => () => (isUrl(file) ? urlFile(file) : rowsFile(file))),
   ];
   const others = files.length - 1;
-  const name = `${basename(files[0] ?? '')}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
+  const [first = ''] = files;
+  const name = `${basename(isUrl(first) ? shownUrl(first) : first)}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
   return openRowFiles(sources, { name, image_decoder: imageDecoder, ...options });
 }

@@ -1,29 +1,33 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../../sae/errors.js';
 import { grouped } from '../../sae/rows/formats/array.js';
 import type { RowsFile } from '../../sae/rows/formats/file.js';
-import { packingOf, unpackZstd } from '../../sae/rows/formats/packing.js';
+import { type Packing, packingOf, unpackZstd } from '../../sae/rows/formats/packing.js';
 import { describeFileError, openDataFile } from './files.js';
 
-/** A file on disk. @throws DataError if it is not a readable, non-empty file. */
-export async function rowsFile(file: string): Promise<RowsFile> {
-  const { bytes, start, changed } = await openDataFile(file);
+/**
+ * A file on disk.
+ * @param name what it is called in messages.
+ * @throws DataError if it is not a readable, non-empty file.
+ */
+export async function rowsFile(file: string, name = file): Promise<RowsFile> {
+  const { bytes, start, changed } = await openDataFile(file, name);
   const packed = packingOf(start);
   return {
-    name: file,
+    name,
     bytes,
     packed,
-    stream: (begin, end) =>
-      packed === 'zstd' ? unpackZstd(stored(file), file) : packed ? unpacked(file) : stored(file, begin, end),
-    read: (begin, into) => readAt(file, begin, into, { bytes, changed }),
-    beside: async (name) => {
-      const path = join(dirname(file), name);
+    stream: (begin, end) => (packed ? unpackedStream(stored(file), packed, name) : stored(file, begin, end)),
+    read: (begin, into) => readAt(file, begin, into, { name, bytes, changed }),
+    beside: async (other) => {
+      const path = join(dirname(file), other);
       return existsSync(path) ? rowsFile(path) : undefined;
     },
-    explain: (error) => readError(error, file),
+    explain: (error) => readError(error, name),
   };
 }
 
@@ -32,14 +36,14 @@ async function readAt(
   file: string,
   begin: number,
   into: Uint8Array<ArrayBuffer>,
-  was: { readonly bytes: number; readonly changed: number },
+  was: { readonly name: string; readonly bytes: number; readonly changed: number },
 ): Promise<void> {
   const handle = await open(file);
   try {
     const { size, mtimeMs } = await handle.stat();
     if (size !== was.bytes || mtimeMs !== was.changed) {
       throw new DataError(
-        `${file} was changed while it was read: it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}. Begin again ` +
+        `${was.name} was changed while it was read: it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}. Begin again ` +
           'when it is complete.',
       );
     }
@@ -47,7 +51,7 @@ async function readAt(
       const { bytesRead } = await handle.read(into, filled, into.length - filled, begin + filled);
       if (bytesRead === 0) {
         throw new DataError(
-          `${file} was cut while it was read: it ends at byte ${grouped(begin + filled)} now.`,
+          `${was.name} was cut while it was read: it ends at byte ${grouped(begin + filled)} now.`,
         );
       }
       filled += bytesRead;
@@ -64,8 +68,17 @@ async function* stored(file: string, begin = 0, end = Number.POSITIVE_INFINITY):
   if (begin < end) yield* createReadStream(file, { start: begin, end: end - 1, highWaterMark: pieceBytes });
 }
 
-async function* unpacked(file: string): AsyncGenerator<Buffer> {
-  const input = createReadStream(file, { highWaterMark: pieceBytes });
+/** What a packed stream unpacks to, in pieces. @throws whatever `chunks` throws; an error with a code that begins with Z_. */
+export function unpackedStream(
+  chunks: AsyncIterable<Uint8Array>,
+  packed: Packing,
+  file: string,
+): AsyncIterable<Uint8Array> {
+  return packed === 'zstd' ? unpackZstd(chunks, file) : unpackGzip(chunks);
+}
+
+async function* unpackGzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const input = Readable.from(chunks, { objectMode: false });
   const gunzip = createGunzip({ chunkSize: pieceBytes });
   input.on('error', (error) => gunzip.destroy(error));
   try {
@@ -75,7 +88,8 @@ async function* unpacked(file: string): AsyncGenerator<Buffer> {
   }
 }
 
-function readError(error: unknown, file: string): DataError {
+/** The error of reading a file, or of unpacking it, in a sentence. */
+export function readError(error: unknown, file: string): DataError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'Z_BUF_ERROR') {
     return new DataError(

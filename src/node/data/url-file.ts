@@ -1,0 +1,321 @@
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataError } from '../../sae/errors.js';
+import { grouped } from '../../sae/rows/formats/array.js';
+import type { RowsFile } from '../../sae/rows/formats/file.js';
+import { packingOf } from '../../sae/rows/formats/packing.js';
+import { describeFileError } from './files.js';
+import { readError, rowsFile, unpackedStream } from './rows-file.js';
+
+/** How a server is waited for. */
+export interface UrlOptions {
+  /** Milliseconds within which a server must begin to answer; by default 10,000. */
+  readonly connectTimeout?: number;
+  /** Milliseconds for which it may send nothing; by default 15,000. */
+  readonly idleTimeout?: number;
+  /** Milliseconds before a second attempt, and twice as many before each other; by default 500. */
+  readonly retryDelay?: number;
+}
+
+/** Attempts without a byte that came between them. */
+const mostAttempts = 4;
+/** Bytes that are asked for at a time, and at first. */
+const partBytes = 8 * 2 ** 20;
+const startBytes = 2 ** 16;
+/** Most bytes of a file whose server neither sends parts nor says its length. */
+const mostUnsaid = 2 ** 32;
+
+/** A failure after which the same is asked for again. */
+class Passing extends Error {}
+
+/** Whether a file is named by its address on the web. */
+export function isUrl(path: string): boolean {
+  return /^https?:\/\//i.test(path);
+}
+
+/** The address without what may be a key, for messages. */
+export function shownUrl(address: string): string {
+  if (!URL.canParse(address)) return address;
+  const { origin, pathname } = new URL(address);
+  return origin + pathname;
+}
+
+let folder: string | undefined;
+let files = 0;
+
+function temporaryFile(): string {
+  if (folder === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'sae-url-'));
+    folder = made;
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+  }
+  return join(folder, String(files++));
+}
+
+/** What an answer says of the file. */
+interface Version {
+  readonly bytes: number;
+  readonly tag: string | null;
+}
+
+/**
+ * A file on a server, of which parts are asked for when they are needed. If the server does not send parts, all of it is
+ * copied into a temporary file first.
+ * @throws DataError if it is not there, or the server fails again and again.
+ */
+export async function urlFile(address: string, options: UrlOptions = {}): Promise<RowsFile> {
+  const file = new RemoteFile(address, options);
+  const start = await file.open();
+  if (!start) return file.copied();
+  const { name } = file;
+  const { bytes } = file.version;
+  const packed = packingOf(start);
+  // The beginning, where headers are, is kept.
+  const read = async (begin: number, into: Uint8Array) => {
+    const kept = start.subarray(begin, begin + into.length);
+    into.set(kept);
+    await file.read(begin + kept.length, into.subarray(kept.length));
+  };
+  const stored = async function* (begin = 0, end = bytes) {
+    for (let at = begin; at < end; ) {
+      const most = at < startBytes ? startBytes - at : partBytes;
+      const part = new Uint8Array(Math.min(most, end - at));
+      await read(at, part);
+      yield part;
+      at += part.length;
+    }
+  };
+  return {
+    name,
+    bytes,
+    packed,
+    stream: (begin, end) => (packed ? unpackedStream(stored(), packed, name) : stored(begin, end)),
+    read,
+    beside: (other) => file.beside(other),
+    explain: (error) => readError(error, name),
+  };
+}
+
+class RemoteFile {
+  readonly name: string;
+  version: Version = { bytes: 0, tag: null };
+  readonly #url: URL;
+
+  constructor(
+    address: string,
+    private readonly options: UrlOptions,
+  ) {
+    try {
+      this.#url = new URL(address);
+    } catch (error) {
+      throw new DataError(`${address} is not an address on the web; expected https://HOST/PATH.`, {
+        cause: error,
+      });
+    }
+    this.name = shownUrl(address);
+    if (this.#url.username !== '' || this.#url.password !== '') {
+      throw new DataError(
+        `${this.name} was given with a name or password, which are not sent. Leave them out.`,
+      );
+    }
+  }
+
+  /** Its first bytes; undefined if the server does not send parts. */
+  async open(): Promise<Uint8Array | undefined> {
+    const start = new Uint8Array(startBytes);
+    let filled = 0;
+    let whole = false;
+    const ask = () =>
+      this.#get([filled, startBytes], async (response, chunks) => {
+        if (response.status === 416) throw new DataError(`${this.name} is empty; expected a file of rows.`);
+        whole = response.status === 200;
+        if (whole) return;
+        this.version = this.#versionOf(response, filled);
+        for await (const chunk of chunks) {
+          const part = chunk.subarray(0, startBytes - filled);
+          start.set(part, filled);
+          filled += part.length;
+        }
+      });
+    await this.#attempts(ask, () => [filled, whole ? 0 : Math.min(startBytes, this.version.bytes)]);
+    return whole ? undefined : start.subarray(0, filled);
+  }
+
+  /** Fills `into` with the bytes from `begin` on. */
+  async read(begin: number, into: Uint8Array): Promise<void> {
+    let filled = 0;
+    const ask = () =>
+      this.#get([begin + filled, begin + into.length], async (response, chunks) => {
+        const { bytes, tag } = this.#versionOf(response, begin + filled);
+        if (bytes !== this.version.bytes || tag !== this.version.tag) {
+          throw new DataError(
+            `${this.name} was changed while it was read: it had ${grouped(this.version.bytes)} bytes, and now has ${grouped(bytes)}. ` +
+              'Begin again when it is complete.',
+          );
+        }
+        for await (const chunk of chunks) {
+          if (filled + chunk.length > into.length) {
+            throw new DataError(`${this.#url.host} sent more of ${this.name} than it was asked for.`);
+          }
+          into.set(chunk, filled);
+          filled += chunk.length;
+        }
+      });
+    if (into.length > 0) await this.#attempts(ask, () => [filled, into.length]);
+  }
+
+  /** A file of that name in the same folder; undefined if there is none. */
+  async beside(name: string): Promise<RowsFile | undefined> {
+    try {
+      return await urlFile(new URL(name, this.#url).href, this.options);
+    } catch (error) {
+      if (error instanceof Missing) return undefined;
+      throw error;
+    }
+  }
+
+  /** All of it in a temporary file, which is gone when the process ends. */
+  async copied(): Promise<RowsFile> {
+    const file = temporaryFile();
+    let done = 0;
+    let length: number | undefined;
+    // What was cut is asked for from the beginning.
+    const ask = () =>
+      this.#get(undefined, async (response, chunks) => {
+        const said = response.headers.get('content-length');
+        length = said === null ? undefined : Number(said);
+        done = 0;
+        const counting = async function* (this: RemoteFile) {
+          for await (const chunk of chunks) {
+            done += chunk.length;
+            if (length === undefined && done > mostUnsaid) {
+              throw new DataError(
+                `${this.name} has more than ${grouped(mostUnsaid)} bytes, and its server does not say how many. Download it, and name the file.`,
+              );
+            }
+            yield chunk;
+          }
+        };
+        await pipeline(counting.call(this), createWriteStream(file)).catch((error) => {
+          if (error.syscall !== 'write' && error.syscall !== 'open') throw error;
+          throw new DataError(
+            `${this.name} is copied into a temporary file in ${tmpdir()}, since its server does not send parts, and that cannot be ` +
+              `written: ${describeFileError(error)}. Set TMPDIR to a folder with more room.`,
+            { cause: error },
+          );
+        });
+      });
+    await this.#attempts(ask, () => [0, length === undefined || done === length ? 0 : 1]);
+    return { ...(await rowsFile(file, this.name)), beside: (name) => this.beside(name) };
+  }
+
+  /**
+   * Asks again after failures that may pass.
+   * @param progress what is done, and of how much, after `ask`.
+   */
+  async #attempts(
+    ask: () => Promise<void>,
+    progress: () => readonly [done: number, all: number],
+  ): Promise<void> {
+    const { retryDelay = 500 } = this.options;
+    let why = '';
+    for (let attempt = 0, before = 0; attempt < mostAttempts; attempt++) {
+      if (attempt > 0) await sleep(retryDelay * 2 ** (attempt - 1));
+      try {
+        await ask();
+        const [done, all] = progress();
+        if (done >= all) return;
+        why = 'ended its answer too early';
+      } catch (error) {
+        if (!(error instanceof Passing)) throw error;
+        why = error.message;
+      }
+      // Where some of it came, attempts are counted anew.
+      const [done] = progress();
+      if (done > before) attempt = 0;
+      before = done;
+    }
+    throw new DataError(
+      `${this.name} cannot be read: ${this.#url.host} ${why}, ${mostAttempts} times. Try again later.`,
+    );
+  }
+
+  /** Asks for a part, or all, and gives the answer and its bytes to `use`. @throws Passing, DataError. */
+  async #get(
+    part: readonly [begin: number, end: number] | undefined,
+    use: (response: Response, chunks: AsyncIterable<Uint8Array>) => Promise<void>,
+  ): Promise<void> {
+    const { connectTimeout = 10_000, idleTimeout = 15_000 } = this.options;
+    const attempt = new AbortController();
+    const stop = (message: string) => attempt.abort(new Passing(message));
+    let timer = setTimeout(() => stop(`did not answer within ${connectTimeout / 1000} s`), connectTimeout);
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => stop(`sent nothing more for ${idleTimeout / 1000} s`), idleTimeout);
+    };
+    try {
+      const range = part && { range: `bytes=${part[0]}-${part[1] - 1}` };
+      const response = await fetch(this.#url, {
+        // Parts are those of what is stored.
+        headers: { 'accept-encoding': 'identity', ...range },
+        signal: attempt.signal,
+      });
+      wait();
+      this.#check(response);
+      const chunks = async function* () {
+        for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+          clearTimeout(timer);
+          yield chunk;
+          wait();
+        }
+      };
+      await use(response, chunks());
+    } catch (error) {
+      if (error instanceof DataError || error instanceof Passing) throw error;
+      if (attempt.signal.aborted) throw attempt.signal.reason;
+      const { message, cause } = error as Error;
+      throw new Passing(`failed (${(cause as Error | undefined)?.message ?? message})`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+      // What is left of an answer is not wanted.
+      attempt.abort();
+    }
+  }
+
+  #check({ status, statusText, headers }: Response): void {
+    const answered = `${status} ${statusText}`.trim();
+    if (status >= 500 || status === 429 || status === 408) throw new Passing(`answered ${answered}`);
+    if (status === 404 || status === 410) {
+      throw new Missing(`There is no file ${this.name}: ${this.#url.host} answered ${answered}.`);
+    }
+    if (![200, 206, 416].includes(status)) {
+      throw new DataError(`${this.name} cannot be read: ${this.#url.host} answered ${answered}.`);
+    }
+    const coding = headers.get('content-encoding');
+    if (coding !== null && coding !== 'identity') {
+      throw new DataError(
+        `${this.name} cannot be read: ${this.#url.host} sends it packed with ${coding}, though it was asked not to. Download it, and name ` +
+          'the file.',
+      );
+    }
+  }
+
+  /** @throws DataError if it is not the part that was asked for. */
+  #versionOf({ status, headers }: Response, begin: number): Version {
+    const range = headers.get('content-range');
+    const [, first, all] = /^bytes (\d+)-\d+\/(\d+)$/.exec(range ?? '') ?? [];
+    if (status !== 206 || Number(first) !== begin || !Number.isSafeInteger(Number(all))) {
+      throw new DataError(
+        `${this.name} cannot be read in parts: asked for byte ${grouped(begin)} and what follows, ${this.#url.host} answered ${status} ` +
+          `with ${range === null ? 'no content-range' : `content-range ${range}`}. Download it, and name the file.`,
+      );
+    }
+    return { bytes: Number(all), tag: headers.get('etag') ?? headers.get('last-modified') };
+  }
+}
+
+/** There is no such file. */
+class Missing extends DataError {}
