@@ -29,17 +29,20 @@ export function describeFileError(error: unknown): string {
 
 /**
  * The length and the first bytes of a data file, by which it is known whether it is packed, and when it was changed last, in milliseconds.
+ * @param expected what it should be, in messages.
  * @throws DataError if it is not a readable, non-empty file.
  */
 export async function openDataFile(
   file: string,
-  name = file,
+  {
+    name = file,
+    expected = `a ${formatNames} file`,
+  }: { readonly name?: string; readonly expected?: string } = {},
 ): Promise<{ bytes: number; changed: number; start: Buffer }> {
   try {
     const status = await stat(file);
-    if (!status.isFile())
-      throw new DataError(`${name} is not a regular file; expected a ${formatNames} file on disk.`);
-    if (status.size === 0) throw new DataError(`${name} is empty; expected a ${formatNames} file.`);
+    if (!status.isFile()) throw new DataError(`${name} is not a regular file; expected ${expected} on disk.`);
+    if (status.size === 0) throw new DataError(`${name} is empty; expected ${expected}.`);
     const handle = await open(file);
     try {
       const start = Buffer.alloc(packingBytes);

@@ -9,6 +9,13 @@ import { imageDecoder } from './images.js';
 import { rowsFile } from './rows-file.js';
 import { unpackedRows } from './unpacked.js';
 import { isUrl, shownUrl, urlFile } from './url-file.js';
+import { withLabels } from './with-labels.js';
+
+/** Which labels the rows have, and how they are to be read. */
+export interface ReadRowsOptions extends DecodeOptions {
+  /** A file with a label for each row, in their order: see `readLabels`. */
+  readonly labels?: string | undefined;
+}
 
 /**
  * Reads rows into memory, of one file or of several one after another, packed or not, recognised by their content and, as
@@ -16,14 +23,15 @@ import { isUrl, shownUrl, urlFile } from './url-file.js';
  * are read.
  * @param named files, folders of files, and patterns such as `shards/*.npy`: those of a folder or pattern in the natural
  *   order of their names. The data set has the name of the first, unless `options` has another.
- * @throws DataError that lists all that is wrong with the headers; ConfigError for an image_shape of another number of
- *   values.
+ * @throws DataError that lists all that is wrong with the headers, or for another number of labels than of rows;
+ *   ConfigError for an image_shape of another number of values.
  */
 export async function readDataset(
   named: string | readonly string[],
-  options: DecodeOptions = {},
+  options: ReadRowsOptions = {},
 ): Promise<Dataset> {
-  return (await openFiles(named, options)).inMemory();
+  const files = await openFiles(named, options);
+  return withLabels(options.labels, files, () => files.inMemory());
 }
 
 /**
@@ -34,9 +42,13 @@ export async function readDataset(
  */
 export async function openDataset(
   named: string | readonly string[],
-  { most_memory, ...options }: DecodeOptions & { readonly most_memory: number },
+  { most_memory, ...options }: ReadRowsOptions & { readonly most_memory: number },
 ): Promise<Rows> {
   const files = await openFiles(named, options);
+  return withLabels(options.labels, files, () => load(files, most_memory));
+}
+
+async function load(files: RowFiles, most_memory: number): Promise<Rows> {
   const { rows, in_dims, type } = files;
   const bytes = rows === undefined ? undefined : rows * in_dims * valueBytes[type];
   if (bytes !== undefined && bytes <= most_memory) return files.inMemory();

@@ -11,11 +11,15 @@ import { describeFileError, openDataFile } from './files.js';
 
 /**
  * A file on disk.
- * @param name what it is called in messages.
+ * @param called what it is called, and what it should be, in messages; by default its path, and a file of rows.
  * @throws DataError if it is not a readable, non-empty file.
  */
-export async function rowsFile(file: string, name = file): Promise<RowsFile> {
-  const { bytes, start, changed } = await openDataFile(file, name);
+export async function rowsFile(
+  file: string,
+  called: { readonly name?: string; readonly expected?: string } = {},
+): Promise<RowsFile> {
+  const { name = file } = called;
+  const { bytes, start, changed } = await openDataFile(file, called);
   const packed = packingOf(start);
   return {
     name,

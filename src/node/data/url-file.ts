@@ -209,7 +209,7 @@ class RemoteFile {
         });
       });
     await this.#attempts(ask, () => [0, length === undefined || done === length ? 0 : 1]);
-    return { ...(await rowsFile(file, this.name)), beside: (name) => this.beside(name) };
+    return { ...(await rowsFile(file, { name: this.name })), beside: (name) => this.beside(name) };
   }
 
   /**

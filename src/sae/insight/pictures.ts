@@ -95,11 +95,12 @@ export function rowOfGreys(
   values: Uint8Array<ArrayBuffer>,
   [black, white]: GreyRange,
 ): Dataset {
-  const { data, normalization } = dataset;
+  const { labels: _, ...others } = dataset;
+  const { data, normalization } = others;
   const { mean, std } = isOnHost(normalization) ? noNormalization : normalization;
   const stored = (grey: number) => (black + (grey / 255) * (white - black)) * std + mean;
   return {
-    ...dataset,
+    ...others,
     rows: 1,
     data: data instanceof Uint8Array ? values : Float32Array.from(values, stored),
   };

@@ -1,5 +1,6 @@
 import { checkRead } from './check.js';
 import { type Dataset, pickRows, sliceRows } from './dataset.js';
+import { pickLabels, sliceLabels } from './labels.js';
 import { type RowSource, type Rows, valueBytes } from './source.js';
 
 /** Bytes read at a time. */
@@ -78,7 +79,7 @@ export async function takeRows(given: Rows, rows: readonly number[]): Promise<Da
       }
     }
   }
-  return { ...others, rows: rows.length, data };
+  return { ...others, rows: rows.length, data, ...pickLabels(others.labels, rows) };
 }
 
 /** The rows from `first` up to, not including, `end`, in memory. @throws as `takeRows`. */
@@ -87,5 +88,5 @@ export async function rowsBetween(given: Rows, first: number, end: number): Prom
   const { read, type: _, ...others } = given;
   const data = await read(first, end);
   checkRead(data, given, first, end);
-  return { ...others, rows: end - first, data };
+  return { ...others, rows: end - first, data, ...sliceLabels(others.labels, first, end) };
 }

@@ -39,6 +39,12 @@ export function checkRows(given: Dataset | RowSource): void {
     }
   }
   checkNormalization(normalization, in_dims, name);
+  const fault = faultOfLabels(given.labels, rows);
+  if (fault !== undefined) {
+    throw new DataError(
+      `The labels of ${name} are ${fault}; expected an array of ${grouped(rows)} texts, one for each row.`,
+    );
+  }
   if ('read' in given) {
     if (given.type !== 'u8' && given.type !== 'f32') {
       throw new DataError(`${name} has values of type ${given.type}; expected u8 or f32.`);
@@ -78,6 +84,14 @@ export function checkNormalization(normalization: Normalization, in_dims: number
         'f32, with std above 0, such as { mean: 0, std: 1 }.',
     );
   }
+}
+
+function faultOfLabels(labels: unknown, rows: number): string | undefined {
+  if (labels === undefined) return undefined;
+  if (!Array.isArray(labels)) return `of type ${typeOf(labels)}`;
+  if (labels.length !== rows) return grouped(labels.length);
+  const wrong = labels.findIndex((label: unknown) => typeof label !== 'string');
+  return wrong < 0 ? undefined : `${shown(labels[wrong])} for row ${wrong} (from 0)`;
 }
 
 /** Whether it is [height, width] of so many pixels. */

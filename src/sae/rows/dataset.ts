@@ -1,5 +1,6 @@
 import { DataError, NonFiniteError } from '../errors.js';
 import { checkNormalized, checkValues } from './check.js';
+import { pickLabels, sliceLabels } from './labels.js';
 import { isOnHost, normalizedOnHost, undoneOnHost } from './normalization/index.js';
 import type { Dataset, HostNormalization, Normalization, ScalarNormalization } from './rows.js';
 import { unitOf } from './stored.js';
@@ -18,11 +19,16 @@ export const noNormalization: ScalarNormalization = { mean: 0, std: 1 };
  * @throws DataError if there are no such rows.
  */
 export function sliceRows(dataset: Dataset, first: number, end: number): Dataset {
-  const { in_dims, data } = dataset;
+  const { in_dims, data, labels } = dataset;
   if (![first, end].every(Number.isInteger) || first < 0 || end < first || end > dataset.rows) {
     throw new DataError(`${dataset.name} has ${dataset.rows} rows, and none from ${first} up to ${end}.`);
   }
-  return { ...dataset, rows: end - first, data: data.subarray(first * in_dims, end * in_dims) };
+  return {
+    ...dataset,
+    rows: end - first,
+    data: data.subarray(first * in_dims, end * in_dims),
+    ...sliceLabels(labels, first, end),
+  };
 }
 
 /**
@@ -78,7 +84,7 @@ function undone(values: Float32Array, scale: number, { mean, std }: ScalarNormal
 
 /** The given rows as a data set of their own. @throws DataError if there is no such row. */
 export function pickRows(dataset: Dataset, indices: readonly number[]): Dataset {
-  const { in_dims, data } = dataset;
+  const { in_dims, data, labels } = dataset;
   const picked =
     data instanceof Uint8Array
       ? new Uint8Array(indices.length * in_dims)
@@ -89,5 +95,10 @@ export function pickRows(dataset: Dataset, indices: readonly number[]): Dataset 
     }
     picked.set(data.subarray(row * in_dims, (row + 1) * in_dims), i * in_dims);
   });
-  return { ...dataset, rows: indices.length, data: picked };
+  return {
+    ...dataset,
+    rows: indices.length,
+    data: picked,
+    ...pickLabels(labels, indices),
+  };
 }

@@ -15,6 +15,8 @@ export interface Dataset {
   /** [height, width] if rows are images; height * width = in_dims. */
   readonly image_shape?: readonly [number, number];
   readonly normalization: Normalization;
+  /** What each row is, such as a word: [rows]. */
+  readonly labels?: readonly string[];
 }
 
 /** Rows that are read in blocks, such as those that do not fit into memory or on the device. */
@@ -28,6 +30,8 @@ export interface RowSource {
   /** As of a `Dataset`. */
   readonly image_shape?: readonly [number, number];
   readonly normalization: Normalization;
+  /** As of a `Dataset`. */
+  readonly labels?: readonly string[];
   /** Whether each row can be read once only, in order, as from a pipe. */
   readonly once?: true;
   /** The rows from `first` up to, not including, `end`: [end - first, in_dims]. It may be called again before it has ended. */

@@ -43,10 +43,12 @@ test('the range of inputs is what they can be for bytes, and what they are for f
 test('greys become a row that is shown as they are, of bytes or of floats', () => {
   const drawn = Uint8Array.of(0, 1, 77, 128, 255, 3);
   const floats = { ...floatRows([-2, 0.5, 6, 1, 3, 0], 6), normalization: { mean: 2, std: 4 } };
-  for (const dataset of [byteRows(4, 6, 1), floats]) {
+  const labels = ['a', 'b', 'c', 'd'];
+  for (const dataset of [{ ...byteRows(4, 6, 1), labels }, floats]) {
     const range = inputRange(dataset);
     const row = rowOfGreys(dataset, drawn, range);
     expect([row.rows, row.in_dims, row.data.constructor]).toEqual([1, 6, dataset.data.constructor]);
+    expect(row).not.toHaveProperty('labels');
     expect([...greys(normalizedRows(row), range)]).toEqual([...drawn]);
   }
 });

@@ -184,6 +184,22 @@ describe('a data set', () => {
     }
   });
 
+  test('with other labels than a text for each row is refused', async () => {
+    const texts = Array.from({ length: 23 }, (_, row) => `row ${row}`);
+    for (const [labels, fault] of [
+      [texts.slice(1), '22'],
+      [[...texts, 'one more'], '24'],
+      ['row 0', 'of type String'],
+      [texts.with(3, 3 as never), '3 for row 3 (from 0)'],
+    ]) {
+      await expectRefused(
+        odd({ labels }),
+        `The labels of test bytes are ${fault}; expected an array of 23 texts, one for each row.`,
+      );
+    }
+    expect(await model.encode(odd({ labels: texts }))).toEqual(await model.encode(good));
+  });
+
   test('that is none is refused', async () => {
     for (const [none, written] of [
       [null, 'null'],
