@@ -43,6 +43,7 @@ export {
   weightGreys,
 } from './insight/pictures.js';
 export { intervened, Probe, strongestLatents } from './insight/probe.js';
+export { type LatentTop, spreadLatents, topRows } from './insight/top-rows.js';
 export { sizesInWords } from './model/layers.js';
 export { Model } from './model/model.js';
 export type { Parameters } from './model/parameter.js';

@@ -2,6 +2,7 @@ import { multiply } from '../../gpu/gemm/gemm.js';
 import { Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
 import { padded, Tensor } from '../../gpu/tensor.js';
+import { activeAbove } from '../model/activity.js';
 import { ForwardPass, rowsAtATime } from '../model/forward-pass.js';
 import type { Model } from '../model/model.js';
 import { takeRows } from '../rows/blocks.js';
@@ -50,17 +51,12 @@ export async function latentActivity(
       }
     }
   });
-  return activityOf(activations, thresholdOf(model), bins, top);
+  return activityOf(activations, activeAbove(model.config), bins, top);
 }
 
 /** Encodes that many rows in blocks. */
-function encoderPass({ encoder }: Model, rows: number): Promise<ForwardPass> {
+export function encoderPass({ encoder }: Model, rows: number): Promise<ForwardPass> {
   return ForwardPass.create(encoder, rowsAtATime(encoder, Math.min(rows, mostRows)));
-}
-
-/** A latent is active where its activation is above this. */
-function thresholdOf({ config }: Model): number {
-  return config.activation === 'sigmoid' ? 0.5 : 0;
 }
 
 /**
@@ -76,7 +72,7 @@ export async function latentDensities(
 ): Promise<Float64Array> {
   model.checkWidth(rows);
   const { hidden } = model;
-  const threshold = thresholdOf(model);
+  const threshold = activeAbove(model.config);
   const counts = new Float64Array(hidden);
   await Scope.during(async (scope) => {
     const pass = scope.use(await encoderPass(model, chosen.length));

@@ -1,4 +1,5 @@
 import type { LiveSettings, TrainConfig } from '../config.js';
+import { denseAbove } from '../model/activity.js';
 import type { Model } from '../model/model.js';
 import { type SparsityName, sparsityOf, type TermValues } from '../sparsity/index.js';
 import type { StepFigures } from '../step/step-log.js';
@@ -80,9 +81,6 @@ export function lossOf(
   }, errors[config.reconstruction]);
 }
 
-/** Dense are latents that are active for more than this share of the rows. */
-const denseFrom = 0.1;
-
 /**
  * The share of the data's variance that a reconstruction explains.
  * @param mse mean over rows and values. @param variance the same of the distances from each value's mean.
@@ -154,7 +152,7 @@ export function summarize<S extends SparsityName>(
     ...namedTerms(sparsity, means),
     active: active / rows,
     dead: rowsActive.filter((count) => count === 0).length,
-    dense: rowsActive.filter((count) => count > denseFrom * rows).length,
+    dense: rowsActive.filter((count) => count > denseAbove * rows).length,
   };
   return figures as unknown as Metrics<S>;
 }

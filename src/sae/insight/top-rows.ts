@@ -1,0 +1,118 @@
+import { Scope } from '../../gpu/scope.js';
+import { activeAbove, denseAbove } from '../model/activity.js';
+import type { Model } from '../model/model.js';
+import { blocks, everyRow } from '../rows/blocks.js';
+import { type Dataset, normalizedRows, sliceRows } from '../rows/dataset.js';
+import { type RowSource, rowSource } from '../rows/source.js';
+import { encoderPass, type LatentActivity } from './latents.js';
+
+/** How often a latent is active, and its top-activating rows. */
+export type LatentTop = Pick<LatentActivity, 'density' | 'exciting'>;
+
+/**
+ * Encodes all rows once and gives each latent's density and top-activating rows, [hidden]: the strongest first, of equal
+ * ones the first. Rows are read in blocks, and for each latent only its top ones are kept.
+ * @param top rows of a latent, at most.
+ * @param progress is called with the rows done.
+ * @param signal stops it between two blocks of rows, with the signal's reason.
+ * @throws DataError if the rows are invalid or have the wrong width; NonFiniteError; ClosedError.
+ */
+export async function topRows(
+  model: Model,
+  rows: Dataset | RowSource,
+  {
+    top = 10,
+    signal,
+    progress,
+  }: { top?: number; signal?: AbortSignal; progress?: (rows: number) => void } = {},
+): Promise<LatentTop[]> {
+  model.checkWidth(rows);
+  const source = rowSource(rows);
+  const { hidden } = model;
+  const best = new Best(hidden, top, activeAbove(model.config));
+  await Scope.during(async (scope) => {
+    const pass = scope.use(await encoderPass(model, source.rows));
+    const { name, in_dims, normalization } = source;
+    for await (const { values, first } of blocks(source, everyRow(source))) {
+      const count = values.length / in_dims;
+      const block = { name, rows: count, in_dims, data: values, normalization };
+      const some = (from: number, end: number) => normalizedRows(sliceRows(block, from, end), first + from);
+      let row = first;
+      for await (const codes of pass.blocks(count, some)) {
+        signal?.throwIfAborted();
+        for (let at = 0; at < codes.length; at += hidden) best.add(codes, at, row++);
+        progress?.(row);
+      }
+    }
+  });
+  return Array.from({ length: hidden }, (_, latent) => best.of(latent, source.rows));
+}
+
+/** The largest activations of each latent so far. */
+class Best {
+  readonly #activations: Float32Array;
+  readonly #rows: Float64Array;
+  readonly #counts: Float64Array;
+  /** What a latent's next activation must exceed to be among its largest. */
+  readonly #bars: Float32Array;
+
+  constructor(
+    readonly hidden: number,
+    readonly top: number,
+    readonly threshold: number,
+  ) {
+    this.#activations = new Float32Array(hidden * top);
+    this.#rows = new Float64Array(hidden * top);
+    this.#counts = new Float64Array(hidden);
+    this.#bars = new Float32Array(hidden).fill(threshold);
+  }
+
+  /** Adds the codes of a row, which begin at `at`. Rows come in ascending order. */
+  add(codes: Float32Array, at: number, row: number): void {
+    const { hidden, threshold } = this;
+    for (let latent = 0; latent < hidden; latent++) {
+      const value = codes[at + latent];
+      if (value > threshold) {
+        if (value > this.#bars[latent]) this.#insert(latent, value, row);
+        this.#counts[latent] += 1;
+      }
+    }
+  }
+
+  #insert(latent: number, value: number, row: number): void {
+    const { top } = this;
+    const first = latent * top;
+    const filled = Math.min(top, this.#counts[latent]);
+    // The last one falls out where all places are taken.
+    let place = first + Math.min(filled, top - 1);
+    for (; place > first && this.#activations[place - 1] < value; place--) {
+      this.#activations[place] = this.#activations[place - 1];
+      this.#rows[place] = this.#rows[place - 1];
+    }
+    this.#activations[place] = value;
+    this.#rows[place] = row;
+    if (filled >= top - 1) this.#bars[latent] = this.#activations[first + top - 1];
+  }
+
+  of(latent: number, rows: number): LatentTop {
+    const count = this.#counts[latent];
+    const first = latent * this.top;
+    const exciting = Array.from({ length: Math.min(this.top, count) }, (_, i) => ({
+      row: this.#rows[first + i],
+      activation: this.#activations[first + i],
+    }));
+    return { density: count / rows, exciting };
+  }
+}
+
+/**
+ * Some latents that are neither dead nor dense, spread evenly over the order of their densities: their numbers from 0, the
+ * most active first.
+ */
+export function spreadLatents(latents: readonly Pick<LatentTop, 'density'>[], count: number): number[] {
+  const ordered = [...latents.keys()]
+    .filter((latent) => latents[latent].density > 0 && latents[latent].density <= denseAbove)
+    .sort((a, b) => latents[b].density - latents[a].density || a - b);
+  const shown = Math.min(count, ordered.length);
+  return Array.from({ length: shown }, (_, i) => ordered[Math.floor(((i + 0.5) * ordered.length) / shown)]);
+}
