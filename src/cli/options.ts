@@ -150,7 +150,7 @@ export const trainingGroup = [
   text('--init <path>', 'start from a saved model, or one that `sae import` takes; its sizes apply'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures', true),
-  text('--files-dir <folder>', 'folder for the model, metrics.jsonl and run.json', 'files'),
+  text('--files-dir <folder>', 'folder for the model, metrics.jsonl, run.json and latents.csv', 'files'),
 ];
 
 export const normalizeOption = text(
@@ -214,6 +214,11 @@ export const dataGroup = [
 export const validationOption = paths(
   '--validation <path>',
   'held-out rows, measured at the end: files, folders and patterns, as data takes them',
+);
+
+export const labelsOption = text(
+  '--labels <file>',
+  'a label for each row of data: lines of text, .jsonl, or the column label of a .csv or .tsv',
 );
 
 export const pictureGroup = [

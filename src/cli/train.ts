@@ -11,6 +11,7 @@ import {
   type EpochMetrics,
   evaluate,
   imageShape,
+  isOurLatentsFile,
   isOurModel,
   isOurRunFile,
   type LoadedDatasets,
@@ -38,6 +39,7 @@ import {
 import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
+import { reportLatents } from './latents.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import {
@@ -91,6 +93,7 @@ export function trainCommand(): Command {
     ...options.modelGroup,
     ...options.trainingGroup,
     ...options.dataGroup,
+    options.labelsOption,
     options.validationOption,
     ...options.pictureGroup,
     options.seedOption,
@@ -181,13 +184,12 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   const signal = interruptible(reporter);
   const gpu = await openGpu(opening);
   try {
-    const widthMatters = given.has('in_dims') || values.data === undefined;
     const loaded = await loadWithBar(reporter, {
       ...values,
       signal,
       normalize,
       raw_rows: config.steps && config.steps * config.batch_size,
-      in_dims: saved?.config.in_dims ?? (widthMatters ? requested.in_dims : undefined),
+      in_dims: saved?.config.in_dims ?? (given.has('in_dims') ? requested.in_dims : undefined),
     });
     if (loaded.fellBack) {
       const longer = values.train && !given.has('epochs') && !given.has('steps');
@@ -242,7 +244,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
 }
 
 /**
- * Measures held-out rows and draws the pictures, unless no epoch was finished.
+ * Measures held-out rows, writes what excites the latents where rows have labels, and draws the pictures, unless no epoch was finished.
  * @returns the first error for figures that are not finite; the rest is done nevertheless.
  */
 async function lookInside(
@@ -280,6 +282,11 @@ async function lookInside(
       reporter.line(metricsLine('held out ', figures, config.sparsity));
       reporter.json({ validation: figures });
     });
+  }
+  const { labels } = dataset;
+  if (labels) {
+    const file = join(values.files_dir, 'latents.csv');
+    await attempt(() => reportLatents(model, dataset, labels, file, reporter));
   }
   if (values.save_plots) {
     const history = trained?.history ?? [];
@@ -365,9 +372,14 @@ async function preparePlaces({
   save_plots,
   files_dir,
   images_dir,
+  labels,
 }: TrainValues): Promise<void> {
-  if (train || save_model) {
+  const labelled = labels !== undefined;
+  if (train || save_model || labelled) {
     await makeFolder(files_dir);
+  }
+  if (labelled) {
+    await checkFile(join(files_dir, 'latents.csv'), isOurLatentsFile);
   }
   if (train) {
     await checkFile(join(files_dir, 'metrics.jsonl'), isOurRecord);

@@ -18,10 +18,11 @@ export {
 } from './data/datasets.js';
 export { type FoundFiles, findDataFiles } from './data/find.js';
 export { mostInMemory, placementOf, windowsInWords } from './data/memory.js';
-export { openDataset, readDataset } from './data/read.js';
+export { openDataset, type ReadRowsOptions, readDataset } from './data/read.js';
 export { writeNpy } from './data/write-npy.js';
 export { checkFile, checkRoom, makeFolder } from './folder.js';
 export { readForeignModel, writeForeignModel } from './foreign-models.js';
+export { isOurLatentsFile, topRowsInFile, writeLatentsFile } from './latents-file.js';
 export { readModelFile, writeModelFile } from './model-file.js';
 export {
   type DrawOptions,

@@ -36,7 +36,17 @@ describe('help', () => {
       expect(option).toContain(`(default: ${standard})`);
     }
     expect(text).toContain('choices: "auto", "mnist", "mnist-10k", default: "auto"');
-    for (const name of ['init', 'data', 'validation', 'normalize', 'data-dir', 'adapter', 'quiet', 'json']) {
+    for (const name of [
+      'init',
+      'data',
+      'labels',
+      'validation',
+      'normalize',
+      'data-dir',
+      'adapter',
+      'quiet',
+      'json',
+    ]) {
       expect(text).toContain(` --${name} `);
     }
     for (const command of ['train', 'reconstruct', 'encode', 'synth', 'devices']) {

@@ -10,6 +10,7 @@ import { bytes, filesIn, npy, objects, type Running, sae, start, succeeds, tempo
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
+const labels = folder.write('labels.txt', 'row\n'.repeat(50));
 const many = folder.write('many.npy', npy([20_000, 16], bytes(320_000)));
 const model = join('files', 'sae.safetensors');
 const partial = join('files', 'sae.partial.safetensors');
@@ -182,6 +183,7 @@ describe('a file of somebody else', () => {
     ['files', 'sae.safetensors', foreign({ config: '{"activation": "relu", "d_sae": 1}' })],
     ['files', 'metrics.jsonl', Buffer.from('{"step": 1}\n')],
     ['files', 'run.json', Buffer.from('{"name": "mine"}')],
+    ['files', 'latents.csv', Buffer.from('latent,mine\n1,2\n')],
     ['images', 'plot.png', Buffer.from('not even a picture')],
     // As sharp writes them, without our name.
     ['images', 'features.png', readFileSync(join(import.meta.dirname, '../../images/readme/page.png'))],
@@ -190,7 +192,9 @@ describe('a file of somebody else', () => {
     const place = join(where, name);
     mkdirSync(join(cwd, where));
     writeFileSync(join(cwd, place), content);
-    const { status, stdout, stderr } = await sae(['--data', rows, '--save-model'], { cwd });
+    const { status, stdout, stderr } = await sae(['--data', rows, '--labels', labels, '--save-model'], {
+      cwd,
+    });
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toBe(
       `sae: ${place} was not made by this program, or is damaged, so it is not replaced. Move it, or choose another folder.\n`,

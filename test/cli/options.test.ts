@@ -22,6 +22,7 @@ import {
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([50, 16], bytes(800)));
 const heldOut = folder.write('held-out.bin', bytes(480).reverse());
+const labels = folder.write('labels.txt', 'row\n'.repeat(50));
 const named = folder.write(
   'named.safetensors',
   tensorsFile({ other: [[2, 3], bytes(6)], rows: [[50, 16], bytes(800)] }),
@@ -56,6 +57,7 @@ const common = {
   images_dir: 'my-images',
   dataset: 'auto',
   data: named,
+  labels,
   tensor: 'rows',
   rows_type: 'u8',
   normalize: '0.4,0.3',
@@ -258,7 +260,7 @@ describe('names', () => {
           const args = given.flatMap((option) => [`--${write(option)}`, values[option]!]);
           const lines = objects(await succeeds(args, { cwd })).map(figures);
           expect(filesIn(cwd)).toEqual([
-            ...['metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
+            ...['latents.csv', 'metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
             ...(sparsity === 'kl' ? ['features', 'loss', 'plot'] : []).map((file) =>
               join('my-images', `${file}.png`),
             ),
@@ -302,6 +304,7 @@ describe('names', () => {
             'epoch',
             'model',
             'validation',
+            'latents',
             ...(sparsity === 'kl' ? ['pictures'] : []),
           ]);
           return { lines, tensors };

@@ -25,6 +25,7 @@ const severalArrays = folder.write(
   'several.safetensors',
   tensorsFile({ a: [[2, 3], bytes(6)], b: [[4, 3], bytes(12)] }),
 );
+const table = folder.write('table.csv', 'name,id\na,1\n');
 const wide = folder.write('wide.npy', npy([10, 17], bytes(170)));
 
 const stack = /^\s+at .*:\d+:\d+\)?$/m;
@@ -67,7 +68,11 @@ describe('wrong usage', () => {
     [['-x'], /unknown option '-x'/],
     [
       ['--dataset', 'mnist-10k', '--tensor', 'x'],
-      /tensor names an array of data, and has no effect on digits/,
+      /tensor names an array of data, and has no effect on data sets by name/,
+    ],
+    [
+      ['--dataset', 'mnist-10k', '--labels', 'mine.txt'],
+      /labels are those of the rows of data, and have no effect on data sets by name\. Leave mine\.txt out/,
     ],
     [['--validation', rows, '--rows_type', 'f3'], /Allowed choices are u8, i8, .*, f64\./],
     [
@@ -387,6 +392,16 @@ describe('data', () => {
       'without such an array',
       ['--data', severalArrays, '--tensor', 'c*'],
       /has no array c\*; there are a \(U8/,
+    ],
+    [
+      'with labels that are missing',
+      ['--data', rows, '--labels', 'none.txt'],
+      /There is no file none\.txt\./,
+    ],
+    [
+      'with labels in a table without such a column',
+      ['--data', rows, '--labels', table],
+      /table\.csv has no column label: its line 1 is "name, id"; expected names there, one of which is label\./,
     ],
     ['digits of another width', ['--dataset', 'mnist-10k', '--in_dims', '16'], /784 values a row/],
   ])('%s', async (_, args, sentence) => {

@@ -3,6 +3,7 @@ import { ConfigError, DataError } from '../../sae/errors.js';
 import type { Dataset } from '../../sae/rows/dataset.js';
 import { type DecodeOptions, refuseUnused } from '../../sae/rows/decode.js';
 import { checkImageShape } from '../../sae/rows/formats/shape.js';
+import { sliceLabels } from '../../sae/rows/labels.js';
 import { type NormalizeOption, parseNormalize } from '../../sae/rows/normalize.js';
 import type { Rows } from '../../sae/rows/source.js';
 import type { DownloadOptions } from './download.js';
@@ -18,6 +19,7 @@ import {
 } from './mnist.js';
 import { pipedRows } from './piped.js';
 import { openDataset } from './read.js';
+import { withLabels } from './with-labels.js';
 
 /** What stands for standard input among files. */
 export const standardInput = '-';
@@ -36,6 +38,8 @@ export interface LoadOptions
   readonly download_mnist?: boolean;
   /** The user's own rows, instead of a data set by name: files, folders of files, and patterns. */
   readonly data?: string | readonly string[] | undefined;
+  /** A file with a label for each row of `data`, in their order. */
+  readonly labels?: string | undefined;
   /** Held-out rows in the same way, instead of MNIST's test digits. */
   readonly validation?: string | readonly string[] | undefined;
   /** What `parseNormalize` takes or gives, or a saved model's own; by default the data set's own. */
@@ -80,7 +84,7 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `Both data and dataset say what to train on, ${[data].flat().join(', ')} and ${dataset}. Leave one of them out.`,
     );
   }
-  const { in_dims, image_shape, tensor, rows_type, onNote } = options;
+  const { in_dims, image_shape, tensor, rows_type, onNote, labels } = options;
   if (data === undefined && options.validation === undefined) {
     for (const [name, value, what] of [
       ['tensor', tensor, 'names an array of data'],
@@ -88,17 +92,22 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
     ]) {
       if (value !== undefined) {
         throw new ConfigError(
-          `${name} ${what}, and has no effect on digits. Leave ${value} out, or pass a file as data.`,
+          `${name} ${what}, and has no effect on data sets by name. Leave ${value} out, or pass a file as data.`,
         );
       }
     }
+  }
+  if (labels !== undefined && data === undefined) {
+    throw new ConfigError(
+      `labels are those of the rows of data, and have no effect on data sets by name. Leave ${labels} out, or pass a file as data.`,
+    );
   }
   if (data !== undefined) {
     const most_memory = mostInMemory(options.window);
     if ([data].flat().includes(standardInput)) return loadPiped(options, option);
     // An option may concern one of the two alone.
     const used = new Set<string>();
-    const own = { in_dims, image_shape, tensor, rows_type, onNote, normalize: option, most_memory };
+    const own = { in_dims, image_shape, tensor, rows_type, onNote, labels, normalize: option, most_memory };
     const train = await openDataset(data, options.validation === undefined ? own : { ...own, used });
     const loaded = { train, ...(await readValidation(options, train, used)) };
     if (options.validation !== undefined) refuseUnused(options, used);
@@ -137,13 +146,15 @@ async function loadPiped(
       `normalize ${fixed} has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.`,
     );
   }
-  const { rows, first } = await pipedRows(process.stdin, {
+  const piped = await pipedRows(process.stdin, {
     in_dims,
     image_shape,
     normalize: fixed,
     rows_type,
     raw_rows: options.raw_rows,
   });
+  const rows = await withLabels(options.labels, piped.rows, async () => piped.rows);
+  const first = { ...piped.first, ...sliceLabels(rows.labels, 0, piped.first.rows) };
   return { train: rows, first, ...(await readValidation(options, rows)) };
 }
 

@@ -2,8 +2,8 @@ import { Scope } from '../../gpu/scope.js';
 import { activeAbove, denseAbove } from '../model/activity.js';
 import type { Model } from '../model/model.js';
 import { blocks, everyRow } from '../rows/blocks.js';
-import { type Dataset, normalizedRows, sliceRows } from '../rows/dataset.js';
-import { type RowSource, rowSource } from '../rows/source.js';
+import { normalizedRows, sliceRows } from '../rows/dataset.js';
+import { type Rows, rowSource } from '../rows/source.js';
 import { encoderPass, type LatentActivity } from './latents.js';
 
 /** How often a latent is active, and its top-activating rows. */
@@ -19,7 +19,7 @@ export type LatentTop = Pick<LatentActivity, 'density' | 'exciting'>;
  */
 export async function topRows(
   model: Model,
-  rows: Dataset | RowSource,
+  rows: Rows,
   {
     top = 10,
     signal,
@@ -33,8 +33,7 @@ export async function topRows(
   await Scope.during(async (scope) => {
     const pass = scope.use(await encoderPass(model, source.rows));
     const { name, in_dims, normalization } = source;
-    for await (const { values, first } of blocks(source, everyRow(source))) {
-      const count = values.length / in_dims;
+    for await (const { values, first, rows: count } of blocks(source, everyRow(source))) {
       const block = { name, rows: count, in_dims, data: values, normalization };
       const some = (from: number, end: number) => normalizedRows(sliceRows(block, from, end), first + from);
       let row = first;

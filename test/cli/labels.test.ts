@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Papa from 'papaparse';
+import { describe, expect, it } from 'vitest';
+import { bytes, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
+
+const folder = temporaryFolder();
+const file = join('files', 'latents.csv');
+/** The lines of latents.csv after that of its names, each a latent's. */
+const latentsOf = (cwd: string) =>
+  Papa.parse<string[]>(readFileSync(join(cwd, file), 'utf8'), { skipEmptyLines: true }).data;
+
+describe('labels of rows of one’s own', () => {
+  const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+  const nasty = ['\x1b[2J\x07', 'a\nb', '<i>"x", y</i>', '\u202eabc\u2028', 'long '.repeat(1000), '', '🎈'];
+  const labels = Array.from({ length: 100 }, (_, row) => `${nasty[row % nasty.length]}${row}`);
+  const labelled = folder.write('labels.jsonl', labels.map((label) => JSON.stringify(label)).join('\n'));
+  // Latents that are active for few rows.
+  const quick = ['--data', rows, '--labels', labelled, '--epochs', '1', '--no-save-plots'];
+  const run = [...quick, '--h_dims', '64', '--sparsity', 'topk', '--k', '2'];
+
+  it('go into the file as they are, and onto the terminal without what would act on it', async () => {
+    const cwd = folder.make();
+    const said = await succeeds(run, { cwd });
+    const [, ...latents] = latentsOf(cwd);
+    const known = new Set(latents.flatMap((fields) => fields.filter((_, i) => i > 1 && i % 2 === 0)));
+    expect([...known].filter((label) => label !== '' && !labels.includes(label))).toEqual([]);
+    expect(known.size).toBeGreaterThan(50);
+    const shown = said.slice(said.indexOf('latents '));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about.
+    expect(shown).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/);
+    expect(shown).toMatch(/ {2}\\u\{1b\}\[2J\\u\{7\}\d/);
+    expect(shown).toMatch(/ {2}a\\u\{a\}b\d/);
+    expect(shown).toMatch(/ {2}long long long long lon… /);
+    // One line for each latent.
+    expect(shown.trimEnd().split('\n')).toHaveLength(2 + 10 + 1);
+  });
+
+  it('with --json are named as a file, with --quiet not at all', async () => {
+    const cwd = folder.make();
+    const lines = objects(await succeeds([...run, '--json'], { cwd }));
+    expect(lines.at(-1)).toEqual({ latents: file });
+    const first = readFileSync(join(cwd, file), 'utf8');
+    // It replaces its own file.
+    expect(await succeeds([...run, '--quiet', '--seed', '7'], { cwd })).toBe('');
+    expect(readFileSync(join(cwd, file), 'utf8')).not.toBe(first);
+  });
+
+  it('are looked at too where a model is not trained, wherever rows come from, and all its latents are dense', async () => {
+    const cwd = folder.make();
+    await succeeds([...quick, '--h_dims', '2', '--save-model', '--quiet'], { cwd });
+    const expected = readFileSync(join(cwd, file), 'utf8');
+    const init = ['--init', join('files', 'sae.safetensors'), '--no-train', '--no-save-plots'];
+    const own = [...init, '--labels', labelled];
+    const said = await succeeds([...own, '--data', rows, '--files_dir', 'read'], { cwd });
+    const streamed = [...own, '--data', rows, '--window', '1kb', '--files_dir', 'streamed'];
+    expect(await succeeds(streamed, { cwd })).toContain(', through two windows of 31 rows');
+    const input = readFileSync(rows);
+    await succeeds([...own, '--data', '-', '--files_dir', 'piped'], { cwd, input });
+    expect(said).toContain('latents.csv\n  All latents are dead or dense, so none is shown.\n');
+    for (const from of ['read', 'streamed', 'piped']) {
+      expect(readFileSync(join(cwd, from, 'latents.csv'), 'utf8')).toBe(expected);
+    }
+  });
+
+  it('of another number than the rows end it before anything is trained', async () => {
+    const cwd = folder.make();
+    const few = folder.write(
+      'few.txt',
+      labels
+        .slice(1)
+        .map((_, row) => `${row}`)
+        .join('\n'),
+    );
+    const { status, stderr, stdout } = await sae(['--data', rows, '--labels', few], { cwd });
+    expect([status, stdout, filesIn(cwd)]).toEqual([1, '', []]);
+    expect(stderr).toBe(`sae: ${few} has 99 labels, and rows.npy 100 rows; expected a label for each row.\n`);
+  });
+});
