@@ -44,9 +44,13 @@ export function snakeCase(name: string): string {
 /** Epochs if `auto` falls back to a sixth of the digits: as many steps as 20 epochs of all of them. */
 export const fallbackEpochs = 120;
 
+/** Latents of a new model of words-10k, which the 20 of digits are too few for. */
+export const wordLatents = [512];
+
 /** What a command adds to the engine's description of an option. */
 const remarks: Readonly<Record<string, string>> = {
   epochs: `; ${fallbackEpochs} if auto falls back to mnist-10k`,
+  h_dims: `; "${JSON.stringify(wordLatents)}" with dataset words-10k`,
 };
 
 const placeholders = {
@@ -195,7 +199,7 @@ export const windowOption = new Option(
 export const dataGroup = [
   text(
     '--dataset <name>',
-    'auto: mnist if it is cached or can be downloaded, else mnist-10k',
+    'auto: mnist if it is cached or can be downloaded, else mnist-10k; words-10k are vectors of words',
     'auto',
   ).choices(datasetNames),
   dataOption(),

@@ -141,6 +141,9 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     throw new ConfigError('Both epochs and steps say how long to train. Give one of them.');
   }
   const engine = options.engineValues(values, given);
+  if (values.dataset === 'words-10k' && values.init === undefined && !given.has('h_dims')) {
+    engine.model.h_dims = options.wordLatents;
+  }
   let config = parseTrainConfig<SparsityName>(engine.training);
   const requested = parseModelConfig(engine.model, config.sparsity);
   options.checkPictures(values);
@@ -372,9 +375,10 @@ async function preparePlaces({
   save_plots,
   files_dir,
   images_dir,
+  dataset,
   labels,
 }: TrainValues): Promise<void> {
-  const labelled = labels !== undefined;
+  const labelled = labels !== undefined || dataset === 'words-10k';
   if (train || save_model || labelled) {
     await makeFolder(files_dir);
   }

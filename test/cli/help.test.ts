@@ -35,7 +35,7 @@ describe('help', () => {
       const option = options.find((words) => words.startsWith(`--${name} `));
       expect(option).toContain(`(default: ${standard})`);
     }
-    expect(text).toContain('choices: "auto", "mnist", "mnist-10k", default: "auto"');
+    expect(text).toContain('choices: "auto", "mnist", "mnist-10k", "words-10k", default: "auto"');
     for (const name of [
       'init',
       'data',

@@ -1,14 +1,68 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Papa from 'papaparse';
 import { describe, expect, it } from 'vitest';
+import { decodeNpy } from '../support/npy.js';
 import { bytes, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
+const words = fileURLToPath(new URL('../../data/words-10k', import.meta.url));
 const file = join('files', 'latents.csv');
 /** The lines of latents.csv after that of its names, each a latent's. */
 const latentsOf = (cwd: string) =>
   Papa.parse<string[]>(readFileSync(join(cwd, file), 'utf8'), { skipEmptyLines: true }).data;
+
+describe('words-10k', () => {
+  it('is trained on 512 latents, and latents.csv has the words with which each is most active', async () => {
+    const cwd = folder.make();
+    const args = ['--dataset', 'words-10k', '--sparsity', 'batchtopk', '--k', '16', '--steps', '20'];
+    const lines = (await succeeds([...args, '--save-model'], { cwd })).split('\n');
+    expect(lines).toContain('parameters  103,012 (100-512-100, relu)');
+    expect(lines).toContain('data        words-10k: 10,000 rows of 100 values');
+    expect(filesIn(cwd)).toContain(file);
+
+    const encode = ['encode', join('files', 'sae.safetensors'), '--data', `${words}.npy`, '--out', 'z.npy'];
+    await succeeds(encode, { cwd });
+    const { shape, values } = decodeNpy(readFileSync(join(cwd, 'z.npy')));
+    expect(shape).toEqual([10_000, 512]);
+    const labels = readFileSync(`${words}.txt`, 'utf8').split('\n').slice(0, -1);
+    const [names, ...latents] = latentsOf(cwd);
+    expect([names.length, names.slice(0, 4), names.at(-1), latents.length]).toEqual([
+      22,
+      ['latent', 'density', 'label_1', 'activation_1'],
+      'activation_10',
+      512,
+    ]);
+    const own = (latent: number) => {
+      const codes = labels.map((_, row) => values[row * 512 + latent]);
+      const active = [...codes.keys()].filter((row) => codes[row] > 0);
+      const top = active.toSorted((a, b) => codes[b] - codes[a]).slice(0, 10);
+      return { density: active.length / 10_000, top: top.map((row) => [labels[row], codes[row]] as const) };
+    };
+    for (const [latent, fields] of latents.entries()) {
+      if (latent % 20 > 0) continue;
+      const { density, top } = own(latent);
+      const expected = top.flatMap(([label, value]) => [label, String(Number(value.toPrecision(7)))]);
+      const padding = Array(20 - expected.length).fill('');
+      expect(fields).toEqual([String(latent + 1), String(density), ...expected, ...padding]);
+    }
+
+    // Ten of them are printed: neither dead nor active for more than a tenth of the words, the most active first.
+    const at = lines.indexOf(`latents   ${file}`);
+    const printed = lines.slice(at + 2, at + 12).map((line) => /^ +(\d+) +(\S+)% {2}(.*)$/.exec(line)!);
+    const densities = printed.map(([, number, percent, said]) => {
+      const { density, top } = own(Number(number) - 1);
+      expect(Number(percent)).toBeCloseTo(100 * density, density < 0.01 ? 2 : 1);
+      expect(said).toBe(top.map(([label]) => label).join('  '));
+      return density;
+    });
+    expect(densities).toEqual(densities.toSorted((a, b) => b - a));
+    expect(Math.min(...densities)).toBeGreaterThan(0);
+    expect(Math.max(...densities)).toBeLessThanOrEqual(0.1);
+    expect(lines[at + 12]).toMatch(/^pictures /);
+  });
+});
 
 describe('labels of rows of one’s own', () => {
   const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));

@@ -34,7 +34,8 @@ const commands = [...readme.matchAll(/^```sh\n(.*?)^```/gms)]
 /** One epoch of a few digits. */
 function shortened(words: readonly string[]): string[] {
   const trains = words[0].startsWith('-');
-  const reads = trains || (words[0] === 'reconstruct' && !words.includes('--data'));
+  const others = words.includes('--data') || words.includes('--dataset');
+  const reads = !others && (trains || words[0] === 'reconstruct');
   return [...words, ...(reads ? ['--data', 'digits.npy'] : []), ...(trains ? ['--epochs', '1'] : [])];
 }
 
@@ -48,6 +49,7 @@ const printed: Record<string, (string | RegExp)[]> = {
   '--epochs 100': [sizes, pictures('plot', 'features', 'loss')],
   '--epochs 3': ['784-20-784', /^epoch 1\/1 /m, pictures('plot', 'features', 'loss')],
   '--h_dims': [sizes, `model     ${join('files', 'sae.safetensors')}`],
+  '--dataset words-10k': ['100-512-100', /^epoch 1\/1 /m, `latents   ${join('files', 'latents.csv')}`],
   '--init': [sizes, new RegExp(`^epoch 1/1 {2}${figures}`, 'm')],
   'reconstruct files/sae.safetensors --data': ['reconstructions.npy  3 rows of 784 values'],
   reconstruct: [new RegExp(`^digits\\.npy {3}${figures}$`, 'm'), pictures('plot', 'features')],
@@ -61,7 +63,17 @@ const printed: Record<string, (string | RegExp)[]> = {
 test('the README has its commands', () => {
   expect(commands.length).toBeGreaterThanOrEqual(6);
   expect(new Set(commands.map(([first]) => first))).toEqual(
-    new Set(['--epochs', '--h_dims', '--init', 'reconstruct', 'encode', 'devices', 'import', 'export']),
+    new Set([
+      '--epochs',
+      '--dataset',
+      '--h_dims',
+      '--init',
+      'reconstruct',
+      'encode',
+      'devices',
+      'import',
+      'export',
+    ]),
   );
 });
 

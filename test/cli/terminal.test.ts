@@ -117,6 +117,17 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     },
   );
 
+  it('what excites latents goes on in the same column, and no line is wider than the terminal', async () => {
+    const run = ['--dataset', 'words-10k', '--sparsity', 'topk', '--h_dims', '64', '--steps', '20'];
+    const { status, screen } = await onTerminal(60, [...run, '--no-save-plots'], folder.make());
+    expect(status).toBe(0);
+    const first = screen.indexOf('  latent   active  labels of the rows that excite it most') + 1;
+    const lines = screen.slice(first, -1);
+    expect(lines.filter((line) => !/^( {4}[ \d]{4} {2,}\S+%| {17}) {2}\S.*$/.test(line))).toEqual([]);
+    expect(lines.length).toBeGreaterThan(15);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
+  });
+
   it('Ctrl-C is answered, and the cursor is shown again', async () => {
     const cwd = folder.make();
     const run = [...args, '--epochs', '500', '--save-model'];

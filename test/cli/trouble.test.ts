@@ -71,7 +71,7 @@ describe('wrong usage', () => {
       /tensor names an array of data, and has no effect on data sets by name/,
     ],
     [
-      ['--dataset', 'mnist-10k', '--labels', 'mine.txt'],
+      ['--dataset', 'words-10k', '--labels', 'mine.txt'],
       /labels are those of the rows of data, and have no effect on data sets by name\. Leave mine\.txt out/,
     ],
     [['--validation', rows, '--rows_type', 'f3'], /Allowed choices are u8, i8, .*, f64\./],
@@ -96,7 +96,7 @@ describe('wrong usage', () => {
     [['reconstruct', 'one', 'two'], /too many arguments/],
     [['encode', 'model'], /required option '--data <.*>' not specified/],
     [['--lr'], /option '--lr <x>' argument missing/],
-    [['--dataset', 'cifar'], /Allowed choices are auto, mnist, mnist-10k/],
+    [['--dataset', 'cifar'], /Allowed choices are auto, mnist, mnist-10k, words-10k/],
     [['--features', 'both'], /Allowed choices are decoder, encoder/],
   ];
   const ofValues: [string[], RegExp][] = [
@@ -403,6 +403,7 @@ describe('data', () => {
       ['--data', rows, '--labels', table],
       /table\.csv has no column label: its line 1 is "name, id"; expected names there, one of which is label\./,
     ],
+    ['words of another width', ['--dataset', 'words-10k', '--in_dims', '16'], /100 values a row/],
     ['digits of another width', ['--dataset', 'mnist-10k', '--in_dims', '16'], /784 values a row/],
   ])('%s', async (_, args, sentence) => {
     expect(await fails(1, args)).toMatch(sentence);

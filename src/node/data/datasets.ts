@@ -20,12 +20,16 @@ import {
 import { pipedRows } from './piped.js';
 import { openDataset } from './read.js';
 import { withLabels } from './with-labels.js';
+import { readWords10k, wordWidth } from './words.js';
 
 /** What stands for standard input among files. */
 export const standardInput = '-';
 
-/** Data sets by name; `auto` is `mnist` if it is cached or can be downloaded, else `mnist-10k`. */
-export const datasetNames = ['auto', 'mnist', 'mnist-10k'] as const;
+/**
+ * Data sets by name; `auto` is `mnist` if it is cached or can be downloaded, else `mnist-10k`. `words-10k` are vectors of
+ * words.
+ */
+export const datasetNames = ['auto', 'mnist', 'mnist-10k', 'words-10k'] as const;
 export type DatasetName = (typeof datasetNames)[number];
 
 /** Which rows to load, and from where. */
@@ -38,7 +42,7 @@ export interface LoadOptions
   readonly download_mnist?: boolean;
   /** The user's own rows, instead of a data set by name: files, folders of files, and patterns. */
   readonly data?: string | readonly string[] | undefined;
-  /** A file with a label for each row of `data`, in their order. */
+  /** A file with a label for each row of `data`, in their order; `words-10k` has labels of its own. */
   readonly labels?: string | undefined;
   /** Held-out rows in the same way, instead of MNIST's test digits. */
   readonly validation?: string | readonly string[] | undefined;
@@ -114,14 +118,17 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
     return loaded;
   }
   const named = dataset === 'auto' ? 'mnist' : dataset;
-  if (in_dims !== undefined && in_dims !== digitWidth) {
+  const [what, width] =
+    named === 'words-10k' ? (['vectors', wordWidth] as const) : (['digits', digitWidth] as const);
+  if (in_dims !== undefined && in_dims !== width) {
     throw new DataError(
-      `in_dims is ${in_dims}, but the digits of ${named} have ${digitWidth} values a row. ` +
+      `in_dims is ${in_dims}, but the ${what} of ${named} have ${width} values a row. ` +
         'Set in_dims to that, or pass a file of other rows as data.',
     );
   }
-  if (image_shape) checkImageShape(image_shape, digitWidth, named);
-  return dataset === 'mnist-10k' ? loadMnist10k(options, option) : loadMnist(options, option);
+  if (image_shape) checkImageShape(image_shape, width, named);
+  if (named === 'mnist') return loadMnist(options, option);
+  return loadPacked(named, options, option);
 }
 
 /** Rows that another program writes to standard input. */
@@ -158,11 +165,14 @@ async function loadPiped(
   return { train: rows, first, ...(await readValidation(options, rows)) };
 }
 
-async function loadMnist10k(
+/** Loads a data set that is part of this package. */
+async function loadPacked(
+  dataset: 'mnist-10k' | 'words-10k',
   options: LoadOptions,
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets<Rows>> {
-  const train = await readMnist10k(normalize, options.image_shape, options.onNote);
+  const read = dataset === 'words-10k' ? readWords10k : readMnist10k;
+  const train = await read(normalize, options.image_shape, options.onNote);
   return { train, ...(await readValidation(options, train)) };
 }
 
@@ -186,7 +196,7 @@ async function loadMnist(
         cause: error,
       });
     }
-    const loaded = await loadMnist10k(options, option);
+    const loaded = await loadPacked('mnist-10k', options, option);
     return { ...loaded, fellBack: `${error.message} Using the 10,000 digits of mnist-10k instead` };
   }
   const { image_shape, onNote } = options;
