@@ -10,6 +10,8 @@ interface EncodeValues extends WriteRowsValues {
 
 const codes: WrittenRows = {
   what: 'latents',
+  tensor: 'codes',
+  sparse: true,
   field: 'hidden',
   width: (model) => model.hidden,
   of: (model, block) => model.encode(block),
@@ -18,10 +20,16 @@ const codes: WrittenRows = {
 /** `sae encode`. */
 export function encodeCommand(): Command {
   const command = new Command('encode')
-    .description('write the codes of rows, their latents, as a .npy file of f32, [rows, latents]')
+    .description('write the codes of rows, their latents, [rows, latents] of f32')
     .argument('<model>', options.savedModel)
     .addOption(options.dataOption().makeOptionMandatory())
-    .addOption(new Option('--out <file>', 'the .npy file to write').makeOptionMandatory())
+    .addOption(
+      new Option(
+        '--out <file>',
+        'the file to write: .npy; .safetensors, as the tensor codes; or .npz, sparse, for scipy.sparse.load_npz',
+      ).makeOptionMandatory(),
+    )
+    .addOption(options.sparseOption)
     .addOption(
       new Option(
         '--k <number>',

@@ -237,6 +237,12 @@ export const pictureGroup = [
 
 export const jsonOption = boolean('--json [bool]', 'print one JSON object per line, and nothing else', false);
 
+export const sparseOption = boolean(
+  '--sparse [bool]',
+  'leave values that are 0 out of a .safetensors file: data, indices and indptr of CSR, as .npz has them',
+  false,
+);
+
 export const profileOption = boolean(
   '--profile [bool]',
   'also time each kernel of a step by itself, and the host',
@@ -268,6 +274,7 @@ const all = [
   ...pictureGroup,
   seedOption,
   ...runGroup,
+  sparseOption,
   profileOption,
   tuningOption,
 ];

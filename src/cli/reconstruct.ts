@@ -35,6 +35,8 @@ interface ReconstructValues extends ReporterOptions, options.PictureValues, Load
 
 const reconstructions: WrittenRows = {
   what: 'values',
+  tensor: 'reconstructions',
+  sparse: false,
   field: 'in_dims',
   width: (model) => model.config.in_dims,
   of: async (model, block) => storedUnits(await model.reconstruct(block), block),
@@ -50,7 +52,7 @@ export function reconstructCommand(): Command {
     .addOption(
       new Option(
         '--out <file>',
-        'write the reconstructions of --data as a .npy file of f32, [rows, values], in the units of its rows; measures and draws nothing',
+        'write the reconstructions of --data as .npy or .safetensors, [rows, values] of f32, in the units of its rows; measures and draws nothing',
       ),
     );
   for (const option of [

@@ -1,5 +1,5 @@
 import { fstatSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import {
   type Activation,
   ConfigError,
@@ -13,6 +13,8 @@ import {
   openGpu,
   rowsBetween,
   writeNpy,
+  writeSafetensors,
+  writeSparse,
 } from '../node/index.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
@@ -32,6 +34,8 @@ export interface WriteRowsValues extends ReporterOptions {
   readonly tensor?: string | undefined;
   readonly rows_type?: Element | undefined;
   readonly out: string;
+  /** Whether values that are 0 are left out. */
+  readonly sparse?: boolean;
   readonly normalize?: string;
   readonly window?: number | undefined;
   readonly adapter?: string;
@@ -42,6 +46,10 @@ export interface WriteRowsValues extends ReporterOptions {
 export interface WrittenRows {
   /** What a row has, in the plural. */
   readonly what: string;
+  /** The name of their tensor. */
+  readonly tensor: string;
+  /** Whether most of their values are 0, so that they can be written without those. */
+  readonly sparse: boolean;
   /** The name of their number in JSON. */
   readonly field: string;
   /** Their number. */
@@ -53,11 +61,12 @@ export interface WrittenRows {
 }
 
 /**
- * Writes what a saved model makes of each row as a .npy file of f32, block by block.
+ * Writes what a saved model makes of each row as f32, block by block, in the format that the ending of the file's name says.
  * @throws EngineError, also if the file that is written is one of those that are read.
  */
 export async function writeRows(file: string, values: WriteRowsValues, written: WrittenRows): Promise<void> {
   const { data, out } = values;
+  const { kind, sparse } = formatOf(values, written);
   const target = identityOf(out);
   const { files } = await findDataFiles(data, values);
   if (target !== undefined && [...files, ...filesOf(file)].some((input) => identityOf(input) === target)) {
@@ -80,20 +89,57 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
     written.prepare?.(model);
     const { rows } = dataset;
     const width = written.width(model);
-    await checkRoom(dirname(out), rows * width * 4, out);
+    // How much sparse rows take is known once they are there.
+    if (!sparse) await checkRoom(dirname(out), rows * width * 4, out);
     const each = Math.max(1, Math.floor(bytesAtATime / (4 * Math.max(width, in_dims))));
     async function* blocks() {
       for (let first = 0; first < rows; first += each) {
-        // If this throws, writeNpy removes what it has written.
+        // If this throws, what was written is removed.
         signal.throwIfAborted();
         yield await written.of(model, await rowsBetween(dataset, first, Math.min(rows, first + each)));
       }
     }
-    await writeNpy(out, [rows, width], blocks());
-    reporter.line(`${out}  ${count(rows)} rows of ${width} ${written.what}`);
-    reporter.json({ out, rows, [written.field]: width });
+    const shape = [rows, width] as const;
+    const said = `${out}  ${count(rows)} rows of ${width} ${written.what}`;
+    const told = { out, rows, [written.field]: width };
+    if (kind === 'npy') await writeNpy(out, shape, blocks());
+    else if (!sparse) await writeSafetensors(out, written.tensor, shape, blocks());
+    const nonzero = sparse ? await writeSparse(out, kind, shape, blocks()) : undefined;
+    reporter.line(nonzero === undefined ? said : `${said}, of which ${count(nonzero)} values are not 0`);
+    reporter.json({ ...told, ...(nonzero !== undefined && { nonzero }) });
   } finally {
     gpu.close();
+  }
+}
+
+/** What a file of rows is. */
+type Format =
+  | { readonly kind: 'npy'; readonly sparse: false }
+  | { readonly kind: 'safetensors'; readonly sparse: boolean }
+  | { readonly kind: 'npz'; readonly sparse: true };
+
+/** By the ending of its name. What is no file, or has its name from the system, is written to as a .npy file. @throws ConfigError. */
+function formatOf({ out, sparse = false }: WriteRowsValues, written: WrittenRows): Format {
+  const ending = isStream(out) ? '.npy' : extname(out).toLowerCase();
+  if (ending === '.safetensors') return { kind: 'safetensors', sparse };
+  if (ending === '.npz' && written.sparse) return { kind: 'npz', sparse: true };
+  if (ending !== '.npy') {
+    const endings = written.sparse ? '.npy, .safetensors or .npz' : '.npy or .safetensors';
+    throw new ConfigError(`out is ${out}; expected a file whose name ends in ${endings}.`);
+  }
+  if (sparse) {
+    throw new ConfigError(
+      `out is ${out}, and a .npy file has a value for each latent of each row. Leave sparse out, or name a .npz or .safetensors file.`,
+    );
+  }
+  return { kind: 'npy', sparse };
+}
+
+function isStream(file: string): boolean {
+  try {
+    return /^\/(dev|proc)\//.test(file) || !statSync(file).isFile();
+  } catch {
+    return false;
   }
 }
 

@@ -19,7 +19,8 @@ export {
 export { type FoundFiles, findDataFiles } from './data/find.js';
 export { mostInMemory, placementOf, windowsInWords } from './data/memory.js';
 export { openDataset, type ReadRowsOptions, readDataset } from './data/read.js';
-export { writeNpy } from './data/write-npy.js';
+export { writeNpy, writeSafetensors } from './data/write-dense.js';
+export { type SparseFormat, writeSparse } from './data/write-sparse.js';
 export { checkFile, checkRoom, makeFolder } from './folder.js';
 export { readForeignModel, writeForeignModel } from './foreign-models.js';
 export { isOurLatentsFile, topRowsInFile, writeLatentsFile } from './latents-file.js';

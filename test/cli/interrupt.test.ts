@@ -84,7 +84,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     const config = { in_dims, h_dims: [latents], activation: 'relu' as const };
     writeFileSync(join(cwd, model), encodeModel({ config, parameters }));
 
-    const { child, ended } = start(['encode', model, '--data', digitsFile, '--out', 'out.npy'], { cwd });
+    const { child, ended } = start(['encode', model, '--data', digitsFile, '--out', 'out.npz'], { cwd });
     await until(() => filesIn(cwd).some((file) => file.endsWith('.tmp')));
     child.kill('SIGINT');
     expect((await ended).status).toBe(130);

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { optionsTable, tableInReadme } from '../../scripts/options-table.mjs';
 import { readMnist10k } from '../../src/node/data/mnist.js';
-import { writeNpy } from '../../src/node/data/write-npy.js';
+import { writeNpy } from '../../src/node/data/write-dense.js';
 
 import { npy } from './sae.js';
 

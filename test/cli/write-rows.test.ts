@@ -1,12 +1,14 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { encodeModel } from '../../src/node/index.js';
 import { forward, type ReferenceConfig, randomParameters, toParameterSet } from '../reference/autoencoder.js';
 import { seededRandom } from '../reference/random.js';
 import '../support/compare.js';
 import { decodeNpy } from '../support/npy.js';
-import { bytes, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
+import { bytes, filesIn, npy, objects, readSafetensors, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 const [mean, std] = [0.3, 0.7];
@@ -85,6 +87,65 @@ describe('sae encode --k', () => {
     );
   });
 
+  it('writes .npy, .safetensors and, without zeros, .npz and .safetensors, in which SciPy and NumPy find the same', async (context) => {
+    const cwd = folder.make();
+    const { file } = made('all', { in_dims, h_dims: [12], activation: 'relu', sparsity: 'topk', k: 3 });
+    const encode = (out: string, ...more: string[]) =>
+      succeeds(['encode', file, '--data', data, '--out', out, ...more], { cwd });
+    const said = [
+      await encode('dense.npy'),
+      await encode('dense.safetensors'),
+      await encode('sparse.npz'),
+      await encode('sparse.SafeTensors', '--sparse', '--json'),
+    ];
+    const files = ['dense.npy', 'dense.safetensors', 'sparse.npz', 'sparse.SafeTensors'];
+    expect(filesIn(cwd)).toEqual([...files].sort());
+    const nonzero = decodeNpy(readFileSync(join(cwd, 'dense.npy'))).values.filter((v) => v !== 0).length;
+    const rowsSaid = '50 rows of 12 latents';
+    expect(said.slice(0, 3)).toEqual([
+      `dense.npy  ${rowsSaid}\n`,
+      `dense.safetensors  ${rowsSaid}\n`,
+      `sparse.npz  ${rowsSaid}, of which ${nonzero} values are not 0\n`,
+    ]);
+    expect(objects(said[3])).toEqual([{ out: 'sparse.SafeTensors', rows, hidden: 12, nonzero }]);
+    const script = fileURLToPath(new URL('../fixtures/sparse/read.py', import.meta.url));
+    for (const python of ['python3', '/usr/bin/python3']) {
+      const read = spawnSync(python, [script, ...files], { cwd, encoding: 'utf8' });
+      if (read.status === 0) {
+        expect(JSON.parse(read.stdout)).toEqual({
+          same: ['safetensors', 'npz', 'sparse safetensors'],
+          format: 'csr',
+          indices: ['int32', 'int32', 'int32', 'int32'],
+          nonzero,
+        });
+        return;
+      }
+      expect(read.stderr ?? 'ModuleNotFoundError').toContain('ModuleNotFoundError');
+    }
+    context.skip();
+  });
+
+  it('refuses other endings before anything is read', async () => {
+    const cwd = folder.make();
+    for (const [args, said] of [
+      [
+        ['encode', 'nowhere', '--out', 'codes.txt'],
+        'out is codes.txt; expected a file whose name ends in .npy, .safetensors or .npz.',
+      ],
+      [
+        ['encode', 'nowhere', '--out', 'codes.npy', '--sparse'],
+        'out is codes.npy, and a .npy file has a value for each latent of each row. Leave sparse out, or name a .npz or .safetensors file.',
+      ],
+      [
+        ['reconstruct', 'nowhere', '--out', 'x.npz'],
+        'out is x.npz; expected a file whose name ends in .npy or .safetensors.',
+      ],
+    ] as const) {
+      const result = await sae([...args, '--data', data], { cwd });
+      expect(result).toEqual({ status: 2, stdout: '', stderr: `sae: ${said}\n` });
+    }
+  });
+
   it('refuses a number of latents that there is not', async () => {
     const cwd = folder.make();
     const { file } = made('twelve', { in_dims, h_dims: [12], activation: 'relu' });
@@ -126,10 +187,15 @@ describe('sae reconstruct --out', () => {
     const cwd = folder.make();
     const { file, reconstructed } = made('bytes', { in_dims, h_dims: [9], activation: 'relu' });
     const data = folder.write('bytes.npy', npy([rows, in_dims], stored));
-    const args = ['reconstruct', file, '--data', data, '--out', 'out.npy', '--json'];
-    expect(objects(await succeeds(args, { cwd }))).toEqual([{ out: 'out.npy', rows, in_dims }]);
+    const args = ['reconstruct', file, '--data', data, '--json', '--out'];
+    expect(objects(await succeeds([...args, 'out.npy'], { cwd }))).toEqual([
+      { out: 'out.npy', rows, in_dims },
+    ]);
     const expected = reconstructed(Float64Array.from(stored, (byte) => byte / 255)).map((v) => v * 255);
-    expect(decodeNpy(readFileSync(join(cwd, 'out.npy'))).values).toBeCloseTensor(expected, 1e-5);
+    const { values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+    expect(values).toBeCloseTensor(expected, 1e-5);
+    await succeeds([...args, 'out.safetensors'], { cwd });
+    expect(readSafetensors(join(cwd, 'out.safetensors')).tensors).toEqual({ reconstructions: values });
   });
 
   it('refuses what has no effect, no rows, and a file that it reads', async () => {

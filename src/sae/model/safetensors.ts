@@ -6,6 +6,7 @@ import {
   readSafetensorsHeader,
   type SafetensorsPlace,
   type SafetensorsTypes,
+  safetensorsHeader,
 } from '../rows/formats/safetensors-header.js';
 import type { Parameters } from './parameter.js';
 
@@ -20,19 +21,8 @@ export interface Safetensors {
  * not copied.
  */
 export function* safetensorsParts({ tensors, metadata }: Safetensors): Generator<Uint8Array<ArrayBuffer>> {
-  const header: Record<string, unknown> = { __metadata__: Object.fromEntries(metadata) };
-  let end = 0;
-  for (const [name, { shape, data }] of tensors) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [end, end + data.byteLength] };
-    end += data.byteLength;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  // The header is padded with spaces, so that the tensors begin at a multiple of eight bytes.
-  const headerLength = Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(8 + headerLength).fill(0x20, 8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
-  bytes.set(json, 8);
-  yield bytes;
+  const f32 = [...tensors].map(([name, { shape }]) => ({ name, dtype: 'F32', shape }) as const);
+  yield safetensorsHeader(f32, metadata);
   for (const { data } of tensors.values()) {
     yield new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }

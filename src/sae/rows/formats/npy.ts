@@ -110,9 +110,10 @@ function parseDictionary(text: string, start: number, file: string) {
   };
 }
 
-/** The header of a file of f32 values, row-major. */
-export function npyHeader(shape: readonly number[]): Uint8Array<ArrayBuffer> {
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`;
+/** The header of a file of values, row-major. @param descr their type as numpy writes it; f32 by default. */
+export function npyHeader(shape: readonly number[], descr = '<f4'): Uint8Array<ArrayBuffer> {
+  const sides = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sides}), }`;
   // Values begin at a multiple of 64 bytes, and the header's text ends with a line feed.
   const textBytes = Math.ceil((10 + text.length + 1) / 64) * 64 - 10;
   const header = new Uint8Array(10 + textBytes).fill(0x20);

@@ -1,4 +1,4 @@
-import { alternatives } from './array.js';
+import { alternatives, product } from './array.js';
 import type { ByteSource, Fail } from './bytes.js';
 
 // The format: eight bytes with the header's length (little-endian), the header as JSON that gives each tensor's type,
@@ -42,6 +42,35 @@ export function headerLength(start: Uint8Array, fileLength: number, fail: Fail):
     );
   }
   return Number(claimed);
+}
+
+/** The types of tensors that are written. */
+const writtenTypes = { F32: 4, I32: 4, I64: 8 } as const;
+
+/** A tensor that is to be written. */
+export interface WrittenTensor {
+  readonly name: string;
+  readonly dtype: keyof typeof writtenTypes;
+  readonly shape: readonly number[];
+}
+
+/** The bytes of a file before those of its tensors, which follow in this order; these begin at a multiple of eight. */
+export function safetensorsHeader(
+  tensors: readonly WrittenTensor[],
+  metadata: ReadonlyMap<string, string>,
+): Uint8Array<ArrayBuffer> {
+  const header: Record<string, unknown> = { __metadata__: Object.fromEntries(metadata) };
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    const begin = end;
+    end += product(shape) * writtenTypes[dtype];
+    header[name] = { dtype, shape, data_offsets: [begin, end] };
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20, 8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(bytes.length - 8), true);
+  bytes.set(json, 8);
+  return bytes;
 }
 
 /** A tensor's name, type, shape, and where its bytes lie in the file. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readDataset } from '../../../src/node/data/read.js';
-import { writeNpy } from '../../../src/node/data/write-npy.js';
+import { writeNpy } from '../../../src/node/data/write-dense.js';
 import { DataError } from '../../../src/sae/errors.js';
 import { failure, temporaryFolder } from './folder.js';
 
@@ -61,8 +61,12 @@ describe('writeNpy', () => {
       throw new DataError('in the middle');
     }
     expect(await failure(DataError, () => writeNpy(file, [6, 4], failing()))).toBe('in the middle');
-    await expect(writeNpy(file, [4, 4], [floats])).rejects.toThrow('12 values for the shape (4, 4)');
-    await expect(writeNpy(file, [2, 4], [floats])).rejects.toThrow('12 values for the shape (2, 4)');
+    await expect(writeNpy(file, [4, 4], [floats])).rejects.toThrow(
+      'There are 12 values for the shape (4, 4)',
+    );
+    await expect(writeNpy(file, [2, 4], [floats])).rejects.toThrow(
+      'There are 12 values for the shape (2, 4)',
+    );
     expect(readFileSync(file, 'utf8')).toBe('old');
     expect(readdirSync(folder.path)).toEqual(before);
   });
