@@ -185,6 +185,14 @@ describe('files of one’s own', () => {
     expect(mirror.requests).toEqual([]);
   });
 
+  it('of standard input cannot be read before training for what is fitted to them', async () => {
+    for (const normalize of ['unit', 'rms', 'standardize', 'zca']) {
+      expect(await failure(ConfigError, () => load({ data: '-', normalize }))).toBe(
+        `normalize ${normalize} has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.`,
+      );
+    }
+  });
+
   it('take a saved model’s normalisation', async () => {
     const { train: rows } = await load({ data: fixture('u1.npy'), normalize: { mean: 0.25, std: 2 } });
     expect(rows.normalization).toEqual({ mean: 0.25, std: 2 });
