@@ -120,7 +120,13 @@ async function reconstruct(
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const { in_dims } = saved.config;
-    const loaded = await loadWithBar(reporter, { ...values, signal, in_dims, normalize });
+    const loaded = await loadWithBar(reporter, {
+      ...values,
+      signal,
+      in_dims,
+      normalize,
+      trained_shape: saved.image_shape,
+    });
     signal.throwIfAborted();
     if (loaded.fellBack) {
       reporter.warn(`${loaded.fellBack}.`);

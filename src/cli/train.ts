@@ -193,6 +193,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
       normalize,
       raw_rows: config.steps && config.steps * config.batch_size,
       in_dims: saved?.config.in_dims ?? (given.has('in_dims') ? requested.in_dims : undefined),
+      trained_shape: saved?.image_shape,
     });
     if (loaded.fellBack) {
       const longer = values.train && !given.has('epochs') && !given.has('steps');

@@ -81,8 +81,17 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const normalize = modelNormalization(file, saved, values.normalize);
   const onNote = (note: string) => reporter.warn(note);
   const { tensor, rows_type } = values;
+  const { image_shape: trained_shape } = saved;
   const most_memory = mostInMemory(values.window);
-  const dataset = await openDataset(data, { in_dims, normalize, tensor, rows_type, onNote, most_memory });
+  const dataset = await openDataset(data, {
+    in_dims,
+    normalize,
+    trained_shape,
+    tensor,
+    rows_type,
+    onNote,
+    most_memory,
+  });
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);

@@ -35,7 +35,7 @@ export type DatasetName = (typeof datasetNames)[number];
 /** Which rows to load, and from where. */
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'>,
-    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'tensor' | 'rows_type' | 'onNote'> {
+    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'trained_shape' | 'tensor' | 'rows_type' | 'onNote'> {
   /** By default `auto`. */
   readonly dataset?: DatasetName;
   /** Whether the network may be used; by default true. */
@@ -88,7 +88,7 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `Both data and dataset say what to train on, ${[data].flat().join(', ')} and ${dataset}. Leave one of them out.`,
     );
   }
-  const { in_dims, image_shape, tensor, rows_type, onNote, labels } = options;
+  const { in_dims, image_shape, trained_shape, tensor, rows_type, onNote, labels } = options;
   if (data === undefined && options.validation === undefined) {
     for (const [name, value, what] of [
       ['tensor', tensor, 'names an array of data'],
@@ -111,7 +111,17 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
     if ([data].flat().includes(standardInput)) return loadPiped(options, option);
     // An option may concern one of the two alone.
     const used = new Set<string>();
-    const own = { in_dims, image_shape, tensor, rows_type, onNote, labels, normalize: option, most_memory };
+    const own = {
+      in_dims,
+      image_shape,
+      trained_shape,
+      tensor,
+      rows_type,
+      onNote,
+      labels,
+      normalize: option,
+      most_memory,
+    };
     const train = await openDataset(data, options.validation === undefined ? own : { ...own, used });
     const loaded = { train, ...(await readValidation(options, train, used)) };
     if (options.validation !== undefined) refuseUnused(options, used);
@@ -224,11 +234,20 @@ function otherFile(folder: string, file: string): string {
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
   { validation, image_shape, tensor, rows_type, onNote, window }: LoadOptions,
-  { in_dims, normalization }: Rows,
+  { in_dims, normalization, image_shape: trained_shape }: Rows,
   used?: Set<string>,
 ): Promise<Pick<LoadedDatasets<Rows>, 'validation'>> {
   if (validation === undefined) return {};
   const most_memory = mostInMemory(window);
-  const own = { in_dims, image_shape, tensor, rows_type, onNote, normalize: normalization, most_memory };
+  const own = {
+    in_dims,
+    image_shape,
+    trained_shape,
+    tensor,
+    rows_type,
+    onNote,
+    normalize: normalization,
+    most_memory,
+  };
   return { validation: await openDataset(validation, { ...own, ...(used && { used }) }) };
 }

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { loadDatasets } from '../../../src/node/data/datasets.js';
 import { findDataFiles } from '../../../src/node/data/find.js';
 import { readDataset } from '../../../src/node/data/read.js';
 import { DataError } from '../../../src/sae/errors.js';
@@ -78,6 +79,16 @@ describe('images', () => {
     expect(notes).toEqual([
       expect.stringMatching(/halves\.png has 32 x 64 pixels \(height x width\), and is resized to 2 x 8\.$/),
     ]);
+    // Those that a model was trained on, and held-out ones beside others.
+    const trained = await readDataset(fixture('halves.png'), { in_dims: 16, trained_shape: [2, 8] });
+    expect(trained.data).toEqual(data);
+    const own = { trained_shape: [2, 8], image_shape: [4, 4] } as const;
+    expect((await readDataset(fixture('halves.png'), own)).image_shape).toEqual([4, 4]);
+    const { validation } = await loadDatasets({
+      data: fixture('images/rgb.png'),
+      validation: fixture('halves.png'),
+    });
+    expect([validation?.rows, validation?.image_shape]).toEqual([1, [3, 4]]);
     const mixed = [fixture('halves.png'), fixture('images/rgb.png')];
     expect((await readDataset(mixed, { image_shape: [3, 4] })).rows).toBe(2);
   });

@@ -33,6 +33,8 @@ export interface OpenOptions extends ShapeOptions {
   readonly tensor?: string | undefined;
   /** The type of values in raw files: those that are of no format that is known. */
   readonly rows_type?: Element | undefined;
+  /** [height, width] to which images are resized where `image_shape` does not say it: of those that a model was trained on. */
+  readonly trained_shape?: readonly [number, number] | undefined;
   /** Without it, images are no rows. */
   readonly image_decoder?: ImageDecoder | undefined;
   /** Most bytes when unpacked: a packed file can unpack to thousands of times its length. */

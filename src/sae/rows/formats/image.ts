@@ -18,7 +18,7 @@ const magics: readonly (readonly [at: number, text: string])[] = [
 /** The sizes of most images are in so much of their beginning. */
 const startBytes = 2 ** 16;
 
-/** An image: one row of grey values of 8 bits, stretched to `image_shape` if that is given. */
+/** An image: one row of grey values of 8 bits, stretched to `image_shape` or `trained_shape` if one is given. */
 export const image: RowFormat = {
   name: 'image',
   article: 'an',
@@ -27,14 +27,14 @@ export const image: RowFormat = {
     magics.some(([at, text]) => [...text].every((sign, i) => head[at + i] === sign.charCodeAt(0))),
   async open(file, options): Promise<OpenedRows> {
     const { name } = file;
-    const { image_decoder: decoder, image_shape, in_dims: expected } = options;
+    const { image_decoder: decoder, trained_shape, in_dims: expected } = options;
     if (!decoder) {
       throw new DataError(
         `${name} is an image, and a file of rows was expected. imagesDataset makes rows of images.`,
       );
     }
     const own = await sizeOf(file, decoder);
-    const shape = image_shape ?? own;
+    const shape = options.image_shape ?? trained_shape ?? own;
     const in_dims = shape[0] * shape[1];
     if (expected !== undefined && in_dims !== expected) throw otherWidth(name, in_dims, expected);
     const at = async (first: number, end: number) => {
