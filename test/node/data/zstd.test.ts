@@ -70,6 +70,6 @@ describe('what zstd packed', () => {
         );
       },
     );
-    await fc.assert(mutated, { seed: 7, numRuns: 300 });
+    await fc.assert(mutated, { seed: 7, numRuns: 60 });
   });
 });

@@ -34,7 +34,7 @@ export function unpackedName(name: string): string {
 }
 
 /** Bytes that are unpacked before what came of them is passed on: it may be 2^15 times as long. */
-const step = 1024;
+const step = 256;
 
 /** Most bytes that the unpacked data may refer back, as in zstd's own program: so much is kept in memory. */
 const largestWindow = 2 ** 27;
