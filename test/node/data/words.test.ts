@@ -48,7 +48,7 @@ describe('words-10k', () => {
   it('takes a normalisation, and no labels or other in_dims than its own', async () => {
     const load = (options: object) => loadDatasets({ dataset: 'words-10k', ...options });
     const unit = (await load({ normalize: 'unit', in_dims: 100 })).train.normalization;
-    expect([unit.mean, unit.std]).toEqual([expect.closeTo(-0.0125, 4), expect.closeTo(0.5525, 4)]);
+    expect(unit).toEqual({ mean: expect.closeTo(-0.0125, 4), std: expect.closeTo(0.5525, 4) });
     expect(await failure(ConfigError, () => load({ labels: 'mine.txt' }))).toBe(
       'labels are those of the rows of data, and have no effect on data sets by name. Leave mine.txt out, or pass a file as data.',
     );
