@@ -10,6 +10,7 @@ import { encodeCommand } from './encode.js';
 import { Interrupted, interrupt } from './interrupt.js';
 import { booleanNames } from './options.js';
 import { reconstructCommand } from './reconstruct.js';
+import { rowsCommand } from './rows.js';
 import { synthCommand } from './synth.js';
 import { trainCommand, trainExamples } from './train.js';
 
@@ -23,6 +24,7 @@ function program(): Command {
   const others = [
     reconstructCommand(),
     encodeCommand(),
+    rowsCommand(),
     importCommand(),
     exportCommand(),
     synthCommand(),

@@ -190,6 +190,11 @@ export function dataOption(): Option {
   );
 }
 
+export const imageShapeOption = text(
+  '--image-shape <h,w>',
+  "rows are images of this height and width (default: the data's own, or the saved model's)",
+).argParser(parsePair);
+
 /** For rows that are more than memory holds. */
 export const windowOption = new Option(
   '--window <bytes>',
@@ -206,10 +211,7 @@ export const dataGroup = [
   tensorOption,
   rowsTypeOption,
   normalizeOption,
-  text(
-    '--image-shape <h,w>',
-    "rows are images of this height and width (default: the data's own, or the saved model's)",
-  ).argParser(parsePair),
+  imageShapeOption,
   boolean('--download-mnist [bool]', 'allow the download of MNIST', true),
   text('--data-dir <folder>', "folder for downloads (default: the user's cache folder)"),
   windowOption,
@@ -243,6 +245,8 @@ export const sparseOption = boolean(
   false,
 );
 
+export const quietOption = boolean('--quiet [bool]', 'print errors only', false);
+
 export const profileOption = boolean(
   '--profile [bool]',
   'also time each kernel of a step by itself, and the host',
@@ -262,7 +266,7 @@ export const runGroup = [
     'how the tiles of matrix products are chosen: off, quick, full, or the run.json of a run to repeat',
     'quick',
   ),
-  boolean('--quiet [bool]', 'print errors only', false),
+  quietOption,
   jsonOption,
 ];
 
@@ -315,6 +319,11 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
   if (!isCount(num_samples)) {
     throw new ConfigError(`num_samples must be a whole number of at least 1, and is ${num_samples}.`);
   }
+  checkImageShape(image_shape);
+}
+
+/** @throws ConfigError */
+export function checkImageShape(image_shape: PictureValues['image_shape']): void {
   if (
     image_shape &&
     !(Array.isArray(image_shape) && image_shape.length === 2 && image_shape.every(isCount))

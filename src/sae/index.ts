@@ -60,7 +60,8 @@ export { type OptimizerName, optimizers } from './optimizer/index.js';
 export type { Option } from './options.js';
 export { rowsBetween, takeRows } from './rows/blocks.js';
 export * from './rows/dataset.js';
-export { type DecodeOptions, decodeDataset } from './rows/decode.js';
+export { type DecodeOptions, decodeDataset, type FileOfRows, type RowFiles } from './rows/decode.js';
+export type { Histogram } from './rows/distribution.js';
 export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
 export { imagesDataset, type NamedImage } from './rows/images.js';
@@ -73,6 +74,7 @@ export {
   parseNormalize,
 } from './rows/normalize.js';
 export { type DeviceRows, type RowSource, type Rows, rowSource, type StoredRows } from './rows/source.js';
+export { type RowPlace, type RowsSummary, summarizeRows } from './rows/summary.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
 export { prepareModel } from './step/sparse/choice.js';
 export * from './synth/index.js';

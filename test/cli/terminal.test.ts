@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesIn, hangs, main, succeeds, temporaryFolder } from './sae.js';
+import { digitsFile, filesIn, hangs, main, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 // util-linux's; that of the BSDs has other options.
@@ -126,6 +126,15 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     expect(lines.filter((line) => !/^( {4}[ \d]{4} {2,}\S+%| {17}) {2}\S.*$/.test(line))).toEqual([]);
     expect(lines.length).toBeGreaterThan(15);
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
+  });
+
+  it('of 40 columns the picture of the norms stays beside its figures', async () => {
+    const { status, screen } = await onTerminal(40, ['rows', digitsFile], folder.make());
+    expect(status).toBe(0);
+    const drawn = screen.filter((line) => /^ .*[▏▎▍▌▋▊▉█]$/.test(line));
+    expect(drawn.length).toBeGreaterThan(10);
+    const longest = Math.max(...drawn.map(({ length }) => length));
+    expect([longest > 35, longest < 40]).toEqual([true, true]);
   });
 
   it('Ctrl-C is answered, and the cursor is shown again', async () => {

@@ -56,7 +56,11 @@ async function load(files: RowFiles, most_memory: number): Promise<Rows> {
   return (bytes === undefined ? await files.inMemory(most_memory) : undefined) ?? unpackedRows(files);
 }
 
-async function openFiles(named: string | readonly string[], options: DecodeOptions): Promise<RowFiles> {
+/** Opens the files of rows as `readDataset` does, and reads their headers alone. @throws as `readDataset`. */
+export async function openFiles(
+  named: string | readonly string[],
+  options: DecodeOptions = {},
+): Promise<RowFiles> {
   const { files, missing, notes } = await findDataFiles(named, options);
   notes.forEach((note) => {
     options.onNote?.(note);

@@ -84,6 +84,13 @@ interface Opened {
   readonly rows: OpenedRows;
 }
 
+/** What the header of one of several files says. */
+export interface FileOfRows extends Pick<OpenedRows, 'file' | 'rows' | 'element' | 'pieces'> {
+  /** The name of its format. */
+  readonly format: string;
+  readonly packed: RowsFile['packed'];
+}
+
 /** Files of rows of one width and one kind, whose headers were read. */
 export class RowFiles {
   readonly name: string;
@@ -91,7 +98,10 @@ export class RowFiles {
   readonly type: OpenedRows['type'];
   /** Rows of all files; undefined if only reading them tells. */
   readonly rows: number | undefined;
-  readonly #image_shape: Pick<Dataset, 'image_shape'>;
+  /** [height, width] if all rows are images of it. */
+  readonly image_shape: readonly [number, number] | undefined;
+  /** One after another. */
+  readonly files: readonly FileOfRows[];
 
   constructor(
     private readonly opened: readonly Opened[],
@@ -103,8 +113,24 @@ export class RowFiles {
     this.type = first.type;
     const counts = opened.map(({ rows }) => rows.rows);
     this.rows = counts.every((count) => count !== undefined) ? sum(counts) : undefined;
-    const image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
-    this.#image_shape = image_shape ? { image_shape } : {};
+    this.image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
+    this.files = opened.map(({ file, format, rows }) => ({
+      ...rows,
+      format: format.name,
+      packed: file.packed,
+      async *pieces() {
+        try {
+          yield* rows.pieces();
+        } catch (error) {
+          throw error instanceof EngineError ? error : file.explain(error);
+        }
+      },
+    }));
+  }
+
+  get #shape(): Pick<Dataset, 'image_shape'> {
+    const { image_shape } = this;
+    return image_shape ? { image_shape } : {};
   }
 
   /** Whether rows can be read from their places, and not only from the first one on. */
@@ -114,13 +140,7 @@ export class RowFiles {
 
   /** All rows, in pieces of some of them. @throws DataError if a value is not finite, or a file cannot be read. */
   async *pieces(): AsyncGenerator<StoredRows> {
-    for (const { file, rows } of this.opened) {
-      try {
-        yield* rows.pieces();
-      } catch (error) {
-        throw error instanceof EngineError ? error : file.explain(error);
-      }
-    }
+    for (const file of this.files) yield* file.pieces();
   }
 
   /** Reads all rows into memory. @throws as `pieces`. */
@@ -145,7 +165,7 @@ export class RowFiles {
       data.set(piece, filled);
       filled += piece.length;
     }
-    return this.#normalized({ name, rows: length / in_dims, in_dims, data, ...this.#image_shape });
+    return this.#normalized({ name, rows: length / in_dims, in_dims, data, ...this.#shape });
   }
 
   /**
@@ -163,7 +183,7 @@ export class RowFiles {
   /** A source of these rows that are read so. @throws as `inPlace`. */
   async sourceOf({ rows, read }: Pick<RowSource, 'rows' | 'read'>): Promise<RowSource> {
     const { name, in_dims, type } = this;
-    return this.#normalized({ name, rows, in_dims, type, read, ...this.#image_shape });
+    return this.#normalized({ name, rows, in_dims, type, read, ...this.#shape });
   }
 
   /** These rows with the normalisation that is wanted, fitted to them if it has to be. */

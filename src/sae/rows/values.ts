@@ -1,6 +1,6 @@
 import { DataError } from '../errors.js';
 import { type ArrayHeader, elements, grouped, product, viewOf } from './formats/array.js';
-import { rowsAtATime } from './formats/file.js';
+import { type OpenOptions, rowsAtATime } from './formats/file.js';
 import type { RowShape } from './formats/shape.js';
 import type { StoredRows } from './rows.js';
 
@@ -12,6 +12,8 @@ export interface ArrayRows {
   readonly file: string;
   /** Whether bytes are counted in what a packed file unpacks to. */
   readonly packed: boolean;
+  /** As of `OpenOptions`. */
+  readonly nonfinite?: OpenOptions['nonfinite'];
   /** The byte of the value that is the index-th of all in rows, where that is not what the header says. */
   readonly byteOf?: (index: number) => number;
 }
@@ -75,10 +77,10 @@ export function notFinite(values: StoredRows): number {
 export function rowsOf(
   bytes: Uint8Array,
   begin: number,
-  { header, shape, file, packed, byteOf }: ArrayRows,
+  { header, shape, file, packed, nonfinite, byteOf }: ArrayRows,
 ): StoredRows {
   const values = decoded(bytes, header);
-  const wrong = notFinite(values);
+  const wrong = nonfinite === 'keep' ? -1 : notFinite(values);
   if (wrong < 0) return values;
   const { element, headerBytes, littleEndian, fortranOrder } = header;
   const { bytes: size, read } = elements[element];

@@ -24,7 +24,8 @@ function table(name: string, endings: RegExp, delimiter: string): RowFormat {
     article: 'a',
     endings,
     recognizes: (_, file) => endings.test(unpackedName(file)),
-    async open(file, { in_dims, image_shape, most_bytes = Number.POSITIVE_INFINITY }): Promise<OpenedRows> {
+    async open(file, options): Promise<OpenedRows> {
+      const { in_dims, image_shape, nonfinite, most_bytes = Number.POSITIVE_INFINITY } = options;
       const { name } = file;
       let first: TableLine | undefined;
       let second: TableLine | undefined;
@@ -50,6 +51,7 @@ function table(name: string, endings: RegExp, delimiter: string): RowFormat {
       return {
         file: name,
         type: 'f32',
+        element: 'text',
         rows: undefined,
         in_dims: width,
         ...(image_shape && { image_shape }),
@@ -67,7 +69,7 @@ function table(name: string, endings: RegExp, delimiter: string): RowFormat {
           let bytes = 0;
           for await (const line of tableLines(file, delimiter, expected)) {
             if (hasNames && line.number === firstNumber) continue;
-            piece.set(numbersOf(line, width, firstNumber, name), filled);
+            piece.set(numbersOf(line, width, firstNumber, name, nonfinite === 'keep'), filled);
             filled += width;
             bytes += 4 * width;
             if (bytes > most_bytes) {
@@ -101,11 +103,15 @@ function isHeader({ number, fields }: TableLine, file: string): boolean {
   return [first, ...others].every((field) => field !== '' && Number.isNaN(Number(field)));
 }
 
+/** As `nan`, `inf` and what C and Python print besides. */
+const nonfiniteWord = /^[+-]?(nan|inf|infinity)$/i;
+
 function numbersOf(
   { number, fields }: TableLine,
   width: number,
   firstNumber: number,
   file: string,
+  keep: boolean,
 ): Float32Array {
   if (fields.length !== width) {
     throw new DataError(
@@ -116,7 +122,11 @@ function numbersOf(
   for (let i = 0; i < width; i++) {
     const field = fields[i].trim();
     row[i] = field === '' ? Number.NaN : Number(field);
-    if (!Number.isFinite(row[i])) throw notANumber(field, file, number, i);
+    if (Number.isFinite(row[i])) continue;
+    if (!keep || !(nonfiniteWord.test(field) || Number.isFinite(Number(field)))) {
+      throw notANumber(field, file, number, i);
+    }
+    if (/inf/i.test(field)) row[i] = field.startsWith('-') ? -Infinity : Infinity;
   }
   return row;
 }

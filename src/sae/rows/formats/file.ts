@@ -37,6 +37,8 @@ export interface OpenOptions extends ShapeOptions {
   readonly trained_shape?: readonly [number, number] | undefined;
   /** Without it, images are no rows. */
   readonly image_decoder?: ImageDecoder | undefined;
+  /** `keep` hands on values that are not finite, which are refused by default. */
+  readonly nonfinite?: 'keep' | undefined;
   /** Most bytes when unpacked: a packed file can unpack to thousands of times its length. */
   readonly most_bytes?: number | undefined;
 }
@@ -56,6 +58,8 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   readonly rows: number | undefined;
   /** 8-bit values as bytes, all others as f32. */
   readonly type: 'u8' | 'f32';
+  /** What they are in the file. */
+  readonly element: Element | 'text';
   readonly notes: readonly Note[];
   /**
    * Reads and checks all values, in pieces of whole rows, [any number, in_dims], one after another. Each call begins anew.

@@ -91,7 +91,13 @@ export function openedArray(
 ): OpenedRows {
   const described = describedRows(source, header, options);
   checkLength(format, header, described, stored, source, options.most_bytes);
-  const array = { header, shape: described, file: source, packed: stored.packed !== undefined };
+  const array = {
+    header,
+    shape: described,
+    file: source,
+    packed: stored.packed !== undefined,
+    nonfinite: options.nonfinite,
+  };
   return {
     ...described,
     ...(read && !header.fortranOrder ? placed(array, read) : { pieces: () => streamedRows(values(), array) }),
@@ -112,6 +118,7 @@ export function describedRows(
   return {
     file: source,
     type: header.element === 'u8' ? 'u8' : 'f32',
+    element: header.element,
     ...shape,
     notes: note === undefined ? [] : [{ about: 'shape', sentence: note }],
   };

@@ -55,6 +55,7 @@ export const image: RowFormat = {
     return {
       file: name,
       type: 'u8',
+      element: 'u8',
       rows: 1,
       in_dims,
       image_shape: shape,

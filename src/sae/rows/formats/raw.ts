@@ -33,6 +33,7 @@ export const raw: RowFormat = {
     return {
       file: file.name,
       type: element === 'u8' ? 'u8' : 'f32',
+      element,
       rows: undefined,
       in_dims,
       ...(image_shape && { image_shape }),
@@ -69,11 +70,11 @@ async function* unpackedRows(
   file: RowsFile,
   header: ArrayHeader,
   in_dims: number,
-  { most_bytes = Number.POSITIVE_INFINITY }: OpenOptions,
+  { most_bytes = Number.POSITIVE_INFINITY, nonfinite }: OpenOptions,
 ): AsyncGenerator<Uint8Array | Float32Array> {
   const { element } = header;
   const rowBytes = in_dims * elements[element].bytes;
-  const array = { header, shape: { rows: 0, in_dims }, file: file.name, packed: true };
+  const array = { header, shape: { rows: 0, in_dims }, file: file.name, packed: true, nonfinite };
   let piece = new Uint8Array(rowsAtATime(rowBytes) * rowBytes);
   let filled = 0;
   let done = 0;

@@ -95,6 +95,7 @@ function none(file: string, in_dims: number) {
   return {
     file,
     type: 'f32',
+    element: 'f32',
     rows: 0,
     in_dims,
     notes: [],

@@ -48,6 +48,7 @@ export function openedStrided(
     shape: { rows, in_dims },
     file: source,
     packed: false,
+    nonfinite: options.nonfinite,
     byteOf: (index) => begin + (rowOffset(Math.floor(index / in_dims)) + valueOffset(index % in_dims)) * size,
   };
   const place = (row: number) => begin + rowOffset(row) * size;
