@@ -113,7 +113,7 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
     const told = { out, rows, [written.field]: width };
     if (kind === 'npy') await writeNpy(out, shape, blocks());
     else if (!sparse) await writeSafetensors(out, written.tensor, shape, blocks());
-    const nonzero = sparse ? await writeSparse(out, kind, shape, blocks()) : undefined;
+    const nonzero = sparse ? await writeSparse(out, kind, shape, blocks(), signal) : undefined;
     reporter.line(nonzero === undefined ? said : `${said}, of which ${count(nonzero)} values are not 0`);
     reporter.json({ ...told, ...(nonzero !== undefined && { nonzero }) });
   } finally {

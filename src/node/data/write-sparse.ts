@@ -15,14 +15,17 @@ export type SparseFormat = 'npz' | 'safetensors';
  * the values of each row begin as `indptr`, beside `shape`. Their number, which stands before them, is known at the end only: until
  * then they are in temporary files of the same disk, so that it needs room for them twice. After a failure the old file is
  * still there.
+ * @param signal ends it; `blocks` has to look at it itself.
  * @returns how many values are not 0.
- * @throws DataError if it cannot be written; EngineError if there is no room for the file; and whatever `blocks` throws.
+ * @throws DataError if it cannot be written; EngineError if there is no room for the file; the signal's reason; and
+ *   whatever `blocks` throws.
  */
 export async function writeSparse(
   file: string,
   format: SparseFormat,
   shape: RowsShape,
   blocks: Blocks,
+  signal?: AbortSignal,
 ): Promise<number> {
   const folder = dirname(resolve(file));
   const failure = (why: string, cause: unknown) => unwritable(file, why, cause);
@@ -38,7 +41,10 @@ export async function writeSparse(
       const arrays = arraysOf(shape, values, spool);
       const bytes = arrays.reduce((all, { length, size }) => all + length * size, 0);
       await checkRoom(folder, bytes, file);
-      yield* format === 'npz' ? npzOf(arrays) : safetensorsOf(arrays);
+      for await (const part of format === 'npz' ? npzOf(arrays) : safetensorsOf(arrays)) {
+        signal?.throwIfAborted();
+        yield part;
+      }
     } finally {
       for (const part of spool) part.close();
     }

@@ -41,7 +41,7 @@ describe('writeSparse', () => {
     expect(readdirSync(folder.path)).toEqual(['rows.npz']);
   });
 
-  it('leaves the old file, and nothing beside it, where the rows end in an error or are too few', async () => {
+  it('leaves the old file, and nothing beside it, where the rows end in an error, are too few or are not waited for', async () => {
     const file = folder.write('old.npz', 'old');
     const before = readdirSync(folder.path);
     async function* failing() {
@@ -50,6 +50,11 @@ describe('writeSparse', () => {
     }
     expect(await failure(DataError, () => writeSparse(file, 'npz', [9, 4], failing()))).toBe('in the middle');
     await expect(writeSparse(file, 'safetensors', [9, 4], [rows])).rejects.toThrow('20 values for the shape');
+    const stopped = new Error('enough');
+    const signal = AbortSignal.abort(stopped);
+    for (const format of ['npz', 'safetensors'] as const) {
+      await expect(writeSparse(file, format, [5, 4], [rows], signal)).rejects.toBe(stopped);
+    }
     expect(readFileSync(file, 'utf8')).toBe('old');
     expect(readdirSync(folder.path)).toEqual(before);
   });
