@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { openDataset, readDataset } from '../../../src/node/data/read.js';
-import { writeNpy } from '../../../src/node/data/write-npy.js';
+import { writeNpy } from '../../../src/node/data/write-dense.js';
 import { DataError } from '../../../src/sae/errors.js';
 import { rowsBetween, takeRows } from '../../../src/sae/rows/blocks.js';
 import { type Dataset, pickRows, sliceRows } from '../../../src/sae/rows/dataset.js';
