@@ -11,8 +11,10 @@ const marks = /(<!-- options: .*? -->\n)(.*?)(<!-- end of options -->)/s;
 export async function optionsTable() {
   const { trainCommand } = await import(new URL('../dist/cli/train.js', import.meta.url));
   const rows = trainCommand().options.map((option) => {
-    const name = `--${option.name().replaceAll('-', '_')}`;
-    return `| \`${name}\` | ${defaultText(option)} | ${option.description.replaceAll('|', '\\|')} |`;
+    // A second long name is where others have a short one.
+    const names = [option.long, option.short].filter((name) => name?.startsWith('--'));
+    const written = names.map((name) => `\`--${name.slice(2).replaceAll('-', '_')}\``).join(', ');
+    return `| ${written} | ${defaultText(option)} | ${option.description.replaceAll('|', '\\|')} |`;
   });
   return ['', '| option | default | |', '| --- | --- | --- |', ...rows, '', ''].join('\n');
 }

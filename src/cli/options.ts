@@ -163,8 +163,8 @@ export const normalizeOption = text(
 );
 
 export const tensorOption = text(
-  '--tensor <name>',
-  'the array to read from files that name theirs, or a pattern with * and ? (default: the only one that may be rows)',
+  '--column, --tensor <name>',
+  'the array or column to read from files that name theirs, or a pattern with * and ? (default: what alone may be rows)',
 );
 
 export const rowsTypeOption = text(

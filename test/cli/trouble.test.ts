@@ -19,6 +19,7 @@ import {
 
 const folder = temporaryFolder();
 const rows = folder.write('rows.npy', npy([100, 16], bytes(1600)));
+const arrowTable = fileURLToPath(new URL('../fixtures/tables/beside.arrow', import.meta.url));
 const noRows = folder.write('values.bin', bytes(16));
 const emptyFolder = folder.make();
 const severalArrays = folder.write(
@@ -392,6 +393,11 @@ describe('data', () => {
       'without such an array',
       ['--data', severalArrays, '--tensor', 'c*'],
       /has no array c\*; there are a \(U8/,
+    ],
+    [
+      'of a table, by a column of texts',
+      ['--data', arrowTable, '--column', 'texts'],
+      /beside\.arrow has the column texts of type utf8; expected numbers/,
     ],
     [
       'with labels that are missing',

@@ -89,6 +89,8 @@ test('the engine imports no package that a browser has not', () => {
   }
   expect([...packages].sort()).toEqual([
     'fzstd',
+    'hyparquet',
+    'hyparquet-compressors',
     'linear-sum-assignment',
     'ml-matrix',
     'papaparse',

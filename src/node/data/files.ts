@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { DataError } from '../../sae/errors.js';
+import { recognizedBytes } from '../../sae/rows/formats/array.js';
 import { formatNames } from '../../sae/rows/formats/index.js';
-import { packingBytes } from '../../sae/rows/formats/packing.js';
 
 const words: Record<string, string> = {
   EACCES: 'permission denied',
@@ -28,7 +28,7 @@ export function describeFileError(error: unknown): string {
 }
 
 /**
- * The length and the first bytes of a data file, by which it is known whether it is packed, and when it was changed last, in milliseconds.
+ * The length and the first bytes of a data file, by which its format is known, and when it was changed last, in milliseconds.
  * @param expected what it should be, in messages.
  * @throws DataError if it is not a readable, non-empty file.
  */
@@ -45,8 +45,8 @@ export async function openDataFile(
     if (status.size === 0) throw new DataError(`${name} is empty; expected ${expected}.`);
     const handle = await open(file);
     try {
-      const start = Buffer.alloc(packingBytes);
-      await handle.read(start, 0, packingBytes, 0);
+      const start = Buffer.alloc(recognizedBytes);
+      await handle.read(start, 0, recognizedBytes, 0);
       return { bytes: status.size, changed: status.mtimeMs, start };
     } finally {
       await handle.close();

@@ -6,7 +6,9 @@ import { holdsRows } from '../../sae/rows/decode.js';
 import type { OpenOptions } from '../../sae/rows/formats/file.js';
 import { formatNames, namedAsRows, rowFormats } from '../../sae/rows/formats/index.js';
 import { describeFileError } from './files.js';
+import { hdf5 } from './hdf5.js';
 import { rowsFile } from './rows-file.js';
+import { savedShards } from './saved-dataset.js';
 import { isUrl } from './url-file.js';
 
 /** What was found where files, folders and patterns were named. */
@@ -26,7 +28,8 @@ const natural = new Intl.Collator('en', { numeric: true });
 
 /**
  * The files of rows that are named: by their paths, whether they are there or not; by folders, of which files that are no
- * rows, hidden files and folders within are passed over; and by patterns as in a shell.
+ * rows, hidden files and folders within are passed over, and saved data sets, whose shards are theirs; and by patterns as
+ * in a shell.
  * @param options decide which files of a folder are rows.
  */
 export async function findDataFiles(
@@ -58,7 +61,7 @@ async function filesOf(path: string, notes: string[], options: OpenOptions): Pro
     );
   }
   const status = await stat(path).catch(() => undefined);
-  if (status?.isDirectory()) return filesInFolder(path, notes, options);
+  if (status?.isDirectory()) return (await savedShards(path)) ?? filesInFolder(path, notes, options);
   // A file may have a name that looks like a pattern.
   if (status || !isDynamicPattern(path)) return [path];
   const found = await glob(path, { expandDirectories: false });
@@ -123,6 +126,6 @@ async function mayHoldRows(path: string, options: OpenOptions): Promise<boolean>
   try {
     return await holdsRows(await rowsFile(path), options);
   } catch {
-    return namedAsRows(path);
+    return namedAsRows(path, [...rowFormats, hdf5]);
   }
 }

@@ -59,7 +59,7 @@ export async function pipedRows(
     );
   }
   const normalization = fixedNormalization(options.normalize, header.element === 'u8' ? 'u8' : 'f32');
-  return source(bytes, { header, shape, file: name, packed: false }, normalization);
+  return source(bytes, { header, shape, file: name, within: '' }, normalization);
 }
 
 /** @throws ConfigError if what a header would say is not said. */

@@ -5,9 +5,10 @@ import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../../sae/errors.js';
 import { grouped } from '../../sae/rows/formats/array.js';
-import type { RowsFile } from '../../sae/rows/formats/file.js';
+import type { OpenOptions, RowsFile } from '../../sae/rows/formats/file.js';
 import { type Packing, packingOf, unpackZstd } from '../../sae/rows/formats/packing.js';
 import { describeFileError, openDataFile } from './files.js';
+import { hdf5, openHdf5 } from './hdf5.js';
 
 /**
  * A file on disk.
@@ -32,6 +33,9 @@ export async function rowsFile(
       return existsSync(path) ? rowsFile(path) : undefined;
     },
     explain: (error) => readError(error, name),
+    ...(hdf5.recognizes(start, file) && {
+      format: { ...hdf5, open: (_: RowsFile, options: OpenOptions) => openHdf5(file, name, options) },
+    }),
   };
 }
 

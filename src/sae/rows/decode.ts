@@ -298,6 +298,7 @@ async function openRows(file: RowsFile, options: OpenOptions): Promise<Omit<Open
 async function formatOf(file: RowsFile, { rows_type }: OpenOptions): Promise<RowFormat | undefined> {
   const head = await beginning(file);
   let known: RowFormat | undefined;
+  if (file.format) return file.format;
   for (const format of rowFormats) {
     if (!format.recognizes(head, file.name)) continue;
     if (format.beside && !(await file.beside?.(format.beside))) continue;

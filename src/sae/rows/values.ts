@@ -10,8 +10,8 @@ export interface ArrayRows {
   readonly shape: RowShape;
   /** The array's name in messages. */
   readonly file: string;
-  /** Whether bytes are counted in what a packed file unpacks to. */
-  readonly packed: boolean;
+  /** In what bytes are counted, where it is not the file: ` of the unpacked data`. */
+  readonly within: string;
   /** As of `OpenOptions`. */
   readonly nonfinite?: OpenOptions['nonfinite'];
   /** The byte of the value that is the index-th of all in rows, where that is not what the header says. */
@@ -77,7 +77,7 @@ export function notFinite(values: StoredRows): number {
 export function rowsOf(
   bytes: Uint8Array,
   begin: number,
-  { header, shape, file, packed, nonfinite, byteOf }: ArrayRows,
+  { header, shape, file, within, nonfinite, byteOf }: ArrayRows,
 ): StoredRows {
   const values = decoded(bytes, header);
   const wrong = nonfinite === 'keep' ? -1 : notFinite(values);
@@ -91,7 +91,7 @@ export function rowsOf(
   const value = read(viewOf(bytes), wrong * size, littleEndian);
   const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
   throw new DataError(
-    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${unpacked(packed)}); ` +
+    `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${within}); ` +
       'expected finite numbers. Replace it or leave the row out.',
   );
 }
@@ -104,7 +104,7 @@ export async function* streamedRows(
   chunks: AsyncIterable<Uint8Array>,
   array: ArrayRows,
 ): AsyncGenerator<StoredRows> {
-  const { header, shape, file, packed } = array;
+  const { header, shape, file, within } = array;
   const { headerBytes, element, fortranOrder } = header;
   const rowBytes = shape.in_dims * elements[element].bytes;
   const claimed = shape.rows * rowBytes;
@@ -115,7 +115,7 @@ export async function* streamedRows(
   for await (const chunk of chunks) {
     if (done + filled + chunk.length > claimed) {
       throw new DataError(
-        `${file} goes on after byte ${grouped(headerBytes + claimed)}${unpacked(packed)}, where its header says that ` +
+        `${file} goes on after byte ${grouped(headerBytes + claimed)}${within}, where its header says that ` +
           `its ${grouped(shape.rows)} rows end. The file is too long or its header is wrong.`,
       );
     }
@@ -135,14 +135,10 @@ export async function* streamedRows(
   }
   if (done < claimed) {
     throw new DataError(
-      `${file} ends at byte ${grouped(headerBytes + done + filled)}${unpacked(packed)}, where its header claims ` +
+      `${file} ends at byte ${grouped(headerBytes + done + filled)}${within}, where its header claims ` +
         `${grouped(headerBytes + claimed)}. The file is truncated or its header is wrong.`,
     );
   }
-}
-
-function unpacked(packed: boolean): string {
-  return packed ? ' of the unpacked data' : '';
 }
 
 function allocate(bytes: number, { file }: ArrayRows): Uint8Array {

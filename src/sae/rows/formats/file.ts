@@ -25,11 +25,13 @@ export interface RowsFile {
   beside?(name: string): Promise<RowsFile | undefined>;
   /** The error of reading it, in a sentence. */
   explain(error: unknown): EngineError;
+  /** Its format, if that is none of the engine's, such as one that a library reads which opens files itself. */
+  readonly format?: RowFormat;
 }
 
 /** What decides how the array of a file is read. */
 export interface OpenOptions extends ShapeOptions {
-  /** The array's name, or a pattern with * and ?, in a file that names its arrays. */
+  /** The name of an array or column, or a pattern with * and ?, in a file that names its own. */
   readonly tensor?: string | undefined;
   /** The type of values in raw files: those that are of no format that is known. */
   readonly rows_type?: Element | undefined;
@@ -46,7 +48,7 @@ export interface OpenOptions extends ShapeOptions {
 /** What was decided where a file leaves it open. */
 export interface Note {
   /** Of several files, one is told of for each of these. */
-  readonly about: 'array' | 'names' | 'shape' | 'tokens';
+  readonly about: 'array' | 'end' | 'names' | 'shape' | 'tokens';
   readonly sentence: string;
 }
 

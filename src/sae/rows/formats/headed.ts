@@ -65,13 +65,21 @@ async function readHeader(format: HeadedFormat, file: RowsFile): Promise<ArrayHe
   );
 }
 
-/** How the values of an array are read. */
-interface ValuesOf {
-  /** The bytes of the values alone, in pieces. */
-  values(): AsyncIterable<Uint8Array>;
-  /** Fills `into` with bytes from their place in the file, if they can be read from there. */
-  readonly read?: RowsFile['read'] | undefined;
-}
+/** How the values of an array are read: one after another, from their places, or both. */
+type ValuesOf =
+  | {
+      /** The bytes of the values alone, in pieces. */
+      values(): AsyncIterable<Uint8Array>;
+      /** Fills `into` with bytes from their place in the file, if they can be read from there. */
+      readonly read?: RowsFile['read'] | undefined;
+    }
+  | {
+      readonly values?: never;
+      /** Fills `into` with bytes of whole rows from their place in what the header describes: no array in Fortran's order. */
+      readonly read: RowsFile['read'];
+      /** What that is in messages: ` of the column`. */
+      readonly within: string;
+    };
 
 /**
  * The rows of an array whose header is known. Nothing is allocated for what the header claims but the file is too short
@@ -87,20 +95,17 @@ export function openedArray(
   stored: Pick<RowsFile, 'bytes' | 'packed'>,
   options: OpenOptions,
   format: string,
-  { values, read }: ValuesOf,
+  from: ValuesOf,
 ): OpenedRows {
   const described = describedRows(source, header, options);
   checkLength(format, header, described, stored, source, options.most_bytes);
-  const array = {
-    header,
-    shape: described,
-    file: source,
-    packed: stored.packed !== undefined,
-    nonfinite: options.nonfinite,
-  };
+  const within = 'within' in from ? from.within : stored.packed ? ' of the unpacked data' : '';
+  const array = { header, shape: described, file: source, within, nonfinite: options.nonfinite };
   return {
     ...described,
-    ...(read && !header.fortranOrder ? placed(array, read) : { pieces: () => streamedRows(values(), array) }),
+    ...(from.read && !(from.values && header.fortranOrder)
+      ? placed(array, from.read)
+      : { pieces: () => streamedRows(from.values!(), array) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { alternatives } from './array.js';
+import { arrow } from './arrow.js';
 import { csv, tsv } from './csv.js';
 import type { RowFormat } from './file.js';
 import { headed } from './headed.js';
@@ -7,6 +8,7 @@ import { image } from './image.js';
 import { npy } from './npy.js';
 import { npz } from './npz.js';
 import { unpackedName } from './packing.js';
+import { parquet } from './parquet.js';
 import { saev } from './saev.js';
 import { safetensors } from './safetensors.js';
 import { torch } from './torch-rows.js';
@@ -21,6 +23,8 @@ export const rowFormats: readonly RowFormat[] = [
   headed(idx),
   saev,
   image,
+  arrow,
+  parquet,
   csv,
   tsv,
 ];

@@ -76,8 +76,59 @@ export function pickedNote(
   { name }: NamedArray,
   wanted: string | undefined,
   file: string,
+  what = 'arrays',
 ): Note[] {
   return arrays.length > 1 && name !== wanted
-    ? [{ about: 'array', sentence: `Of the ${arrays.length} arrays of ${file}, ${name} is read.` }]
+    ? [{ about: 'array', sentence: `Of the ${arrays.length} ${what} of ${file}, ${name} is read.` }]
     : [];
+}
+
+/**
+ * Picks the columns of a table that hold the rows: one of lists or, if there is none, all columns of numbers, a value of
+ * a row each. Those that are named by `wanted`, or all; of all, those of floats if there are any.
+ * @throws DataError that lists what is there.
+ */
+export function pickColumns<T extends NamedArray>(
+  columns: readonly T[],
+  wanted: string | undefined,
+  file: string,
+): { readonly picked: readonly T[]; readonly notes: readonly Note[] } {
+  const asked = wanted === undefined ? columns : named(columns, wanted);
+  const unread = asked.find(({ readable }) => !readable);
+  if (wanted !== undefined && asked.length === 1 && unread) {
+    throw new DataError(
+      `${file} has the column ${unread.name} of type ${unread.type}; expected numbers, or lists of them, of ${elementNames}. ` +
+        'Convert it, or name another with column.',
+    );
+  }
+  const possible = asked.filter(({ readable }) => readable);
+  const floats = possible.filter(({ float }) => float);
+  const some = floats.length > 0 ? floats : possible;
+  const lists = some.filter(({ shape }) => shape.length > 1);
+  const picked = lists.length > 0 ? lists : some;
+  if (picked.length === 0 || lists.length > 1) {
+    const what =
+      lists.length > 1
+        ? `${lists.length} columns of lists${wanted === undefined ? ' that may be rows' : ` that match ${wanted}`}`
+        : wanted === undefined || asked.length > 0
+          ? `no column of numbers or of lists of them, of ${elementNames}`
+          : `no column ${wanted}`;
+    throw new DataError(
+      `${file} has ${what}; ${listed(lists.length > 1 ? lists : columns)}. Name one with column, such as --column NAME.`,
+    );
+  }
+  const others = columns.filter((column) => !picked.includes(column));
+  if (lists.length === 1) return { picked, notes: pickedNote(columns, lists[0], wanted, file, 'columns') };
+  const are =
+    picked.length === 1
+      ? 'a row has the value of its column'
+      : `a row has the values of its ${picked.length} columns`;
+  const not = others.length > 0 ? `; ${names(others)} ${others.length === 1 ? 'is' : 'are'} not read` : '';
+  return { picked, notes: [{ about: 'array', sentence: `In ${file} ${are} ${names(picked)}${not}.` }] };
+}
+
+function names(columns: readonly NamedArray[]): string {
+  const [first, second, ...others] = columns.map(({ name }) => name);
+  if (others.length > 2) return `${first}, ${second} to ${others.at(-1)}`;
+  return [first, second, ...others].filter((name) => name !== undefined).join(', ');
 }

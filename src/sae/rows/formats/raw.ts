@@ -74,7 +74,8 @@ async function* unpackedRows(
 ): AsyncGenerator<Uint8Array | Float32Array> {
   const { element } = header;
   const rowBytes = in_dims * elements[element].bytes;
-  const array = { header, shape: { rows: 0, in_dims }, file: file.name, packed: true, nonfinite };
+  const within = ' of the unpacked data';
+  const array = { header, shape: { rows: 0, in_dims }, file: file.name, within, nonfinite };
   let piece = new Uint8Array(rowsAtATime(rowBytes) * rowBytes);
   let filled = 0;
   let done = 0;

@@ -47,7 +47,7 @@ export function openedStrided(
     header,
     shape: { rows, in_dims },
     file: source,
-    packed: false,
+    within: '',
     nonfinite: options.nonfinite,
     byteOf: (index) => begin + (rowOffset(Math.floor(index / in_dims)) + valueOffset(index % in_dims)) * size,
   };
