@@ -2,10 +2,8 @@
 var<storage, read_write> c: array<vec4f>;
 
 fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
-  let stride = gemm.column_blocks;
-  let i = row_block * 4 * stride + column_block;
-  c[i] = block[0];
-  c[i + stride] = block[1];
-  c[i + 2 * stride] = block[2];
-  c[i + 3 * stride] = block[3];
+  let first = row_block * 4;
+  for (var row = first; row < first + 4; row++) {
+    c[row * gemm.column_blocks + column_block] = row_of(block, row - first);
+  }
 }

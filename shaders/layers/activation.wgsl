@@ -13,11 +13,9 @@ fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
     select(vec4f(0), activate(block[2] + shift), exists),
     select(vec4f(0), activate(block[3] + shift), exists),
   );
-  let stride = gemm.column_blocks;
-  let i = row_block * 4 * stride + column_block;
-  c[i] = outputs[0];
-  c[i + stride] = outputs[1];
-  c[i + 2 * stride] = outputs[2];
-  c[i + 3 * stride] = outputs[3];
+  let first = row_block * 4;
+  for (var row = first; row < first + 4; row++) {
+    c[row * gemm.column_blocks + column_block] = row_of(outputs, row - first);
+  }
   note_code(row_block, column_block, outputs);
 }

@@ -17,8 +17,11 @@ fn store_row(row: u32, column_block: u32, reconstruction: vec4f) -> f32 {
 
 fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
   let shift = bias[column_block];
-  let row = row_block * 4;
-  let first = store_row(row, column_block, block[0] + shift) + store_row(row + 1, column_block, block[1] + shift);
-  let last = store_row(row + 2, column_block, block[2] + shift) + store_row(row + 3, column_block, block[3] + shift);
-  squared_errors[row_block * gemm.column_blocks + column_block] = first + last;
+  let first = row_block * 4;
+  var errors = vec4f();
+  for (var row = first; row < first + 4; row++) {
+    let error = store_row(row, column_block, row_of(block, row - first) + shift);
+    errors = select(errors, vec4f(error), vec4u(0, 1, 2, 3) == vec4u(row - first));
+  }
+  squared_errors[row_block * gemm.column_blocks + column_block] = (errors.x + errors.y) + (errors.z + errors.w);
 }

@@ -10,9 +10,9 @@ fn store_block(row_block: u32, column_block: u32, block: mat4x4f) {
     take_biases(row_block, vec4f(block[0].x, block[1].x, block[2].x, block[3].x));
     return;
   }
-  let i = row_block * 4 * own_blocks + column_block;
-  take_weights(i, penalized(i, column_block, block[0]));
-  take_weights(i + own_blocks, penalized(i + own_blocks, column_block, block[1]));
-  take_weights(i + 2 * own_blocks, penalized(i + 2 * own_blocks, column_block, block[2]));
-  take_weights(i + 3 * own_blocks, penalized(i + 3 * own_blocks, column_block, block[3]));
+  let first = row_block * 4;
+  for (var row = first; row < first + 4; row++) {
+    let i = row * own_blocks + column_block;
+    take_weights(i, penalized(i, column_block, row_of(block, row - first)));
+  }
 }

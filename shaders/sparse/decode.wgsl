@@ -55,8 +55,15 @@ fn main(
           );
           sums += entry.value * weights;
         }
-        squared_error += finish(row, columns.x, sums[0], scale) + finish(row, columns.y, sums[1], scale);
-        squared_error += finish(row, columns.z, sums[2], scale) + finish(row, columns.w, sums[3], scale);
+        // In a loop, which compiles sooner; see row_of() in gemm/gemm.wgsl.
+        var errors = vec4f();
+        for (var column = columns.x; column < columns.x + 4 * workgroup_size; column += workgroup_size) {
+          let at = columns == vec4u(column);
+          let sum = select(select(sums[0], sums[1], at.y), select(sums[2], sums[3], at.w), at.z || at.w);
+          errors = select(errors, vec4f(finish(row, column, sum, scale)), at);
+        }
+        squared_error += errors.x + errors.y;
+        squared_error += errors.z + errors.w;
       }
       // Four entries at a time: an invocation reads each of its gradients, which it stored itself, once for them.
       for (var n = list.x; n < list.y; n += 4) {

@@ -98,10 +98,11 @@ fn main(
       }
       // In a loop: an update is long, and is compiled once this way.
       var gradients = array(sums[0], sums[1], sums[2], sums[3]);
-      for (var j = 0u; j < min(4, (last - column) / workgroup_size + 1); j++) {
-        let i = start + column + j * workgroup_size;
+      for (var own = column; own < min(column + 4 * workgroup_size, latents.column_blocks); own += workgroup_size) {
+        let i = start + own;
         let weight = weights[i];
-        take(i, weight, select(gradients[j], gradients[j] - along * weight, unit_norm));
+        let gradient = gradients[(own - column) / workgroup_size];
+        take(i, weight, select(gradient, gradient - along * weight, unit_norm));
       }
     }
     end_latent(latent, lane);
