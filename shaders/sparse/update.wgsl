@@ -96,13 +96,12 @@ fn main(
           scattered_row_at(row, latents.column_blocks, read.w),
         );
       }
-      // In a loop: an update is long, and is compiled once this way.
-      var gradients = array(sums[0], sums[1], sums[2], sums[3]);
+      // In a loop, which compiles sooner; see row_of() in gemm/gemm.wgsl.
       for (var own = column; own < min(column + 4 * workgroup_size, latents.column_blocks); own += workgroup_size) {
-        let i = start + own;
-        let weight = weights[i];
-        let gradient = gradients[(own - column) / workgroup_size];
-        take(i, weight, select(gradient, gradient - along * weight, unit_norm));
+        let at = read == vec4u(own);
+        let gradient = select(select(sums[3], sums[2], at.z), select(sums[1], sums[0], at.x), at.x || at.y);
+        let weight = weights[start + own];
+        take(start + own, weight, select(gradient, gradient - along * weight, unit_norm));
       }
     }
     end_latent(latent, lane);
