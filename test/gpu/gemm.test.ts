@@ -21,14 +21,14 @@ type Case = [string, readonly GemmOrder[], GemmTile];
 
 const all = ['nt', 'nn', 'tn'] as const;
 // `split` and `register` see A and B as functions of two numbers: one tile of each tries how those are read, the others what
-// is made of it. `shared` reads along the way that an operand lies in memory, A and B one after the other: its tiles try
-// each way of either.
+// is made of it. `shared` reads along the way that an operand lies in memory, A and B one after the other: two of its tiles,
+// with fewer invocations than blocks to read and with as many, try each way of either; the others one.
 const [plain, turned] = [['nn'], ['nt', 'tn']] as const;
 const shared = { family: 'shared', tile_rows: 2, tile_columns: 2 } as const;
 const register = { family: 'register', threads_rows: 4, threads_columns: 2 } as const;
 const tiles: Case[] = [
   ['shared, 2x2 blocks', turned, { ...shared, threads_rows: 4, threads_columns: 8, slice_depth: 3 }],
-  ['shared, 16x16 threads', turned, { ...shared, threads_rows: 16, threads_columns: 16, slice_depth: 2 }],
+  ['shared, 16x16 threads', ['nt'], { ...shared, threads_rows: 16, threads_columns: 16, slice_depth: 2 }],
   [
     'shared, 1x2 blocks',
     all,
@@ -36,7 +36,7 @@ const tiles: Case[] = [
   ],
   [
     'shared, 2x1 blocks',
-    turned,
+    ['tn'],
     { ...shared, tile_columns: 1, threads_rows: 8, threads_columns: 8, slice_depth: 1 },
   ],
   ['split by 1', plain, { family: 'split', splits: 1, tile_rows: 4, tile_columns: 8 }],
