@@ -95,6 +95,7 @@ export function trainCommand(): Command {
     ...options.dataGroup,
     options.labelsOption,
     options.validationOption,
+    ...options.partOptions,
     ...options.pictureGroup,
     options.seedOption,
     ...options.runGroup,

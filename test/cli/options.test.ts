@@ -62,6 +62,7 @@ const common = {
   rows_type: 'u8',
   normalize: '0.4,0.3',
   window: '64MiB',
+  nonfinite: 'skip',
   image_shape: '2,8',
   download_mnist: 'False',
   data_dir: 'cache',

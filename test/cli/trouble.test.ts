@@ -322,6 +322,13 @@ describe('wrong usage', () => {
     [['--adam_eps', '0'], /adam_eps must be a number from 1\.18e-38 to 3\.4e38, .* and is 0\./],
     [['--adam_eps', '1e39'], /adam_eps .* and is 1e\+39\./],
     [['--adam_eps', '1e-40'], /adam_eps .* and is 1e-40\./],
+    [['--split', '1'], /split must be a share of the rows between 0 and 1, such as 0\.05, and is 1\./],
+    [['--split', 'some'], /split must be a share .* and is NaN\./],
+    [
+      ['--split', '0.1', '--validation', 'x.npy'],
+      /Both split and validation say which rows are held out, 0\.1 and x\.npy\./,
+    ],
+    [['--nonfinite', 'keep'], /argument 'keep' is invalid\. Allowed choices are stop, skip\./],
     [['--window', 'half'], /window is "half"; expected a number of bytes, such as 500MB or 2GiB\./],
     [['--window', '0.1'], /window is "0\.1"; expected a number of bytes/],
     [

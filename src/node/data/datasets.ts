@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path';
+import { shown } from '../../gpu/shown.js';
 import { ConfigError, DataError } from '../../sae/errors.js';
 import type { Dataset } from '../../sae/rows/dataset.js';
 import { type DecodeOptions, refuseUnused } from '../../sae/rows/decode.js';
@@ -18,7 +19,7 @@ import {
   readMnist10k,
 } from './mnist.js';
 import { pipedRows } from './piped.js';
-import { openDataset } from './read.js';
+import { divided, openParts, type PartOptions } from './read.js';
 import { withLabels } from './with-labels.js';
 import { readWords10k, wordWidth } from './words.js';
 
@@ -35,7 +36,8 @@ export type DatasetName = (typeof datasetNames)[number];
 /** Which rows to load, and from where. */
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'>,
-    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'trained_shape' | 'tensor' | 'rows_type' | 'onNote'> {
+    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'trained_shape' | 'tensor' | 'rows_type' | 'onNote'>,
+    PartOptions {
   /** By default `auto`. */
   readonly dataset?: DatasetName;
   /** Whether the network may be used; by default true. */
@@ -106,6 +108,8 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `labels are those of the rows of data, and have no effect on data sets by name. Leave ${labels} out, or pass a file as data.`,
     );
   }
+  const { split, nonfinite } = options;
+  checkParts(options);
   if (data !== undefined) {
     const most_memory = mostInMemory(options.window);
     if ([data].flat().includes(standardInput)) return loadPiped(options, option);
@@ -121,9 +125,11 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       labels,
       normalize: option,
       most_memory,
+      split,
+      nonfinite,
     };
-    const train = await openDataset(data, options.validation === undefined ? own : { ...own, used });
-    const loaded = { train, ...(await readValidation(options, train, used)) };
+    const parts = await openParts(data, options.validation === undefined ? own : { ...own, used });
+    const loaded = { ...parts, ...(await readValidation(options, parts.train, used)) };
     if (options.validation !== undefined) refuseUnused(options, used);
     return loaded;
   }
@@ -141,6 +147,29 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
   return loadPacked(named, options, option);
 }
 
+/** @throws ConfigError for a share that is none, and for options that exclude each other. */
+function checkParts({ split, nonfinite = 'stop', validation, data }: LoadOptions): void {
+  if (nonfinite !== 'stop' && nonfinite !== 'skip') {
+    throw new ConfigError(`nonfinite must be stop or skip, and is ${shown(nonfinite)}.`);
+  }
+  if (nonfinite === 'skip' && data === undefined) {
+    throw new ConfigError(
+      'nonfinite concerns rows of data: those of data sets by name are finite. Leave it out.',
+    );
+  }
+  if (split === undefined) return;
+  if (!(split > 0 && split < 1)) {
+    throw new ConfigError(
+      `split must be a share of the rows between 0 and 1, such as 0.05, and is ${shown(split)}.`,
+    );
+  }
+  if (validation !== undefined) {
+    throw new ConfigError(
+      `Both split and validation say which rows are held out, ${split} and ${[validation].flat().join(', ')}. Leave one of them out.`,
+    );
+  }
+}
+
 /** Rows that another program writes to standard input. */
 async function loadPiped(
   options: LoadOptions,
@@ -156,6 +185,16 @@ async function loadPiped(
     throw new ConfigError(
       `tensor names an array of a file, and standard input has one. Leave ${tensor} out.`,
     );
+  }
+  for (const [name, value] of [
+    ['split', options.split],
+    ['nonfinite', options.nonfinite === 'skip' ? 'skip' : undefined],
+  ]) {
+    if (value !== undefined) {
+      throw new ConfigError(
+        `${name} is ${value}, and rows of standard input come once: which of them to leave out cannot be known before. Leave it out.`,
+      );
+    }
   }
   const fixed = normalize === 'row' ? ({ kind: 'row' } as const) : normalize;
   if (typeof fixed === 'string') {
@@ -182,7 +221,12 @@ async function loadPacked(
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets<Rows>> {
   const read = dataset === 'words-10k' ? readWords10k : readMnist10k;
-  const train = await read(normalize, options.image_shape, options.onNote);
+  const { image_shape, onNote, split } = options;
+  if (split !== undefined) {
+    const rows = await read(undefined, image_shape);
+    return divided(rows, [{ file: dataset, rows: rows.rows }], { split, normalize, onNote });
+  }
+  const train = await read(normalize, image_shape, onNote);
   return { train, ...(await readValidation(options, train)) };
 }
 
@@ -210,8 +254,19 @@ async function loadMnist(
     return { ...loaded, fellBack: `${error.message} Using the 10,000 digits of mnist-10k instead` };
   }
   const { image_shape, onNote } = options;
+  const other = dirname(file) !== folder && { otherFile: otherFile(folder, file) };
+  if (options.split !== undefined) {
+    const rows = await readDigits(file, 'mnist', undefined, image_shape);
+    const { split } = options;
+    const parts = await divided(rows, [{ file: 'mnist', rows: rows.rows }], {
+      split,
+      normalize: option,
+      onNote,
+    });
+    return { ...parts, ...other };
+  }
   const data = await readDigits(file, 'mnist', option, image_shape, onNote);
-  const loaded = { train: data, ...(dirname(file) !== folder && { otherFile: otherFile(folder, file) }) };
+  const loaded = { train: data, ...other };
   if (options.validation !== undefined) return { ...loaded, ...(await readValidation(options, data)) };
 
   try {
@@ -233,7 +288,7 @@ function otherFile(folder: string, file: string): string {
 
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
-  { validation, image_shape, tensor, rows_type, onNote, window }: LoadOptions,
+  { validation, image_shape, tensor, rows_type, onNote, window, nonfinite }: LoadOptions,
   { in_dims, normalization, image_shape: trained_shape }: Rows,
   used?: Set<string>,
 ): Promise<Pick<LoadedDatasets<Rows>, 'validation'>> {
@@ -248,6 +303,7 @@ async function readValidation(
     onNote,
     normalize: normalization,
     most_memory,
+    nonfinite,
   };
-  return { validation: await openDataset(validation, { ...own, ...(used && { used }) }) };
+  return { validation: (await openParts(validation, { ...own, ...(used && { used }) })).train };
 }

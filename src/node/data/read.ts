@@ -3,7 +3,9 @@ import { DataError } from '../../sae/errors.js';
 import type { Dataset } from '../../sae/rows/dataset.js';
 import { type DecodeOptions, openRowFiles, type RowFiles } from '../../sae/rows/decode.js';
 import { counted } from '../../sae/rows/formats/array.js';
+import { fitNormalization } from '../../sae/rows/normalize.js';
 import { type Rows, valueBytes } from '../../sae/rows/source.js';
+import { nonFiniteRows, type RowPlace, splitRows, subset } from '../../sae/rows/subset.js';
 import { findDataFiles } from './find.js';
 import { imageDecoder } from './images.js';
 import { rowsFile } from './rows-file.js';
@@ -46,6 +48,84 @@ export async function openDataset(
 ): Promise<Rows> {
   const files = await openFiles(named, options);
   return withLabels(options.labels, files, () => load(files, most_memory));
+}
+
+/** Which rows are left out or held out. */
+export interface PartOptions {
+  /** Whether rows with values that are not finite end the reading, or are left out; by default they end it. */
+  readonly nonfinite?: 'stop' | 'skip' | undefined;
+  /** The share of rows that are held out, if any are. */
+  readonly split?: number | undefined;
+}
+
+/** Rows to train on, and those that are held out. */
+export interface Parts {
+  readonly train: Rows;
+  readonly validation?: Rows;
+}
+
+/**
+ * Opens rows as `openDataset` does, without those that are to be left out, in two parts if a share is held out. A normalisation
+ * is fitted to those to train on.
+ * @throws as `openDataset`; DataError if a part has no rows.
+ */
+export async function openParts(
+  named: string | readonly string[],
+  options: Omit<ReadRowsOptions, 'nonfinite'> & PartOptions & { readonly most_memory: number },
+): Promise<Parts> {
+  const { nonfinite = 'stop', split, normalize, most_memory, labels, onNote, ...own } = options;
+  if (nonfinite === 'stop' && split === undefined) {
+    return { train: await openDataset(named, { ...own, normalize, most_memory, labels, onNote }) };
+  }
+  const files = await openFiles(named, {
+    ...own,
+    onNote,
+    ...(nonfinite === 'skip' && { nonfinite: 'keep' }),
+  });
+  const rows = await withLabels(labels, files, () => load(files, most_memory));
+  const without = nonfinite === 'skip' ? await nonFiniteRows(rows) : [];
+  if (without.length > 0) {
+    onNote?.(
+      `${counted(without.length, 'row')} of ${rows.name} with values that are not finite ${without.length === 1 ? 'is' : 'are'} left out, the ` +
+        `first ${placeOf(without[0], files.places)} (from 0).`,
+    );
+  }
+  return divided(rows, files.places, { split, without, normalize, onNote });
+}
+
+/** Rows in two parts. @param without numbers of rows that are in neither. @throws as `openParts`. */
+export async function divided(
+  rows: Rows,
+  places: readonly RowPlace[],
+  options: Pick<ReadRowsOptions, 'normalize' | 'onNote'> & {
+    readonly split: number | undefined;
+    readonly without?: readonly number[];
+  },
+): Promise<Parts> {
+  const { split, without, normalize, onNote } = options;
+  const { training, held_out } = splitRows(places, split ?? 0, without);
+  for (const [what, part] of [
+    ['to train on', training],
+    ['to hold out', held_out],
+  ] as const) {
+    if (part.length > 0 || (part === held_out && split === undefined)) continue;
+    const why = split === undefined ? '' : ` with split ${split}`;
+    throw new DataError(`Of the ${counted(rows.rows, 'row')} of ${rows.name}, none is left ${what}${why}.`);
+  }
+  const train = subset(rows, training);
+  const normalization = await fitNormalization(normalize, train, onNote);
+  const normalized = { ...train, normalization };
+  if (split === undefined) return { train: normalized };
+  return { train: normalized, validation: { ...subset(rows, held_out), normalization } };
+}
+
+function placeOf(row: number, places: readonly RowPlace[]): string {
+  let left = row;
+  for (const { file, rows } of places) {
+    if (left < rows) return `row ${left} of ${file}`;
+    left -= rows;
+  }
+  return `row ${row}`;
 }
 
 async function load(files: RowFiles, most_memory: number): Promise<Rows> {

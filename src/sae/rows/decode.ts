@@ -17,6 +17,7 @@ import { raw } from './formats/raw.js';
 import { joined } from './joined.js';
 import { fitNormalization, type NormalizeOption, type Unnormalized } from './normalize.js';
 import { type RowSource, type StoredRows, valueBytes } from './source.js';
+import type { RowPlace } from './subset.js';
 
 /** How the rows of a file are to be read. */
 export interface DecodeOptions extends OpenOptions {
@@ -65,7 +66,10 @@ export async function decodeRows(
 }
 
 /** @throws ConfigError if an option was given that had no effect on any file. */
-export function refuseUnused({ tensor, rows_type }: OpenOptions, used: ReadonlySet<string>): void {
+export function refuseUnused(
+  { tensor, rows_type }: Pick<OpenOptions, 'tensor' | 'rows_type'>,
+  used: ReadonlySet<string>,
+): void {
   if (tensor !== undefined && !used.has('tensor')) {
     throw new ConfigError(
       `tensor is ${tensor}, which picks an array of a file that names its arrays, and no file here does that. Leave it out.`,
@@ -102,6 +106,8 @@ export class RowFiles {
   readonly image_shape: readonly [number, number] | undefined;
   /** One after another. */
   readonly files: readonly FileOfRows[];
+  /** Rows of each, once they are known. */
+  readonly #counts: (number | undefined)[];
 
   constructor(
     private readonly opened: readonly Opened[],
@@ -112,20 +118,31 @@ export class RowFiles {
     this.in_dims = first.in_dims;
     this.type = first.type;
     const counts = opened.map(({ rows }) => rows.rows);
+    this.#counts = counts;
     this.rows = counts.every((count) => count !== undefined) ? sum(counts) : undefined;
     this.image_shape = commonShape(opened.map(({ rows }) => rows.image_shape));
-    this.files = opened.map(({ file, format, rows }) => ({
+    this.files = opened.map(({ file, format, rows }, i) => ({
       ...rows,
       format: format.name,
       packed: file.packed,
       async *pieces() {
         try {
-          yield* rows.pieces();
+          let count = 0;
+          for await (const piece of rows.pieces()) {
+            count += piece.length / rows.in_dims;
+            yield piece;
+          }
+          counts[i] = count;
         } catch (error) {
           throw error instanceof EngineError ? error : file.explain(error);
         }
       },
     }));
+  }
+
+  /** Where the rows lie, which of some files is known only when they were read. */
+  get places(): RowPlace[] {
+    return this.files.map(({ file }, i) => ({ file: file.replace(/^.*[/\\]/, ''), rows: this.#counts[i]! }));
   }
 
   get #shape(): Pick<Dataset, 'image_shape'> {
