@@ -60,7 +60,14 @@ export { type OptimizerName, optimizers } from './optimizer/index.js';
 export type { Option } from './options.js';
 export { rowsBetween, takeRows } from './rows/blocks.js';
 export * from './rows/dataset.js';
-export { type DecodeOptions, decodeDataset, type FileOfRows, type RowFiles } from './rows/decode.js';
+export {
+  type DecodeOptions,
+  decodeDataset,
+  type FileOfRows,
+  type NamedBlob,
+  openBlobs,
+  type RowFiles,
+} from './rows/decode.js';
 export type { Histogram } from './rows/distribution.js';
 export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';

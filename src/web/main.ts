@@ -12,6 +12,7 @@ import {
 } from '../sae/index.js';
 import { onDrop, readFiles, saveBlob } from './browser/files.js';
 import { announce, element, forget, onClick, tell } from './browser/page.js';
+import type { ShownRows } from './session/run.js';
 import { Session } from './session/session.js';
 import { SettingsForm } from './settings/form.js';
 import {
@@ -28,9 +29,9 @@ import { Views } from './views/views.js';
 /** The 10,000 digits, once they are loaded. */
 let digits: Dataset | undefined;
 /** The rows for the next model. */
-let data: Dataset | undefined;
+let data: ShownRows | undefined;
 /** What the current model was made from. */
-let made: { settings: Settings; data: Dataset; loaded: boolean } | undefined;
+let made: { settings: Settings; data: ShownRows; loaded: boolean } | undefined;
 
 const session = new Session({
   prepared: (samples, dataset) => views.showFirst(samples, dataset),
@@ -174,9 +175,10 @@ function showWaiting(): void {
 /** For rows that neither their file nor the model describes as images. */
 const notImages = 'They are drawn as strips; a file of 8-bit [rows, height, width] is drawn as images.';
 
-function describeData({ name, rows, in_dims, image_shape }: Dataset): string {
+function describeData({ name, rows, in_dims, image_shape, all }: ShownRows): string {
   const values = image_shape ? `${image_shape[0]} × ${image_shape[1]}` : String(in_dims);
-  return `${name}: ${rows.toLocaleString('en')} rows of ${values} values`;
+  const read = all ? ', read from the disk while it trains' : '';
+  return `${name}: ${(all?.rows ?? rows).toLocaleString('en')} rows of ${values} values${read}`;
 }
 
 /** Makes a new model from the settings, or uses a saved one. If that fails, the current model stays. */
@@ -213,12 +215,13 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
 }
 
 /** Rows for a saved model: with the normalisation of its training rows. */
-function withModel(rows: Dataset, { normalization, image_shape }: SavedModel): Dataset {
+function withModel(rows: ShownRows, { normalization, image_shape }: SavedModel): ShownRows {
   const same = !normalization || sameNormalization(normalization, rows.normalization);
   if (same && (rows.image_shape || !image_shape)) {
     return rows;
   }
-  return { ...rows, ...(image_shape && { image_shape }), ...(normalization && { normalization }) };
+  const own = { ...(image_shape && { image_shape }), ...(normalization && { normalization }) };
+  return { ...rows, ...own, ...(rows.all && { all: { ...rows.all, ...own } }) };
 }
 
 // Files

@@ -134,7 +134,7 @@ describe('a model of another program, where one of this program is taken', () =>
     await succeeds(again, { cwd });
     const { values } = decodeNpy(readFileSync(join(cwd, 'out.npy')));
     expect(values).toBeCloseTensor(expected.encode.data, 2e-5);
-    const over = await sae([...again.slice(0, -1), 'exported/cfg.json'], { cwd });
+    const over = await sae([...again.slice(0, -1), 'exported/sae_weights.safetensors'], { cwd });
     expect([over.status, over.stderr]).toEqual([2, expect.stringMatching(/would be overwritten/)]);
   });
 

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { standard } from '../../src/web/settings/settings.js';
-import { objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
+import { npy, objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
+import { seededRandom } from '../reference/random.js';
+import { reals } from '../support/device.js';
 import { firstLosses } from '../support/first-losses.js';
 import {
   builtPage,
@@ -93,6 +95,30 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     await trained(page, 1);
     const [first] = await savedCurves(page);
     expect(Math.abs(first.loss / curves[batches - 1].loss - 1)).toBeLessThan(0.1);
+  });
+
+  test('rows of several files that are more than memory is for are read from them while it trains', async () => {
+    // A page that thinks it has hardly any memory: 800 rows of 256 bytes in two windows of 32 each.
+    const before = "Object.defineProperty(navigator, 'deviceMemory', { value: 2 ** -10 });";
+    const page = await open({ settings: 'h_dims=4&lr=0.01&batch_size=16', before });
+    // Each value is between 0 and 1 in the first file, and between 1 and 2 in the second.
+    const file = (n: number) => {
+      const values = Float32Array.from(reals(seededRandom(n), 400 * 64, 0, 1), (value) => value + n);
+      return { name: `x${n}.npy`, bytes: npy([400, 64], values) };
+    };
+    await drop(page, file(0), file(1));
+    await page.getByText(/^Opened x0\.npy and 1 more file: 800 rows of 64 values/).waitFor();
+    await button(page, 'One epoch').click();
+    await trained(page, 50);
+    expect(await page.locator('#data').textContent()).toMatch(
+      /800 rows of 64 values, read from the disk while it trains/,
+    );
+    const losses = (await savedCurves(page)).map(({ mse }) => mse);
+    // Before anything is learned, the mean square of all rows is 4/3, that of the files 1/3 and 7/3: each batch has rows of both.
+    expect(losses).toHaveLength(50);
+    for (const loss of losses.slice(0, 3)) expect(loss).toBeGreaterThan(0.8);
+    for (const loss of losses.slice(0, 3)) expect(loss).toBeLessThan(1.9);
+    expect(losses.at(-1)).toBeLessThan(losses[0]);
   });
 
   test('pauses, goes on by a step, and starts over from the same weights', async () => {

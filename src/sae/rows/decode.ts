@@ -16,7 +16,7 @@ import { packingBytes, packingOf, unpackedName, unpackZstd } from './formats/pac
 import { raw } from './formats/raw.js';
 import { joined } from './joined.js';
 import { fitNormalization, type NormalizeOption, type Unnormalized } from './normalize.js';
-import { type RowSource, type StoredRows, valueBytes } from './source.js';
+import { type RowSource, type Rows, type StoredRows, valueBytes } from './source.js';
 import type { RowPlace } from './subset.js';
 
 /** How the rows of a file are to be read. */
@@ -333,6 +333,12 @@ async function beginning(file: RowsFile): Promise<Uint8Array> {
   return head.subarray(0, recognizedBytes);
 }
 
+/** A dropped, chosen or fetched file. */
+export interface NamedBlob {
+  readonly blob: Blob;
+  readonly name: string;
+}
+
 /**
  * Reads such a file, packed or not, from a Blob: a dropped, chosen or fetched file.
  * @param name the name of the data set, also in messages.
@@ -343,6 +349,31 @@ export async function decodeDataset(
   name: string,
   options: Omit<DecodeOptions, 'name'> = {},
 ): Promise<Dataset> {
+  return decodeRows([() => blobFile({ blob, name })], options);
+}
+
+/**
+ * Opens the rows of such files, one after another. They are read into memory only if they take at most `most_memory` bytes or
+ * cannot be read from their places.
+ * @throws as `decodeDataset`.
+ */
+export async function openBlobs(
+  blobs: readonly NamedBlob[],
+  { most_memory, ...options }: Omit<DecodeOptions, 'name'> & { readonly most_memory: number },
+): Promise<Rows> {
+  const others = blobs.length - 1;
+  const name = `${blobs[0].name}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
+  const files = await openRowFiles(
+    blobs.map((blob) => () => blobFile(blob)),
+    { ...options, name },
+  );
+  const { rows, in_dims, type } = files;
+  const large = rows !== undefined && rows * in_dims * valueBytes[type] > most_memory;
+  return large && files.placed ? files.inPlace() : files.inMemory();
+}
+
+/** @throws DataError if it is empty or cannot be read. */
+async function blobFile({ blob, name }: NamedBlob): Promise<RowsFile> {
   if (blob.size === 0) {
     throw new DataError(`${name} is empty; expected a ${formatNames} file.`);
   }
@@ -355,7 +386,7 @@ export async function decodeDataset(
       throw unreadable(error);
     });
   const packed = packingOf(new Uint8Array(start));
-  const file: RowsFile = {
+  return {
     name,
     bytes: blob.size,
     packed,
@@ -378,7 +409,6 @@ export async function decodeDataset(
           )
         : unreadable(error),
   };
-  return decodeRows([async () => file], options);
 }
 
 async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -1,15 +1,22 @@
 import {
   DataError,
   type Dataset,
-  decodeDataset,
   decodeModel,
   imagesDataset,
   type NamedImage,
+  openBlobs,
+  type Rows,
   type SavedModel,
+  sampleRows,
+  takeRows,
 } from '../../sae/index.js';
+import type { ShownRows } from '../session/run.js';
+import { mostMemory } from './memory.js';
 
-/** Most bytes of rows, unpacked: a page keeps them all in memory. */
+/** Most bytes of rows that are unpacked: a page keeps them all in memory. */
 const most_bytes = 2 ** 30;
+/** Rows that are shown of those that stay in their files, at most. */
+const shownRows = 4096;
 
 /** Downloads a file to the visitor's computer. */
 export function saveBlob(name: string, blob: Blob): void {
@@ -22,37 +29,42 @@ export function saveBlob(name: string, blob: Blob): void {
 }
 
 /**
- * Reads what was dropped or chosen, recognised by its content: a model, rows, or a set of images.
+ * Reads what was dropped or chosen, recognised by its content: a model, rows of one file or of several, or a set of images.
  * @throws EngineError with a message for the visitor.
  */
 export async function readFiles(
   files: readonly File[],
-): Promise<{ model: SavedModel } | { dataset: Dataset }> {
-  if (files.length > 0 && files.every(({ type }) => type.startsWith('image/'))) {
-    return { dataset: await readImages(files) };
+): Promise<{ model: SavedModel } | { dataset: ShownRows }> {
+  if (files.length === 0) {
+    throw new DataError('What was dropped is not a file. Drop a model, files of rows, or images.');
   }
-  if (files.length !== 1) {
-    throw new DataError(
-      files.length === 0
-        ? 'What was dropped is not a file. Drop a model, a file of rows, or images.'
-        : `${files.length} files of several kinds cannot be opened together. Open one file, or images only.`,
-    );
+  if (files.every(({ type }) => type.startsWith('image/'))) {
+    return { dataset: await readImages(files) };
   }
   const [file] = files;
   try {
     const start = new Uint8Array(await file.slice(0, 9).arrayBuffer());
     // A safetensors file begins with the length of its header, in JSON.
     if (file.name.endsWith('.safetensors') || start[8] === '{'.charCodeAt(0)) {
+      if (files.length > 1) {
+        throw new DataError(`${file.name} is a model, and is opened by itself. Open it alone.`);
+      }
       return { model: decodeModel(new Uint8Array(await file.arrayBuffer()), file.name) };
     }
-    return { dataset: await decodeDataset(file, file.name, { most_bytes }) };
+    const blobs = files.map((blob) => ({ blob, name: blob.name }));
+    return { dataset: await shown(await openBlobs(blobs, { most_bytes, most_memory: mostMemory })) };
   } catch (error) {
     throw error instanceof DOMException
-      ? new DataError(`${file.name} cannot be read: it may be a folder, or may have been moved.`, {
-          cause: error,
-        })
+      ? new DataError(`${file.name} cannot be read: it may have been moved.`, { cause: error })
       : error;
   }
+}
+
+/** Rows with some of them in memory, to be shown. */
+async function shown(rows: Rows): Promise<ShownRows> {
+  if (!('read' in rows)) return rows;
+  const places = sampleRows(rows.rows, shownRows, 0).sort((a, b) => a - b);
+  return { ...(await takeRows(rows, places)), all: rows };
 }
 
 /** The images' grey values as rows. */
@@ -89,6 +101,31 @@ export function onDrop(open: (files: File[]) => void): void {
   document.addEventListener('drop', (event) => {
     event.preventDefault();
     mark(false);
-    open([...(event.dataTransfer?.files ?? [])]);
+    const { items, files } = event.dataTransfer!;
+    const entries = [...items].map((item) => item.webkitGetAsEntry());
+    // Entries are to be asked for before this function waits for anything.
+    const all = entries.some((entry) => entry?.isDirectory)
+      ? Promise.all(entries.map(filesOf)).then((found) => found.flat())
+      : Promise.resolve([...files]);
+    void all.then(open);
   });
+}
+
+const natural = new Intl.Collator('en', { numeric: true });
+
+/** The files of a folder and of those in it, in the natural order of their names, without hidden ones; or a file. */
+async function filesOf(entry: FileSystemEntry | null): Promise<File[]> {
+  if (!entry || entry.name.startsWith('.')) return [];
+  if (entry.isFile) {
+    return [await new Promise<File>((found, failed) => (entry as FileSystemFileEntry).file(found, failed))];
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const inside: FileSystemEntry[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((found, failed) => reader.readEntries(found, failed));
+    if (some.length === 0) break;
+    inside.push(...some);
+  }
+  inside.sort((a, b) => natural.compare(a.name, b.name));
+  return (await Promise.all(inside.map(filesOf))).flat();
 }

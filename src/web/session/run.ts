@@ -7,9 +7,13 @@ import {
   LatentPictures,
   type LiveSettings,
   Model,
+  type Placement,
   Probe,
   parseTrainConfig,
   prepareModel,
+  type RowSource,
+  type Rows,
+  rowSource,
   type SavedModel,
   Scope,
   type Snapshot,
@@ -17,6 +21,7 @@ import {
   Trainer,
   type TrainOptions,
 } from '../../sae/index.js';
+import { mostMemory } from '../browser/memory.js';
 import { parted, type Settings } from '../settings/settings.js';
 
 /** Rows that are shown with their reconstructions. */
@@ -24,6 +29,19 @@ export const sampleCount = 10;
 
 /** Latents whose tiles are shown at a time. */
 export const latentsAtATime = 100;
+
+/** Rows that are shown, and all of them if they stay in their files. */
+export interface ShownRows extends Dataset {
+  readonly all?: RowSource;
+}
+
+/** Rows as they are trained on, and how many each of two windows has. */
+function trainedOn({ all, ...shown }: ShownRows): [Rows, Placement] {
+  if (!all) return [shown, {}];
+  const { in_dims, type } = rowSource(all);
+  const rowBytes = in_dims * (type === 'u8' ? 1 : 4);
+  return [all, { window_rows: Math.max(1, Math.floor(mostMemory / 4 / rowBytes)) }];
+}
 
 /** A model in training, and what the views use to show it. */
 export class Run {
@@ -35,7 +53,7 @@ export class Run {
   private constructor(
     readonly model: Model,
     readonly trainer: Trainer<SparsityName>,
-    readonly dataset: Dataset,
+    readonly dataset: ShownRows,
     /** For the rows that are shown. */
     readonly samples: Probe,
     /** For the drawing. */
@@ -55,7 +73,7 @@ export class Run {
     scope: Scope,
     samples: Probe,
     training: Promise<Trainer<SparsityName>>,
-    dataset: Dataset,
+    dataset: ShownRows,
   ): Promise<Run> {
     const { model } = samples;
     const parts = [
@@ -106,9 +124,9 @@ export interface RunAndSnapshot {
 export function buildRun(
   gpu: Gpu,
   settings: Settings,
-  dataset: Dataset,
+  dataset: ShownRows,
   saved: SavedModel | undefined,
-  prepared: (samples: Probe, dataset: Dataset) => Promise<void>,
+  prepared: (samples: Probe, dataset: ShownRows) => Promise<void>,
 ): Promise<RunAndSnapshot> {
   return Scope.building(async (scope) => {
     const { model: sizes, training: options } = parted(settings);
@@ -122,7 +140,8 @@ export function buildRun(
     await prepareModel(model, parseTrainConfig(options as TrainOptions<SparsityName>));
     const samples = scope.use(await Probe.create(model, sampleCount));
     await prepared(samples, dataset);
-    const training = Trainer.create(model, dataset, options);
+    const [rows, placement] = trainedOn(dataset);
+    const training = Trainer.create(model, rows, options, placement);
     const run = await Run.create(scope, samples, training, dataset);
     return { run, snapshot: await run.trainer.snapshot() };
   });
@@ -131,12 +150,12 @@ export function buildRun(
 /** Makes a run that goes on from a snapshot, with the current settings. */
 export function resumeRun(
   gpu: Gpu,
-  dataset: Dataset,
+  dataset: ShownRows,
   snapshot: Snapshot<SparsityName>,
   settings: LiveSettings<SparsityName>,
 ): Promise<Run> {
   return Scope.building(async (scope) => {
-    const resumed = await Trainer.resume(gpu, dataset, snapshot);
+    const resumed = await Trainer.resume(gpu, trainedOn(dataset)[0], snapshot);
     scope.use(resumed.model);
     scope.use(resumed);
     const samples = scope.use(await Probe.create(resumed.model, sampleCount));

@@ -1,5 +1,4 @@
 import {
-  type Dataset,
   type Gpu,
   type LiveSettings,
   LossHistory,
@@ -12,7 +11,7 @@ import {
 } from '../../sae/index.js';
 import type { Settings } from '../settings/settings.js';
 import { isLost, PageDevice } from './device.js';
-import { buildRun, type Run, type RunAndSnapshot, resumeRun } from './run.js';
+import { buildRun, type Run, type RunAndSnapshot, resumeRun, type ShownRows } from './run.js';
 
 /** Milliseconds of work per submit, so that drawing and input are not delayed, even on a software adapter. */
 const submitMilliseconds = 16;
@@ -26,7 +25,7 @@ const mostLosses = 3;
 /** The events of a session. */
 export interface SessionEvents {
   /** A new run is being made: its model can be shown before the training step is compiled, which takes longest. */
-  prepared(samples: Probe, dataset: Dataset): Promise<void>;
+  prepared(samples: Probe, dataset: ShownRows): Promise<void>;
   /** There is a new run. */
   replaced(run: Run): void;
   /** The model has been trained by some steps. */
@@ -108,7 +107,7 @@ export class Session {
    * Replaces the current model by a new or a saved one. If that fails, it stays.
    * @throws EngineError.
    */
-  async start(settings: Settings, dataset: Dataset, saved?: SavedModel): Promise<void> {
+  async start(settings: Settings, dataset: ShownRows, saved?: SavedModel): Promise<void> {
     this.#stop();
     this.#starting = true;
     try {
@@ -160,7 +159,7 @@ export class Session {
     return done;
   }
 
-  async #begin(settings: Settings, dataset: Dataset, saved?: SavedModel, again = false): Promise<void> {
+  async #begin(settings: Settings, dataset: ShownRows, saved?: SavedModel, again = false): Promise<void> {
     const gpu = await this.#device.sound();
     let built: RunAndSnapshot;
     try {

@@ -50,7 +50,7 @@ test('a trainer whose order the host has no memory for, new or resumed', async (
   );
   state.mockRestore();
   vi.spyOn(RowOrder.prototype, 'state', 'get').mockImplementation(noMemory);
-  vi.spyOn(RowOrder.prototype, 'upcoming', 'get').mockImplementation(noMemory);
+  vi.spyOn(RowOrder.prototype, 'runs').mockImplementation(noMemory);
   await expect(Trainer.resume(gpu, rows, snapshot)).rejects.toThrow('Array buffer allocation failed');
   expect(gpu.allocatedBytes).toBe(before);
   model.close();
