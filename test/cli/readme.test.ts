@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -87,6 +87,33 @@ test.each(commands.map((words) => [words.join(' '), words] as const))('sae %s', 
   for (const part of wanted) {
     expect(said).toMatch(part);
   }
+});
+
+const python = ['python3', '/usr/bin/python3'].find(
+  (name) => spawnSync(name, ['-c', 'import numpy']).status === 0,
+);
+
+test.skipIf(!python)('the program that pipes its rows in', () => {
+  const [, block] = /^```python\n(.*?)^```/ms.exec(readme)!;
+  const code = block.replace('1_000_000, 768', '2000, 48');
+  expect(code).not.toBe(block);
+  const input = execFileSync(python!, ['-c', code]);
+  const args = [
+    main,
+    '--data',
+    '-',
+    '--sparsity',
+    'topk',
+    '--k',
+    '4',
+    '--h_dims',
+    '[8]',
+    '--save-plots',
+    'False',
+  ];
+  const said = execFileSync(process.execPath, args, { cwd: folder, input, stdio: 'pipe', encoding: 'utf8' });
+  expect(said).toMatch(/^data {8}standard input: 2,000 rows of 48 values$/m);
+  expect(said).toMatch(/^epoch 1\/1 {2}loss [\d.]+ {2}mse [01]\.\d+ /m);
 });
 
 /** The README's blocks of JavaScript, with packages' names replaced by files. */

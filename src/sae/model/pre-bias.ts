@@ -1,11 +1,13 @@
 import type { PreBiasInit } from '../config.js';
-import { blocks, everyRow, runsOf } from '../rows/blocks.js';
+import { blocks, evenly, everyRow, runsOf } from '../rows/blocks.js';
 import { normalizedRows } from '../rows/dataset.js';
 import { RowMoments } from '../rows/moments.js';
 import { isOnHost, kindOf, normalizedOnHost } from '../rows/normalization/index.js';
 import type { DeviceRows } from '../rows/source.js';
 import { sampleRows } from './random.js';
 
+/** Bytes of rows of which the mean is computed, more or less. */
+const meanBytes = 2 ** 30;
 /** Rows of which the median is computed, at most. */
 const medianRows = 8192;
 
@@ -14,8 +16,8 @@ const mostIterations = 100;
 const tolerance = 1e-5;
 
 /**
- * A bias to begin with, [in_dims], in the model's normalised units: the mean of all rows, or the geometric median of at
- * most 8,192 rows, drawn by the seed.
+ * A bias to begin with, [in_dims], in the model's normalised units: the mean of all rows, or of blocks of them that are
+ * spread evenly if they take more than 1 GiB; or the geometric median of at most 8,192 rows, drawn by the seed.
  * @throws DataError if a row is not finite, and whatever the source throws.
  */
 export async function initialPreBias(
@@ -47,7 +49,7 @@ async function meanOf(source: DeviceRows): Promise<Float32Array<ArrayBuffer>> {
   // Where a row's own norm does not matter, that of rows as they are stored will do, which need not be normalised then.
   const read = stored && kindOf(stored.normalization).linear ? stored : source;
   const moments = new RowMoments(in_dims);
-  for await (const { values } of blocks(read, everyRow(read))) {
+  for await (const { values } of blocks(read, evenly(read, meanBytes))) {
     moments.add(values);
   }
   const scale = read.type === 'u8' ? 1 / 255 : 1;

@@ -19,6 +19,15 @@ export function* everyRow({ rows, in_dims, type }: RowSource): Generator<readonl
   }
 }
 
+/** All rows, or blocks of them that are spread evenly, which take about `bytes`. */
+export function* evenly(source: RowSource, bytes: number): Generator<readonly [number, number]> {
+  const every = Math.max(1, Math.round((source.rows * source.in_dims * valueBytes[source.type]) / bytes));
+  let block = 0;
+  for (const run of everyRow(source)) {
+    if (block++ % every === 0) yield run;
+  }
+}
+
 /** @param places of rows, in ascending order. */
 export function* runsOf(places: readonly number[]): Generator<readonly [number, number]> {
   let first = 0;

@@ -20,8 +20,8 @@ export interface BatchInput {
 
 /** Bytes written to the device at a time. */
 const writeBytes = 16 * 2 ** 20;
-/** Bytes of writes that wait for the device, at most: it keeps a copy of them until they are done. */
-const waitingBytes = 64 * 2 ** 20;
+/** Bytes of writes that wait for the device, at most: a copy of them is kept until they are done, on a software adapter in the host's memory. */
+const waitingBytes = { software: 2 ** 24, gpu: 2 ** 27 };
 /** Rows per invocation of `rows/gather.wgsl`, and invocations per workgroup, which lie along columns. */
 const gatherRows = 8;
 const gatherColumns = 32;
@@ -274,7 +274,7 @@ export class Windows {
       this.#write(row, values);
       row += rows;
       waiting += values.byteLength;
-      if (waiting >= waitingBytes) {
+      if (waiting >= (this.gpu.software ? waitingBytes.software : waitingBytes.gpu)) {
         await this.gpu.finish();
         waiting = 0;
       }
