@@ -140,12 +140,17 @@ async function reconstruct(
     reporter.line(metricsLine(`${dataset.name} `, metrics, config.sparsity));
     reporter.json(metrics);
     signal.throwIfAborted();
-    const { files, skipped } = await drawModel(model, dataset, values);
+    const drawn = {
+      ...(image_shape && { image_shape }),
+      ...(loaded.validation ?? loaded.first ?? loaded.train),
+    };
+    const { files, skipped } = await drawModel(model, drawn, values);
     if (skipped) {
       reporter.warn(skipped);
     }
     reporter.pictures(files);
   } finally {
+    if (values.data?.includes('-')) process.stdin.destroy();
     gpu.close();
   }
 }

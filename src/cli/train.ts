@@ -243,6 +243,8 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     }
     signal.throwIfAborted();
   } finally {
+    // A pipe that stays open would keep the process.
+    if (values.data?.includes('-')) process.stdin.destroy();
     reporter.stopBar();
     gpu.close();
   }
@@ -334,7 +336,7 @@ function describe(
   reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
   const { name, rows, in_dims } = dataset;
   reporter.line(
-    `data        ${name}: ${count(rows)} rows of ${in_dims} values${windowsInWords(dataset, placement)}`,
+    `data        ${name}: ${count(rows)} rows of ${in_dims} values${windowsInWords(dataset, placement, batch_size)}`,
   );
   if (training) {
     const length = steps === undefined ? `epochs      ${epochs}` : `steps       ${count(steps)}`;

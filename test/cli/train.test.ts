@@ -55,7 +55,7 @@ describe('rows of one’s own', () => {
     const all = await run([]);
     // Rows of 16 bytes.
     const streamed = await run(['--window', '1kb']);
-    expect(streamed.data).toBe(`${all.data}, through two windows of 31 rows (1 MB each)`);
+    expect(streamed.data).toBe(`${all.data}, through two windows of 30 rows (1 MB each)`);
     expect(streamed.figures).toEqual(all.figures);
     expect(all.figures.length).toBe(3);
     expect(streamed.model.equals(all.model)).toBe(true);
@@ -84,7 +84,7 @@ describe('rows of one’s own', () => {
     const [file, piped] = [await run(rows, {}), await run('-', {})];
     expect([piped.status, piped.stderr]).toEqual([0, '']);
     expect(piped.stdout).toContain(
-      'data        standard input: 100 rows of 16 values, through two windows of 31 rows',
+      'data        standard input: 100 rows of 16 values, through two windows of 30 rows',
     );
     expect(piped.model().equals(file.model())).toBe(true);
     const first = readFileSync(rows).subarray(0, 128 + 75 * 16);

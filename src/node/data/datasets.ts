@@ -152,7 +152,7 @@ function checkParts({ split, nonfinite = 'stop', validation, data }: LoadOptions
   if (nonfinite !== 'stop' && nonfinite !== 'skip') {
     throw new ConfigError(`nonfinite must be stop or skip, and is ${shown(nonfinite)}.`);
   }
-  if (nonfinite === 'skip' && data === undefined) {
+  if (nonfinite === 'skip' && data === undefined && validation === undefined) {
     throw new ConfigError(
       'nonfinite concerns rows of data: those of data sets by name are finite. Leave it out.',
     );

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../../sae/errors.js';
@@ -42,7 +42,9 @@ export async function findDataFiles(
   for (const path of typeof named === 'string' ? [named] : named) {
     try {
       for (const file of await filesOf(path, notes, options)) {
-        if (!files.has(resolve(file))) files.set(resolve(file), file);
+        // A link and what it leads to are one file.
+        const place = await realpath(file).catch(() => resolve(file));
+        if (!files.has(place)) files.set(place, file);
       }
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
@@ -58,6 +60,11 @@ async function filesOf(path: string, notes: string[], options: OpenOptions): Pro
   if (scheme !== undefined) {
     throw new DataError(
       `${path} is not read: ${scheme} is neither https nor http. Name a file that is there, or such an address.`,
+    );
+  }
+  if (path === '-') {
+    throw new DataError(
+      'Standard input (-) is read by sae train and sae reconstruct, as all of --data. Name a file here.',
     );
   }
   const status = await stat(path).catch(() => undefined);

@@ -2,7 +2,7 @@ import type { Gpu } from '../../gpu/gpu.js';
 import { padded } from '../../gpu/tensor.js';
 import { grouped } from '../../sae/rows/formats/array.js';
 import { type Rows, rowSource, valueBytes } from '../../sae/rows/source.js';
-import type { Placement } from '../../sae/training/placement.js';
+import { type Placement, windowRows } from '../../sae/training/placement.js';
 
 /** Of the memory that is free, rows take up to this share. */
 const share = 1 / 4;
@@ -35,7 +35,8 @@ export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
 }
 
 /** What a line about rows ends with if they go through windows. */
-export function windowsInWords(rows: Rows, { window_rows }: Placement): string {
+export function windowsInWords(rows: Rows, placement: Placement, batch_size: number): string {
+  const window_rows = windowRows(placement, batch_size);
   if (window_rows === undefined || window_rows >= rows.rows) return '';
   const megabytes = Math.ceil((window_rows * rowBytesOf(rows)) / 1e6);
   return `, through two windows of ${grouped(window_rows)} rows (${grouped(megabytes)} MB each)`;

@@ -153,6 +153,17 @@ async function source(
   };
 }
 
+function allocate(bytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(bytes);
+  } catch (error) {
+    throw new DataError(
+      `${grouped(bytes)} bytes of rows on ${name} are more than fit into this machine's memory at once; expected rows of fewer values.`,
+      { cause: error },
+    );
+  }
+}
+
 /** A stream of bytes, of which any number can be taken at a time. */
 class Bytes {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -174,7 +185,7 @@ class Bytes {
 
   /** The next bytes, in memory of their own: fewer if there are no more. */
   async take(count: number): Promise<Uint8Array> {
-    const taken = new Uint8Array(count);
+    const taken = allocate(count);
     let filled = 0;
     for (;;) {
       const part = this.#left.subarray(0, count - filled);

@@ -51,7 +51,7 @@ async function readAt(
     const { size, mtimeMs } = await handle.stat();
     if (size !== was.bytes || mtimeMs !== was.changed) {
       throw new DataError(
-        `${was.name} was changed while it was read: it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}. Begin again ` +
+        `${was.name} was written to while it was read: it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}. Begin again ` +
           'when it is complete.',
       );
     }
@@ -99,6 +99,9 @@ async function* unpackGzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Bu
 /** The error of reading a file, or of unpacking it, in a sentence. */
 export function readError(error: unknown, file: string): DataError {
   const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') {
+    return new DataError(`${file} is gone, and was there when it was opened first.`, { cause: error });
+  }
   if (code === 'Z_BUF_ERROR') {
     return new DataError(
       `${file} is truncated: its gzip stream stops before its end. Copy or download it again.`,

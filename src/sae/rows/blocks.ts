@@ -7,6 +7,8 @@ import { type RowSource, type Rows, valueBytes } from './source.js';
 const readBytes = 16 * 2 ** 20;
 /** Bytes of runs that are read ahead: several at once, since disks are faster that way. */
 const aheadBytes = 8 * 2 ** 20;
+/** Runs that are read ahead, at most: each may open a file. */
+const aheadRuns = 32;
 
 /** Runs of rows that follow each other: from the first up to, not including, the last. */
 type Runs = Iterable<readonly [first: number, end: number]>;
@@ -59,7 +61,7 @@ export async function* blocks(source: RowSource, runs: Runs) {
     return done;
   };
   for (const run of runs) {
-    while (rows > most) yield await first();
+    while (rows > most || ahead.length >= aheadRuns) yield await first();
     const done = read(run);
     // It is awaited when its turn comes, unless the caller ends earlier.
     done.catch(() => {});

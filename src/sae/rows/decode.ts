@@ -361,15 +361,29 @@ export async function openBlobs(
   blobs: readonly NamedBlob[],
   { most_memory, ...options }: Omit<DecodeOptions, 'name'> & { readonly most_memory: number },
 ): Promise<Rows> {
-  const others = blobs.length - 1;
-  const name = `${blobs[0].name}${others > 0 ? ` and ${counted(others, 'more file')}` : ''}`;
+  const opened = await Promise.all(blobs.map(blobFile));
+  // What cannot be looked into is opened, which says why.
+  const known = await Promise.all(opened.map((file) => holdsRows(file).catch(() => true)));
+  // Other files in a folder of rows are passed over.
+  const read = known.includes(true) ? opened.filter((_, i) => known[i]) : opened;
+  const more = read.length - 1;
+  const name = `${read[0].name}${more > 0 ? ` and ${counted(more, 'more file')}` : ''}`;
+  const { most_bytes = Number.POSITIVE_INFINITY, ...others } = options;
   const files = await openRowFiles(
-    blobs.map((blob) => () => blobFile(blob)),
-    { ...options, name },
+    read.map((file) => async () => file),
+    // What stays in its file may be as long as it likes.
+    { ...others, ...(read.some(({ packed }) => packed) && { most_bytes }), name },
   );
-  const { rows, in_dims, type } = files;
-  const large = rows !== undefined && rows * in_dims * valueBytes[type] > most_memory;
-  return large && files.placed ? files.inPlace() : files.inMemory();
+  const { rows = 0, in_dims, type } = files;
+  const bytes = rows * in_dims * valueBytes[type];
+  if (bytes > most_memory && files.placed) return files.inPlace();
+  if (bytes > most_bytes) {
+    throw new DataError(
+      `${name} has ${grouped(bytes)} bytes of values that have to be in memory at once; at most ${grouped(most_bytes)} are accepted here. Use ` +
+        'fewer rows.',
+    );
+  }
+  return files.inMemory();
 }
 
 /** @throws DataError if it is empty or cannot be read. */

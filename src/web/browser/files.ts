@@ -107,7 +107,8 @@ export function onDrop(open: (files: File[]) => void): void {
     const all = entries.some((entry) => entry?.isDirectory)
       ? Promise.all(entries.map(filesOf)).then((found) => found.flat())
       : Promise.resolve([...files]);
-    void all.then(open);
+    // A folder that cannot be looked into is as none.
+    void all.catch(() => []).then(open);
   });
 }
 

@@ -121,7 +121,7 @@ describe('rows that are more than memory is for', () => {
     await source.read(3, 4);
     writeFileSync(file, shard(0, 39));
     expect(await failure(DataError, () => source.read(3, 4))).toBe(
-      `${file} was changed while it was read: it had 1,088 bytes, and now has 1,064. Begin again when it is complete.`,
+      `${file} was written to while it was read: it had 1,088 bytes, and now has 1,064. Begin again when it is complete.`,
     );
   });
 });

@@ -26,6 +26,13 @@ const sequences = Float32Array.from({ length: 24 }, (_, k) => k / 2 - 3);
 const bytes = Uint8Array.from({ length: 12 }, (_, k) => 20 * k);
 const pixels = Uint8Array.from({ length: 24 }, (_, k) => 20 * (k % 13));
 
+it('columns that pandas numbers are named so, and what is not a number is no name', async () => {
+  const numbered = await readDataset(folder.write('numbered.csv', '0,1,2\n0.5,1,2\n'));
+  expect([numbered.rows, ...numbered.data]).toEqual([1, 0.5, 1, 2]);
+  const nan = folder.write('nan.csv', 'nan,nan\n1,2\n');
+  expect(await refusal(nan)).toMatch(/nan\.csv, line 1, field 1, is "nan"; expected a finite number/);
+});
+
 describe('files that numpy and Python wrote', () => {
   it.each([
     'little-f4.npy',

@@ -100,7 +100,10 @@ function isHeader({ number, fields }: TableLine, file: string): boolean {
         'with to_csv(..., index=False).',
     );
   }
-  return [first, ...others].every((field) => field !== '' && Number.isNaN(Number(field)));
+  const all = [first, ...others];
+  // What pandas calls columns that have no names.
+  if (all.length > 1 && all.every((field, i) => field === String(i))) return true;
+  return all.every((field) => field !== '' && Number.isNaN(Number(field)) && !nonfiniteWord.test(field));
 }
 
 /** As `nan`, `inf` and what C and Python print besides. */
