@@ -69,6 +69,7 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
     const trainer = await Trainer.create<SparsityName>(model, data.source(run.rows), config, placement);
     const done = await train(trainer, steps, reporter, signal);
     // What was learned until an interruption is measured too.
+    if (done < steps) reporter.line(`trained     ${count(done)} of ${count(steps)} steps`);
     reporter.startBar(evaluation.rows, 'scores');
     const scores = await measureRecovery(model, data, evaluation, (at) =>
       reporter.updateBar(at, 'scores', ''),

@@ -108,7 +108,7 @@ describe('labels of rows of one’s own', () => {
     const own = [...init, '--labels', labelled];
     const said = await succeeds([...own, '--data', rows, '--files_dir', 'read'], { cwd });
     const streamed = [...own, '--data', rows, '--window', '1kb', '--files_dir', 'streamed'];
-    expect(await succeeds(streamed, { cwd })).toContain(', through two windows of 31 rows');
+    expect(await succeeds(streamed, { cwd })).toContain(', through two windows of 64 rows');
     const input = readFileSync(rows);
     await succeeds([...own, '--data', '-', '--files_dir', 'piped'], { cwd, input });
     expect(said).toContain('latents.csv\n  All latents are dead or dense, so none is shown.\n');

@@ -245,6 +245,8 @@ describe('names', () => {
         // Of one kind, since each picture takes as long as all else.
         save_plots: sparsity === 'kl' ? 'True' : 'False',
         adapter,
+        // Rows that are held out are named by validation.
+        split: undefined,
         // With how a new model starts, a saved one is refused.
         init:
           'encoder_init' in own

@@ -142,7 +142,7 @@ describe('files of torch.save', () => {
     const { at } = await torch.open(await rowsFile(path), {});
     truncateSync(path, 540);
     expect(await failure(DataError, () => at!(0, 3))).toMatch(
-      /was changed while it was read: it had 756 bytes/,
+      /was written to while it was read: it had 756 bytes/,
     );
   });
 
