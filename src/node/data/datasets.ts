@@ -90,7 +90,7 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `Both data and dataset say what to train on, ${[data].flat().join(', ')} and ${dataset}. Leave one of them out.`,
     );
   }
-  const { in_dims, image_shape, trained_shape, tensor, rows_type, onNote, labels } = options;
+  const { in_dims, image_shape, tensor, rows_type, labels } = options;
   if (data === undefined && options.validation === undefined) {
     for (const [name, value, what] of [
       ['tensor', tensor, 'names an array of data'],
@@ -108,26 +108,13 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
       `labels are those of the rows of data, and have no effect on data sets by name. Leave ${labels} out, or pass a file as data.`,
     );
   }
-  const { split, nonfinite } = options;
+  const { split } = options;
   checkParts(options);
   if (data !== undefined) {
-    const most_memory = mostInMemory(options.window);
     if ([data].flat().includes(standardInput)) return loadPiped(options, option);
     // An option may concern one of the two alone.
     const used = new Set<string>();
-    const own = {
-      in_dims,
-      image_shape,
-      trained_shape,
-      tensor,
-      rows_type,
-      onNote,
-      labels,
-      normalize: option,
-      most_memory,
-      split,
-      nonfinite,
-    };
+    const own = { ...readingOf(options), labels, normalize: option, split };
     const parts = await openParts(data, options.validation === undefined ? own : { ...own, used });
     const loaded = { ...parts, ...(await readValidation(options, parts.train, used)) };
     if (options.validation !== undefined) refuseUnused(options, used);
@@ -286,24 +273,29 @@ function otherFile(folder: string, file: string): string {
   );
 }
 
+/** How files are read, whatever their rows are for. */
+function readingOf({
+  in_dims,
+  image_shape,
+  trained_shape,
+  tensor,
+  rows_type,
+  onNote,
+  window,
+  nonfinite,
+}: LoadOptions) {
+  const most_memory = mostInMemory(window);
+  return { in_dims, image_shape, trained_shape, tensor, rows_type, onNote, nonfinite, most_memory };
+}
+
 /** Reads held-out rows, with the normalisation of the training rows. */
 async function readValidation(
-  { validation, image_shape, tensor, rows_type, onNote, window, nonfinite }: LoadOptions,
+  options: LoadOptions,
   { in_dims, normalization, image_shape: trained_shape }: Rows,
   used?: Set<string>,
 ): Promise<Pick<LoadedDatasets<Rows>, 'validation'>> {
+  const { validation } = options;
   if (validation === undefined) return {};
-  const most_memory = mostInMemory(window);
-  const own = {
-    in_dims,
-    image_shape,
-    trained_shape,
-    tensor,
-    rows_type,
-    onNote,
-    normalize: normalization,
-    most_memory,
-    nonfinite,
-  };
+  const own = { ...readingOf(options), in_dims, trained_shape, normalize: normalization };
   return { validation: (await openParts(validation, { ...own, ...(used && { used }) })).train };
 }

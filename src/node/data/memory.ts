@@ -1,7 +1,7 @@
 import type { Gpu } from '../../gpu/gpu.js';
-import { padded } from '../../gpu/tensor.js';
 import { grouped } from '../../sae/rows/formats/array.js';
-import { type Rows, rowSource, valueBytes } from '../../sae/rows/source.js';
+import { type Rows, rowSource } from '../../sae/rows/source.js';
+import { rowBytesOf } from '../../sae/rows/window.js';
 import { type Placement, windowRows } from '../../sae/training/placement.js';
 
 /** Of the memory that is free, rows take up to this share. */
@@ -26,7 +26,7 @@ export function mostInMemory(window?: number): number {
 export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
   const free = process.availableMemory();
   const most = window ?? Math.min(free * share, gpu.software ? Number.POSITIVE_INFINITY : mostOnGpu);
-  const rowBytes = rowBytesOf(rows);
+  const rowBytes = rowBytesOf(rowSource(rows));
   const once = 'read' in rows && rows.once;
   // The first step does not wait for rows that another program has yet to make.
   if (!once && rows.rows * rowBytes <= most) return {};
@@ -38,12 +38,6 @@ export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
 export function windowsInWords(rows: Rows, placement: Placement, batch_size: number): string {
   const window_rows = windowRows(placement, batch_size);
   if (window_rows === undefined || window_rows >= rows.rows) return '';
-  const megabytes = Math.ceil((window_rows * rowBytesOf(rows)) / 1e6);
+  const megabytes = Math.ceil((window_rows * rowBytesOf(rowSource(rows))) / 1e6);
   return `, through two windows of ${grouped(window_rows)} rows (${grouped(megabytes)} MB each)`;
-}
-
-/** Of a row on the device. */
-function rowBytesOf(rows: Rows): number {
-  const { in_dims, type } = rowSource(rows);
-  return padded(in_dims) * valueBytes[type];
 }

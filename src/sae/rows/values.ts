@@ -1,6 +1,6 @@
 import { DataError } from '../errors.js';
 import { type ArrayHeader, elements, grouped, product, viewOf } from './formats/array.js';
-import { type OpenOptions, rowsAtATime } from './formats/file.js';
+import { inPieces, type OpenOptions, rowsAtATime } from './formats/file.js';
 import type { RowShape } from './formats/shape.js';
 import type { StoredRows } from './rows.js';
 
@@ -109,35 +109,31 @@ export async function* streamedRows(
   const rowBytes = shape.in_dims * elements[element].bytes;
   const claimed = shape.rows * rowBytes;
   const most = fortranOrder ? claimed : rowsAtATime(rowBytes) * rowBytes;
-  let piece = allocate(Math.min(most, claimed), array);
-  let filled = 0;
-  let done = 0;
-  for await (const chunk of chunks) {
-    if (done + filled + chunk.length > claimed) {
+  const checked = async function* () {
+    let received = 0;
+    for await (const chunk of chunks) {
+      received += chunk.length;
+      if (received > claimed) {
+        throw new DataError(
+          `${file} goes on after byte ${grouped(headerBytes + claimed)}${within}, where its header says that ` +
+            `its ${grouped(shape.rows)} rows end. The file is too long or its header is wrong.`,
+        );
+      }
+      yield chunk;
+    }
+    if (received < claimed) {
       throw new DataError(
-        `${file} goes on after byte ${grouped(headerBytes + claimed)}${within}, where its header says that ` +
-          `its ${grouped(shape.rows)} rows end. The file is too long or its header is wrong.`,
+        `${file} ends at byte ${grouped(headerBytes + received)}${within}, where its header claims ` +
+          `${grouped(headerBytes + claimed)}. The file is truncated or its header is wrong.`,
       );
     }
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + piece.length - filled);
-      piece.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (filled === piece.length) {
-        const values = rowsOf(piece, headerBytes + done, array);
-        yield fortranOrder ? rowMajor(values, header.shape) : values;
-        done += filled;
-        filled = 0;
-        piece = allocate(Math.min(most, claimed - done), array);
-      }
-    }
-  }
-  if (done < claimed) {
-    throw new DataError(
-      `${file} ends at byte ${grouped(headerBytes + done + filled)}${within}, where its header claims ` +
-        `${grouped(headerBytes + claimed)}. The file is truncated or its header is wrong.`,
-    );
+  };
+  let done = 0;
+  const pieces = inPieces(checked(), Math.min(most, claimed), (bytes) => allocate(bytes, array));
+  for await (const piece of pieces) {
+    const values = rowsOf(piece, headerBytes + done, array);
+    yield fortranOrder ? rowMajor(values, header.shape) : values;
+    done += piece.length;
   }
 }
 

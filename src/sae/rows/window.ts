@@ -26,7 +26,8 @@ const waitingBytes = { software: 2 ** 24, gpu: 2 ** 27 };
 const gatherRows = 8;
 const gatherColumns = 32;
 
-function rowBytesOf({ in_dims, type }: DeviceRows): number {
+/** Bytes of a row on the device. */
+export function rowBytesOf({ in_dims, type }: Pick<DeviceRows, 'in_dims' | 'type'>): number {
   return padded(in_dims) * valueBytes[type];
 }
 

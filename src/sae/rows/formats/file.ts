@@ -84,6 +84,34 @@ export function rowsAtATime(rowBytes: number): number {
   return Math.max(1, Math.floor(pieceBytes / rowBytes));
 }
 
+/**
+ * The bytes of chunks in pieces of `bytes` each, in memory of their own; the last may be shorter.
+ * @param allocate makes room for a piece.
+ */
+export async function* inPieces(
+  chunks: AsyncIterable<Uint8Array>,
+  bytes: number,
+  allocate = (length: number): Uint8Array => new Uint8Array(length),
+): AsyncGenerator<Uint8Array> {
+  let piece: Uint8Array | undefined;
+  let filled = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      piece ??= allocate(bytes);
+      const part = chunk.subarray(at, at + bytes - filled);
+      piece.set(part, filled);
+      filled += part.length;
+      at += part.length;
+      if (filled === bytes) {
+        yield piece;
+        piece = undefined;
+        filled = 0;
+      }
+    }
+  }
+  if (piece) yield piece.subarray(0, filled);
+}
+
 /** Rows from their places as `pieces` gives them. */
 export async function* piecesAt(
   rows: number,

@@ -1,7 +1,7 @@
 import { ConfigError, DataError } from '../../errors.js';
 import { rowsOf } from '../values.js';
 import { type ArrayHeader, counted, type Element, elementNames, elements, grouped } from './array.js';
-import { type OpenOptions, type RowFormat, type RowsFile, rowsAtATime } from './file.js';
+import { inPieces, type OpenOptions, type RowFormat, type RowsFile, rowsAtATime } from './file.js';
 import { openedArray } from './headed.js';
 import { checkImageShape } from './shape.js';
 
@@ -76,32 +76,26 @@ async function* unpackedRows(
   const rowBytes = in_dims * elements[element].bytes;
   const within = ' of the unpacked data';
   const array = { header, shape: { rows: 0, in_dims }, file: file.name, within, nonfinite };
-  let piece = new Uint8Array(rowsAtATime(rowBytes) * rowBytes);
-  let filled = 0;
-  let done = 0;
-  for await (const chunk of file.stream()) {
-    if (done + filled + chunk.length > most_bytes) {
-      throw new DataError(
-        `${file.name} has more than ${grouped(most_bytes)} bytes when unpacked, which is the most that is accepted here. Use ` +
-          'fewer rows.',
-      );
-    }
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + piece.length - filled);
-      piece.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (filled === piece.length) {
-        yield rowsOf(piece, done, array);
-        done += filled;
-        filled = 0;
-        piece = new Uint8Array(piece.length);
+  const checked = async function* () {
+    let bytes = 0;
+    for await (const chunk of file.stream()) {
+      bytes += chunk.length;
+      if (bytes > most_bytes) {
+        throw new DataError(
+          `${file.name} has more than ${grouped(most_bytes)} bytes when unpacked, which is the most that is accepted here. Use ` +
+            'fewer rows.',
+        );
       }
+      yield chunk;
     }
+    if (bytes === 0) throw new DataError(`${file.name} has no values when unpacked; expected rows.`);
+    if (bytes % rowBytes !== 0) throw cut(file, bytes, in_dims, element);
+  };
+  let done = 0;
+  for await (const piece of inPieces(checked(), rowsAtATime(rowBytes) * rowBytes)) {
+    yield rowsOf(piece, done, array);
+    done += piece.length;
   }
-  if (done + filled === 0) throw new DataError(`${file.name} has no values when unpacked; expected rows.`);
-  if (filled % rowBytes !== 0) throw cut(file, done + filled, in_dims, element);
-  if (filled > 0) yield rowsOf(piece.subarray(0, filled), done, array);
 }
 
 /** Its last row is not whole. */
