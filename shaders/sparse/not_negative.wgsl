@@ -1,6 +1,6 @@
-// For sparse/select.wgsl: values that are not negative, whose bits are in their order. Those at 0 do not count. Provides key_of(), value_of().
+// For sparse/select.wgsl: values above 0, whose bits are in their order. Expects sparse/relu_bits.wgsl. Provides key_of(), value_of().
 fn key_of(bits: vec4u) -> vec4u {
-  return bits;
+  return relu_bits(bits);
 }
 
 fn value_of(key: u32) -> f32 {

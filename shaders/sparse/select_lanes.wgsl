@@ -1,8 +1,8 @@
 // Lists the k largest latents of each row, of equal ones the first, as sparse/select.wgsl does: for software adapters, an invocation a row, which
-// needs no barrier and no sum over others. Latents at 0 are never listed. None is negative, so that their bits are in the order of their values.
+// needs no barrier and no sum over others. Latents at 0 are never listed.
 // On three levels: only the k spans with the largest maxima, the first of equal ones, can matter, then the k vec4s of these, then the k latents.
 // Also notes each entry in its latent's bitmap of rows.
-// Expects metrics/step.wgsl, sparse/lists.wgsl, sparse/maxima.wgsl. Provides the entry point.
+// Expects metrics/step.wgsl, sparse/lists.wgsl, sparse/relu_bits.wgsl, sparse/maxima.wgsl. Provides the entry point.
 override most_chosen: u32;  // of spans, and of vec4s: at least k
 
 const workgroup_size = 8u;
@@ -60,7 +60,7 @@ fn make_spans(row: u32) -> vec2u {
 // Vec4 i of a row's keys on a level.
 fn keys_at(level: u32, row: u32, i: u32) -> vec4u {
   if (level == 2) {
-    return code[row * maxima.code_vectors + i];
+    return relu_bits(code[row * maxima.code_vectors + i]);
   }
   return code_maxima[row * maxima.stride + select(maxima.span_vectors, 0, level == 0) + i];
 }

@@ -17,7 +17,8 @@ var<storage, read_write> digit_counts: array<atomic<u32>>;
 
 var<workgroup> counts: array<atomic<u32>, digits>;
 
-fn count_vector(bits: vec4u) {
+fn count_vector(code_bits: vec4u) {
+  let bits = relu_bits(code_bits);
   // Before the first digit the cut is the step's before.
   let before = batch_cut.bits & digit.places;
   count(bits.x, before);

@@ -32,7 +32,7 @@ fn follow(smallest: f32) {
 }
 
 fn equal_at(i: u32) -> vec4u {
-  return vec4u(code[i] == vec4u(cut.bits));
+  return vec4u(relu_bits(code[i]) == vec4u(cut.bits));
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -13,6 +13,9 @@ const vectorsEach = 64;
 /** The places of the digits of an f32's bits, from the highest. */
 const shifts = [21, 10, 0];
 
+/** Provide which latents of a batch stay. */
+export const batchCutFiles = ['sparse/relu_bits.wgsl', 'sparsity/batch_cut.wgsl'] as const;
+
 /** The largest latents of a batch, as a matrix: see `src/sae/sparsity/batchtopk.ts`. */
 export const batchtopk: CodingKernels = {
   measures: false,
@@ -23,7 +26,7 @@ export const batchtopk: CodingKernels = {
     const { program, bindings, code } = build;
     await addLayer(program, layer, below, code);
     addBatchCut(build);
-    const selecting = { files: ['sparsity/batch_cut.wgsl', 'sparsity/batch_select.wgsl'] };
+    const selecting = { files: [...batchCutFiles, 'sparsity/batch_select.wgsl'] };
     const groups = program.gpu.groups(Math.ceil(vectorsOf(code) / threads));
     program.add(selecting, { ...bindings, code }, [groups, 1]);
     addCodeSums(build);
@@ -58,7 +61,7 @@ export function addBatchCut(
 ): void {
   const { gpu } = program;
   const columnBlocks = padded(code.columns) / 4;
-  const head = ['metrics/step.wgsl', 'sparsity/batch_cut.wgsl'];
+  const head = ['metrics/step.wgsl', ...batchCutFiles];
   const files = (...names: string[]) => ({ files: [...head, ...names] });
   const groups = (vectors: number) => [gpu.groups(Math.ceil(vectors / threads / vectorsEach)), 1] as const;
   const ofAll = files('sparsity/batch_all.wgsl', 'sparsity/batch_histogram.wgsl');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Model } from '../../../src/sae/model/model.js';
-import { addBatchCut } from '../../../src/sae/step/batchtopk.js';
+import { addBatchCut, batchCutFiles } from '../../../src/sae/step/batchtopk.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
 import { seededRandom } from '../../reference/random.js';
 import { batchTopk } from '../../reference/topk.js';
@@ -37,7 +37,7 @@ async function check(bench: Bench, batches: readonly Batch[]): Promise<number[]>
     const program = bench.program();
     const step = bench.step({ rows, coefficients: [0, 0, 0, count] });
     addBatchCut({ program, code, bindings: { ...own, step } as never, model: { threshold: thresholds } });
-    const selecting = { files: ['sparsity/batch_cut.wgsl', 'sparsity/batch_select.wgsl'] };
+    const selecting = { files: [...batchCutFiles, 'sparsity/batch_select.wgsl'] };
     program.add(selecting, { ...own, code }, [Math.ceil(code.buffer.size / 1024), 1]);
     await program.ready();
     program.submit();

@@ -1,13 +1,16 @@
 import type { Device } from '../../../gpu/device.js';
 import type { KernelSource } from '../../../gpu/kernel.js';
 import type { Bindings, Workgroups } from '../../../gpu/program.js';
-import { padded, type Tensor } from '../../../gpu/tensor.js';
+import { padded } from '../../../gpu/tensor.js';
 import { grouped } from '../../rows/formats/array.js';
-import { addBatchCut, allocateBatchCut } from '../batchtopk.js';
+import { addBatchCut, allocateBatchCut, batchCutFiles } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
 import { addBlockStep, blockCount, blockRows, type RowBlock } from '../row-blocks.js';
 import { auxkLossOf, keepsSigns, listOptions, mostLatents } from './choice.js';
-import { type Maxima, mostChosen, selectionLanes } from './maxima.js';
+import { type Maxima, maximaFiles, mostChosen, selectionLanes } from './maxima.js';
+
+/** The files that make keys of values above 0. */
+const notNegative = ['sparse/relu_bits.wgsl', 'sparse/not_negative.wgsl'];
 
 /** Bytes of `struct Entry` in `sparse/lists.wgsl`. */
 export const entryBytes = 16;
@@ -137,7 +140,7 @@ export function addClear(build: StepBuild): void {
  * @param maxima those of a whole batch's code, if they are known: see `maxima.ts`.
  */
 export function addRowLists(build: StepBuild, block: RowBlock, maxima?: Maxima): void {
-  const { config, model, code } = build;
+  const { config, model } = build;
   if (config.sparsity !== 'topk') {
     addKept(build, block, maxima);
     return;
@@ -148,8 +151,7 @@ export function addRowLists(build: StepBuild, block: RowBlock, maxima?: Maxima):
   if (maxima) {
     addSelectionByMaxima(build, maxima, place);
   } else {
-    const which = ['sparse/not_negative.wgsl', 'sparse/all_latents.wgsl'];
-    addSelection(build, which, { code, step }, place, rows);
+    addSelection(build, [...notNegative, 'sparse/all_latents.wgsl'], step, place, rows);
   }
 }
 
@@ -181,12 +183,12 @@ function addKept(build: StepBuild, { first, rows, step }: RowBlock, maxima: Maxi
 /** Appends the lengths or, after their places are known, the lists of what stays of each row. */
 function addKeptByLines(build: StepBuild, bindings: Bindings, rows: number, listing: boolean): void {
   const own = listing ? 'sparse/kept_lists.wgsl' : 'sparse/kept_counts.wgsl';
-  addByLines(build, { files: ['sparsity/batch_cut.wgsl', 'sparse/kept.wgsl', own] }, bindings, rows);
+  addByLines(build, { files: [...batchCutFiles, 'sparse/kept.wgsl', own] }, bindings, rows);
 }
 
 /** Appends the same by the code's maxima. */
 function addKeptByMaxima(build: StepBuild, bindings: Bindings, rows: number, listing: boolean): void {
-  const head = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', 'sparsity/batch_cut.wgsl'];
+  const head = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', ...batchCutFiles];
   const source = { files: [...head, 'sparse/kept_lanes.wgsl'], constants: { listing: listing ? 1 : 0 } };
   const groups = build.model.gpu.groups(Math.ceil(rows / selectionLanes));
   build.program.add(source, { ...build.bindings, ...bindings }, [groups, 1]);
@@ -209,7 +211,7 @@ function addMerging(build: StepBuild): void {
   addBlockStep(build, [0, 1], build.buffer('step'));
   const bindings = { ...build.bindings, step: build.buffer('block_step') };
   addBatchCut({ program, bindings, code: build.tensor('survivors'), model });
-  const files = ['sparse/lists.wgsl', 'sparsity/batch_cut.wgsl', 'sparse/kept_survivors.wgsl'];
+  const files = ['sparse/lists.wgsl', ...batchCutFiles, 'sparse/kept_survivors.wgsl'];
   const kept = new Uint32Array([rows, bitmapWords(build)]);
   program.add({ files }, { ...bindings, kept }, byThreads(build, rows));
 }
@@ -240,12 +242,12 @@ export function addDead(build: StepBuild): void {
   program.add(dead, { ...bindings, counting }, byThreads(build, model.hidden));
 }
 
-/** Appends the second lists of a block of rows, of dead latents. @param code where their pre-activations are. */
-export function addAuxLists(build: StepBuild, { first, rows, step }: RowBlock, code: Tensor): void {
-  const values = keepsSigns(build.config) ? 'sparse/signed.wgsl' : 'sparse/not_negative.wgsl';
+/** Appends the second lists of a block of rows, of dead latents. */
+export function addAuxLists(build: StepBuild, { first, rows, step }: RowBlock): void {
+  const values = keepsSigns(build.config) ? ['sparse/signed.wgsl'] : notNegative;
   const most = auxEntries(build);
   const place = { most, firstList: listRows(build) + first, firstEntry: rowEntries(build) + first * most };
-  addSelection(build, [values, 'sparse/dead_latents.wgsl'], { code, step }, place, rows);
+  addSelection(build, [...values, 'sparse/dead_latents.wgsl'], step, place, rows);
 }
 
 /** Appends what divides the values in the rows' lists, which begin there, by norms by which they were multiplied. */
@@ -269,7 +271,7 @@ interface Place {
 function addSelection(
   build: StepBuild,
   which: readonly string[],
-  bindings: Bindings,
+  step: GPUBuffer,
   { most, firstList, firstEntry }: Place,
   rows: number,
 ): void {
@@ -284,7 +286,8 @@ function addSelection(
     capacity: powerOfTwo(Math.max(spans, leastKeys)),
     most_chosen: powerOfTwo(Math.max(Math.min(spans, most), leastChosen)),
   };
-  addByLines(build, { files: [...which, 'sparse/select.wgsl'], constants }, { ...bindings, selection }, rows);
+  const source = { files: [...which, 'sparse/select.wgsl'], constants };
+  addByLines(build, source, { code: build.code, step, selection }, rows);
 }
 
 /** Appends the same for all latents, by the code's maxima. */
@@ -295,7 +298,7 @@ function addSelectionByMaxima(
 ): void {
   const { program, bindings, code, model, rows } = build;
   const selection = new Uint32Array([rows, most, bitmapWords(build), firstList, firstEntry]);
-  const files = ['metrics/step.wgsl', 'sparse/lists.wgsl', 'sparse/maxima.wgsl', 'sparse/select_lanes.wgsl'];
+  const files = ['metrics/step.wgsl', 'sparse/lists.wgsl', ...maximaFiles, 'sparse/select_lanes.wgsl'];
   const constants = { most_chosen: mostChosen(build) };
   const groups = model.gpu.groups(Math.ceil(rows / selectionLanes));
   program.add({ files, constants }, { ...bindings, ...maxima, selection, code }, [groups, 1]);

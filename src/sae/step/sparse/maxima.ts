@@ -29,6 +29,9 @@ export function mostChosen({ model, config }: StepBuild): number {
   return Math.max(64, 2 ** Math.ceil(Math.log2(mostLatents(model.config, config)!)));
 }
 
+/** Provide where maxima lie, and what they are of. */
+export const maximaFiles = ['sparse/relu_bits.wgsl', 'sparse/maxima.wgsl'] as const;
+
 /** The bindings of `sparse/maxima.wgsl`, and of those that take the maxima. */
 export interface Maxima extends Bindings {
   readonly maxima: Uint32Array<ArrayBuffer>;
@@ -49,7 +52,7 @@ export function maximaOf(build: StepBuild): Maxima {
 
 /** What makes the encoder's product note them. */
 export function notingMaxima(maxima: Maxima): Noting {
-  return { files: ['sparse/maxima.wgsl', 'sparse/note_maxima.wgsl'], bindings: maxima };
+  return { files: [...maximaFiles, 'sparse/note_maxima.wgsl'], bindings: maxima };
 }
 
 /**

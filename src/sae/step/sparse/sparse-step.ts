@@ -1,6 +1,5 @@
 import { padded, type Tensor } from '../../../gpu/tensor.js';
 import { addLayer } from '../../model/forward.js';
-import type { ModelLayer } from '../../model/layers.js';
 import { addRescaling, addRescalingNorms } from '../../model/rescaling.js';
 import { gathered, type Windows } from '../../rows/window.js';
 import { nestedWidths } from '../../sparsity/matryoshka.js';
@@ -78,10 +77,6 @@ export function allocateSparse(build: StepBuild): void {
     build.makeBuffer('auxk_scale', 'The scale of AuxK', 4);
     build.makeTensor('error_sums', [decoder.outputs]);
   }
-  if (keepsSigns(build.config) && blockCount(build) === 1) {
-    const code = [rows, model.hidden];
-    build.makeTensor('pre_activations', code, `A batch's pre-activations [${code}]`);
-  }
 }
 
 /**
@@ -121,48 +116,27 @@ export async function addSparseStep(build: StepBuild, windows: Windows): Promise
   addUpdates(build, latentEntries(build));
 }
 
-/** Appends the code of a block of rows; of a whole batch with the pre-activations, if AuxK takes them. */
+/**
+ * Appends the encoder's product of a block of rows, multiplied by the norms of directions if latents are selected so: its code or, if
+ * AuxK takes values of either sign, the pre-activations, of which the selection takes those above 0.
+ */
 async function addCode(
   build: StepBuild,
   windows: Windows,
   block: RowBlock,
   maxima: Maxima | undefined,
 ): Promise<void> {
-  const { code, bindings, program, model, rows } = build;
-  if (!keepsSigns(build.config) || block.rows < rows) {
-    return addLatents(build, windows, block, code, { maxima });
-  }
-  await addLatents(build, windows, block, build.tensor('pre_activations'), { activation: 'identity' });
-  const noting = maxima
-    ? ['sparse/maxima.wgsl', 'sparse/note_vectors.wgsl']
-    : ['sparse/note_no_vectors.wgsl'];
-  const files = [`layers/${model.config.activation}.wgsl`, ...noting, 'sparse/activate.wgsl'];
-  const vectors = (padded(rows) * padded(code.columns)) / 4;
-  const own = { ...bindings, ...maxima, code };
-  program.add({ files }, own, [model.gpu.groups(Math.ceil(vectors / 64)), 1]);
-}
-
-/** Appends the encoder's product of a block of rows, multiplied by the norms of directions if latents are selected so. */
-async function addLatents(
-  build: StepBuild,
-  windows: Windows,
-  block: RowBlock,
-  latents: Tensor,
-  {
-    activation = build.model.config.activation,
-    maxima,
-  }: { readonly activation?: ModelLayer['activation']; readonly maxima?: Maxima | undefined } = {},
-): Promise<void> {
-  const { program, model, rows } = build;
+  const { program, model, rows, code, config } = build;
   const [{ pre_bias, ...encoder }] = model.layers;
   const whole = block.rows === rows;
   const batch = build.tensor(whole ? 'batch' : 'block_batch');
   if (!whole) {
     windows.addGather(program, block.step, batch, pre_bias);
   }
-  await addLayer(program, { ...encoder, activation }, batch, latents, maxima && notingMaxima(maxima));
+  const activation = keepsSigns(config) ? 'identity' : encoder.activation;
+  await addLayer(program, { ...encoder, activation }, batch, code, maxima && notingMaxima(maxima));
   if (model.rescaling) {
-    addRescaling(program, model.rescaling, latents);
+    addRescaling(program, model.rescaling, code);
   }
 }
 
@@ -213,13 +187,10 @@ async function addAuxK(build: StepBuild, windows: Windows, weights: ScatteredRow
   const { relative, bias } = auxkLossOf(config)!;
   const levels = widthsOf(build).length;
   await addBlocks(build, build.buffer('update'), async (block) => {
-    const signed = keepsSigns(config);
     if (block.rows < rows) {
-      await addLatents(build, windows, block, build.code, signed ? { activation: 'identity' } : {});
-      addAuxLists(build, block, build.code);
-    } else {
-      addAuxLists(build, block, signed ? build.tensor('pre_activations') : build.code);
+      await addCode(build, windows, block, undefined);
     }
+    addAuxLists(build, block);
   });
   addUnscaled(build, listRows(build));
   addErrorSums(build, (levels - 1) * listRows(build), build.tensor('error_sums'));

@@ -116,10 +116,12 @@ function notedMaxima(build: StepBuild, values: Float32Array): Maxima {
   return maxima;
 }
 
+/** Of pre-activations, some of which may be below 0, or -0. */
 async function check(given: Case): Promise<void> {
   const { values, rows, counted, k, batch } = given;
   const latents = values.length / rows;
-  const selected = topk(Float64Array.from(values.subarray(0, counted * latents)), batch ? 1 : counted, k);
+  const activated = Float64Array.from(values.subarray(0, counted * latents), (value) => Math.max(0, value));
+  const selected = topk(activated, batch ? 1 : counted, k);
   const bits = new Uint32Array(Float32Array.from(selected).buffer);
   const byRow = Array.from({ length: rows }, (): Listed[] => []);
   const byLatent = Array.from({ length: latents }, (): Listed[] => []);
@@ -133,11 +135,17 @@ async function check(given: Case): Promise<void> {
   expect(await lists(given)).toEqual([byRow, byLatent]);
 }
 
+/** With some of the signs changed; in half of the cases none is. */
+function someSigns(values: Float32Array<ArrayBuffer>, random: () => number) {
+  const share = pick([0, 0, 0.3, 1], random);
+  return values.map((value) => (random() < share ? -value : value));
+}
+
 describe.each([...lanes, byMaxima])('%s a row, k of a batch', (name) => {
-  test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
+  test('lists random codes, with many zeros, equal and negative values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
-      const values = someCode(rows * columns, random);
+      const values = someSigns(someCode(rows * columns, random), random);
       const counted = pick([rows, upTo(rows, random)], random);
       const k = pick([1, upTo(counted * columns, random), counted * columns], random);
       await check({ values, rows, counted, k, most: columns, batch: true });
@@ -146,10 +154,10 @@ describe.each([...lanes, byMaxima])('%s a row, k of a batch', (name) => {
 });
 
 describe.each([...lanes, byMaxima])('%s a row', (name) => {
-  test('lists random codes, with many zeros and many equal values, of short batches too', async () => {
+  test('lists random codes, with many zeros, equal and negative values, of short batches too', async () => {
     useLanes(name);
     await shapes(gpu, async (_, { rows, columns, random }) => {
-      const values = someCode(rows * columns, random);
+      const values = someSigns(someCode(rows * columns, random), random);
       const most = pick([1, Math.min(2, columns), columns, upTo(columns, random)], random);
       const counted = pick([rows, upTo(rows, random)], random);
       await check({ values, rows, counted, k: pick([most, upTo(most, random)], random), most });

@@ -20,11 +20,11 @@ const gpu = await gpuOfFile();
 test.each(familiesOf(gpu))('the encoder notes the maxima of its code, by the tiles of %s', async (family) => {
   useFamily(gpu, family);
   const random = seededRandom(11);
-  for (const [rows, latents, k] of [
-    [5, 3, 1],
-    [33, 131, 2],
-    [70, 1030, 3],
-  ]) {
+  for (const [rows, latents, k, activation] of [
+    [5, 3, 1, 'relu'],
+    [33, 131, 2, 'relu'],
+    [70, 1030, 3, 'identity'],
+  ] as const) {
     await Scope.during(async (scope) => {
       const config = parseTrainConfig<'topk'>({ ...plain, sparsity: 'topk', k, batch_size: rows });
       const model = scope.use(await Model.create(gpu, { in_dims: 9, h_dims: [latents] }));
@@ -41,7 +41,13 @@ test.each(familiesOf(gpu))('the encoder notes the maxima of its code, by the til
       layer.bias.write(reals(random, latents, -1, 0.5).fill(-0, 0, Math.ceil(latents / 5)));
       build.tensor('batch').write(reals(random, 9 * rows, -1, 1));
       const maxima = maximaOf(build);
-      await addLayer(build.program, layer, build.tensor('batch'), build.code, notingMaxima(maxima));
+      await addLayer(
+        build.program,
+        { ...layer, activation },
+        build.tensor('batch'),
+        build.code,
+        notingMaxima(maxima),
+      );
       await build.program.ready();
       build.program.submit();
       const layout = [...(maxima.maxima as Uint32Array)] as unknown as MaximaLayout;
