@@ -73,7 +73,7 @@ function wrapped(head: string, words: readonly string[], columns: number): strin
 }
 
 /** A label as a line of a terminal can show it: short, and without signs that would act on the terminal. */
-function printable(label: string): string {
+export function printable(label: string): string {
   // Each character is one or two code units.
   const characters = [...label.slice(0, 2 * longestLabel + 2)];
   const short =

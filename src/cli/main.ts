@@ -7,6 +7,7 @@ import { benchCommand } from './bench.js';
 import { exportCommand, importCommand } from './convert.js';
 import { devicesCommand } from './devices.js';
 import { encodeCommand } from './encode.js';
+import { evalCommand } from './eval.js';
 import { Interrupted, interrupt } from './interrupt.js';
 import { booleanNames } from './options.js';
 import { reconstructCommand } from './reconstruct.js';
@@ -22,6 +23,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 function program(): Command {
   const train = trainCommand();
   const others = [
+    evalCommand(),
     reconstructCommand(),
     encodeCommand(),
     rowsCommand(),

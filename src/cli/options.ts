@@ -266,6 +266,14 @@ export const profileOption = boolean(
   false,
 );
 
+export const otherVariancesOption = boolean(
+  '--other-variances [bool]',
+  'also tell the explained variance as other libraries define it; rows are then read twice',
+  false,
+);
+
+export const markdownOption = boolean('--markdown [bool]', 'print Markdown', false);
+
 export const tuningOption = boolean(
   '--tuning [bool]',
   'also list the tiles that were found fastest on each adapter',
@@ -295,6 +303,8 @@ const all = [
   sparseOption,
   profileOption,
   tuningOption,
+  otherVariancesOption,
+  markdownOption,
 ];
 
 /** Options that take True or False, or stand alone for True, in kebab-case. */

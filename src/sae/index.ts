@@ -26,6 +26,11 @@ export {
 export * from './deprecated.js';
 export * from './errors.js';
 export {
+  type EvaluatedLatent,
+  type Evaluation,
+  evaluation,
+} from './insight/evaluation/evaluation.js';
+export {
   type LatentActivity,
   LatentPictures,
   latentActivity,

@@ -52,14 +52,19 @@ export class Probe {
     return this.decoder.run(codes, this.#atMost(codes.length / this.model.hidden));
   }
 
-  /** Both in one go: codes [rows, hidden] and their reconstructions [rows, in_dims]. @throws DataError as `encode`. */
+  /**
+   * Both in one go: codes [rows, hidden] and their reconstructions [rows, in_dims].
+   * @param first the number of the first row in messages.
+   * @throws DataError as `encode`; NonFiniteError.
+   */
   async reconstruct(
     dataset: Dataset,
+    first = 0,
   ): Promise<{ codes: Float32Array<ArrayBuffer>; reconstructions: Float32Array<ArrayBuffer> }> {
     this.#check(dataset);
-    const running = this.encoder.run(normalizedRows(dataset), dataset.rows);
+    const running = this.encoder.run(normalizedRows(dataset, first), dataset.rows, first);
     this.decoder.program.submit();
-    const [codes, reconstructions] = await Promise.all([running, this.decoder.read(dataset.rows)]);
+    const [codes, reconstructions] = await Promise.all([running, this.decoder.read(dataset.rows, first)]);
     return { codes, reconstructions };
   }
 
