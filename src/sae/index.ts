@@ -63,20 +63,17 @@ export {
 } from './model/saved-model.js';
 export { type OptimizerName, optimizers } from './optimizer/index.js';
 export type { Option } from './options.js';
+export type { NamedBlob } from './rows/blob-file.js';
+export { decodeLabels, openBlobs, type SortedBlobs, sortBlobs } from './rows/blobs.js';
 export { rowsBetween, takeRows } from './rows/blocks.js';
 export * from './rows/dataset.js';
-export {
-  type DecodeOptions,
-  decodeDataset,
-  type FileOfRows,
-  type NamedBlob,
-  openBlobs,
-  type RowFiles,
-} from './rows/decode.js';
+export { type DecodeOptions, decodeDataset, type FileOfRows, type RowFiles } from './rows/decode.js';
 export type { Histogram } from './rows/distribution.js';
+export { naturalOrder } from './rows/folder.js';
 export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
 export { imagesDataset, type NamedImage } from './rows/images.js';
+export { labelled } from './rows/labels.js';
 export { normalizationName, sameNormalization } from './rows/normalization/index.js';
 export {
   type FittedKind,

@@ -1,14 +1,13 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../../sae/errors.js';
-import { holdsRows } from '../../sae/rows/decode.js';
+import { naturalOrder, rowsInFolder } from '../../sae/rows/folder.js';
 import type { OpenOptions } from '../../sae/rows/formats/file.js';
-import { formatNames, namedAsRows, rowFormats } from '../../sae/rows/formats/index.js';
+import { formatNames } from '../../sae/rows/formats/index.js';
 import { describeFileError } from './files.js';
 import { hdf5 } from './hdf5.js';
 import { rowsFile } from './rows-file.js';
-import { savedShards } from './saved-dataset.js';
 import { isUrl } from './url-file.js';
 
 /** What was found where files, folders and patterns were named. */
@@ -23,8 +22,6 @@ export interface FoundFiles {
 
 /** Names in a sentence, at most. */
 const mostNamed = 5;
-
-const natural = new Intl.Collator('en', { numeric: true });
 
 /**
  * The files of rows that are named: by their paths, whether they are there or not; by folders, of which files that are no
@@ -68,71 +65,41 @@ async function filesOf(path: string, notes: string[], options: OpenOptions): Pro
     );
   }
   const status = await stat(path).catch(() => undefined);
-  if (status?.isDirectory()) return (await savedShards(path)) ?? filesInFolder(path, notes, options);
+  if (status?.isDirectory()) return filesInFolder(path, notes, options);
   // A file may have a name that looks like a pattern.
   if (status || !isDynamicPattern(path)) return [path];
   const found = await glob(path, { expandDirectories: false });
   if (found.length === 0) {
     throw new DataError(`No file matches ${path}. Check the names, and the folder that it starts from.`);
   }
-  return found.sort(natural.compare);
+  return found.sort(naturalOrder.compare);
 }
 
-async function filesInFolder(folder: string, notes: string[], options: OpenOptions): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    throw new DataError(`${folder} cannot be read: ${describeFileError(error)}.`, { cause: error });
+async function filesInFolder(path: string, notes: string[], options: OpenOptions): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    throw new DataError(`${path} cannot be read: ${describeFileError(error)}.`, { cause: error });
   });
-  const names = entries
-    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))
-    .map(({ name }) => name)
-    .sort(natural.compare);
-  const rows: string[] = [];
-  const others: string[] = [];
-  for (const name of names) {
-    ((await mayHoldRows(join(folder, name), options)) ? rows : others).push(name);
-  }
-  const { lists, missing } = await missingFrom(folder, names);
-  rows.push(...missing);
+  const files = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'));
+  const { rows, others } = await rowsInFolder(
+    {
+      name: path,
+      files: files.map(({ name }) => name).sort(naturalOrder.compare),
+      formats: [hdf5],
+      path: (name) => join(path, name),
+      open: (name, expected) => rowsFile(join(path, name), expected === undefined ? {} : { expected }),
+    },
+    options,
+  );
   if (rows.length === 0) {
     const inside = entries.some((entry) => entry.isDirectory())
-      ? ` Folders in it are not looked into: a pattern such as "${join(folder, '**')}" does that.`
+      ? ` Folders in it are not looked into: a pattern such as "${join(path, '**')}" does that.`
       : '';
-    throw new DataError(`${folder} is a folder without rows; expected a ${formatNames} file in it.${inside}`);
+    throw new DataError(`${path} is a folder without rows; expected a ${formatNames} file in it.${inside}`);
   }
-  const passedOver = others.filter((name) => !lists.has(name));
-  if (passedOver.length > 0) {
-    const more = passedOver.length - mostNamed;
-    const some = passedOver.slice(0, mostNamed).join(', ');
-    notes.push(`In ${folder} these are not read: ${some}${more > 0 ? ` and ${more} more` : ''}.`);
+  if (others.length > 0) {
+    const more = others.length - mostNamed;
+    const some = others.slice(0, mostNamed).join(', ');
+    notes.push(`In ${path} these are not read: ${some}${more > 0 ? ` and ${more} more` : ''}.`);
   }
-  return rows.map((name) => join(folder, name));
-}
-
-/**
- * The files that a list in the folder names and that are not there, which reading them then says; and the names of such lists
- * and of what stands beside them.
- */
-async function missingFrom(folder: string, names: readonly string[]) {
-  const lists = new Set<string>();
-  const missing: string[] = [];
-  for (const { listed, beside } of rowFormats) {
-    if (!listed || !beside || !names.includes(listed.file) || !names.includes(beside)) continue;
-    const json = await readFile(join(folder, listed.file), 'utf8')
-      .then(JSON.parse)
-      .catch(() => undefined);
-    const all = listed.files(json);
-    if (!all) continue;
-    lists.add(listed.file).add(beside);
-    missing.push(...all.filter((name) => !names.includes(name)));
-  }
-  return { lists, missing };
-}
-
-/** A file that cannot be read may if it is called so: reading it says why. */
-async function mayHoldRows(path: string, options: OpenOptions): Promise<boolean> {
-  try {
-    return await holdsRows(await rowsFile(path), options);
-  } catch {
-    return namedAsRows(path, [...rowFormats, hdf5]);
-  }
+  return rows.map((name) => join(path, name));
 }

@@ -1,6 +1,4 @@
-import { DataError } from '../../sae/errors.js';
-import { counted } from '../../sae/rows/formats/array.js';
-import { readLabels } from '../../sae/rows/labels.js';
+import { checkLabels, labelled, readLabels } from '../../sae/rows/labels.js';
 import type { Rows } from '../../sae/rows/source.js';
 import { rowsFile } from './rows-file.js';
 
@@ -16,14 +14,7 @@ export async function withLabels<R extends Rows>(
 ): Promise<R> {
   if (file === undefined) return load();
   const labels = await readLabels(await rowsFile(file, { expected: 'a file of labels' }));
-  const check = (rows: number) => {
-    if (labels.length === rows) return;
-    throw new DataError(
-      `${file} has ${counted(labels.length, 'label')}, and ${described.name} ${counted(rows, 'row')}; expected a label for each row.`,
-    );
-  };
-  if (described.rows !== undefined) check(described.rows);
-  const rows = await load();
-  check(rows.rows);
-  return { ...rows, labels };
+  const { name, rows } = described;
+  if (rows !== undefined) checkLabels(labels, file, { name, rows });
+  return labelled(await load(), labels, file);
 }

@@ -1,5 +1,6 @@
 import { EngineError } from '../../gpu/errors.js';
 import { ConfigError, DataError } from '../errors.js';
+import { blobFiles } from './blob-file.js';
 import type { Dataset } from './dataset.js';
 import { counted, grouped, recognizedBytes } from './formats/array.js';
 import {
@@ -11,12 +12,12 @@ import {
   type RowsFile,
 } from './formats/file.js';
 import { image } from './formats/image.js';
-import { formatNames, rowFormats } from './formats/index.js';
-import { packingBytes, packingOf, unpackedName, unpackZstd } from './formats/packing.js';
+import { rowFormats } from './formats/index.js';
+import { unpackedName } from './formats/packing.js';
 import { raw } from './formats/raw.js';
 import { joined } from './joined.js';
 import { fitNormalization, type NormalizeOption, type Unnormalized } from './normalize.js';
-import { type RowSource, type Rows, type StoredRows, valueBytes } from './source.js';
+import { type RowSource, type StoredRows, valueBytes } from './source.js';
 import type { RowPlace } from './subset.js';
 
 /** How the rows of a file are to be read. */
@@ -333,12 +334,6 @@ async function beginning(file: RowsFile): Promise<Uint8Array> {
   return head.subarray(0, recognizedBytes);
 }
 
-/** A dropped, chosen or fetched file. */
-export interface NamedBlob {
-  readonly blob: Blob;
-  readonly name: string;
-}
-
 /**
  * Reads such a file, packed or not, from a Blob: a dropped, chosen or fetched file.
  * @param name the name of the data set, also in messages.
@@ -349,91 +344,8 @@ export async function decodeDataset(
   name: string,
   options: Omit<DecodeOptions, 'name'> = {},
 ): Promise<Dataset> {
-  return decodeRows([() => blobFile({ blob, name })], options);
-}
-
-/**
- * Opens the rows of such files, one after another. They are read into memory only if they take at most `most_memory` bytes or
- * cannot be read from their places.
- * @throws as `decodeDataset`.
- */
-export async function openBlobs(
-  blobs: readonly NamedBlob[],
-  { most_memory, ...options }: Omit<DecodeOptions, 'name'> & { readonly most_memory: number },
-): Promise<Rows> {
-  const opened = await Promise.all(blobs.map(blobFile));
-  // What cannot be looked into is opened, which says why.
-  const known = await Promise.all(opened.map((file) => holdsRows(file).catch(() => true)));
-  // Other files in a folder of rows are passed over.
-  const read = known.includes(true) ? opened.filter((_, i) => known[i]) : opened;
-  const more = read.length - 1;
-  const name = `${read[0].name}${more > 0 ? ` and ${counted(more, 'more file')}` : ''}`;
-  const { most_bytes = Number.POSITIVE_INFINITY, ...others } = options;
-  const files = await openRowFiles(
-    read.map((file) => async () => file),
-    // What stays in its file may be as long as it likes.
-    { ...others, ...(read.some(({ packed }) => packed) && { most_bytes }), name },
-  );
-  const { rows = 0, in_dims, type } = files;
-  const bytes = rows * in_dims * valueBytes[type];
-  if (bytes > most_memory && files.placed) return files.inPlace();
-  if (bytes > most_bytes) {
-    throw new DataError(
-      `${name} has ${grouped(bytes)} bytes of values that have to be in memory at once; at most ${grouped(most_bytes)} are accepted here. Use ` +
-        'fewer rows.',
-    );
-  }
-  return files.inMemory();
-}
-
-/** @throws DataError if it is empty or cannot be read. */
-async function blobFile({ blob, name }: NamedBlob): Promise<RowsFile> {
-  if (blob.size === 0) {
-    throw new DataError(`${name} is empty; expected a ${formatNames} file.`);
-  }
-  const unreadable = (error: unknown) =>
-    new DataError(`${name} cannot be read: ${(error as Error).message}`, { cause: error });
-  const start = await blob
-    .slice(0, packingBytes)
-    .arrayBuffer()
-    .catch((error) => {
-      throw unreadable(error);
-    });
-  const packed = packingOf(new Uint8Array(start));
-  return {
-    name,
-    bytes: blob.size,
-    packed,
-    stream(begin, end) {
-      const part = begin === undefined ? blob : blob.slice(begin, end);
-      if (packed === 'zstd') return unpackZstd(pieces(part.stream()), name);
-      return pieces(packed ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
-    },
-    async read(begin, into) {
-      const part = await blob.slice(begin, begin + into.length).arrayBuffer();
-      into.set(new Uint8Array(part));
-    },
-    // A file that cannot be read throws a DOMException, a damaged gzip stream another error.
-    explain: (error) =>
-      packed && !(error instanceof DOMException)
-        ? new DataError(
-            `${name} is damaged or truncated: its gzip stream cannot be unpacked (${(error as Error).message}). Copy or ` +
-              'download it again.',
-            { cause: error },
-          )
-        : unreadable(error),
-  };
-}
-
-async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      yield next.value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
+  const [file] = blobFiles([{ blob, name }]);
+  return decodeRows([file.open], options);
 }
 
 function neither({ name, packed }: RowsFile): DataError {

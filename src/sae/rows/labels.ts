@@ -4,7 +4,7 @@ import { counted, grouped } from './formats/array.js';
 import { explained, type RowsFile } from './formats/file.js';
 import { unpackedName } from './formats/packing.js';
 import { tableLines, textOf } from './formats/text.js';
-import type { Dataset } from './rows.js';
+import type { Dataset, Rows } from './rows.js';
 
 /** The name of the labels' column in a table, and of their key in objects. */
 const field = 'label';
@@ -18,22 +18,53 @@ const expected = 'labels as text';
  * @throws DataError, and what the file explains.
  */
 export function readLabels(file: RowsFile): Promise<string[]> {
-  const [, ending] = /\.([^.]*)$/.exec(unpackedName(file.name.toLowerCase())) ?? [];
   return explained(file, async () => {
     const labels: string[] = [];
-    for await (const piece of piecesOf(file, ending)) {
+    for await (const piece of piecesOf(file, endingOf(file.name))) {
       for (const label of piece) labels.push(label);
     }
     return labels;
   });
 }
 
+/**
+ * Whether a file that may be rows as well has labels: by its name or, of a table, by whether it has a column `label`; perhaps, if all
+ * of several columns have numbers.
+ * @throws what opening and reading it throw.
+ */
+export async function holdsLabels(
+  name: string,
+  open: () => Promise<RowsFile>,
+): Promise<'yes' | 'no' | 'perhaps'> {
+  const ending = endingOf(name);
+  if (ending !== undefined && ['txt', 'jsonl', 'ndjson'].includes(ending)) return 'yes';
+  const delimiter = ending === undefined ? undefined : delimiters[ending];
+  if (delimiter === undefined) return 'no';
+  let names: readonly string[] | undefined;
+  for await (const { fields } of tableLines(await open(), delimiter, expected)) {
+    if (names) return fields.length > 1 && fields.every(isNumber) ? 'perhaps' : 'yes';
+    if (columnIn(fields) < 0) return 'no';
+    names = fields;
+  }
+  return names ? 'yes' : 'no';
+}
+
+const isNumber = (field: string) => field.trim() !== '' && !Number.isNaN(Number(field));
+
+function endingOf(name: string): string | undefined {
+  return /\.([^.]*)$/.exec(unpackedName(name.toLowerCase()))?.[1];
+}
+
+/** Of tables, by their ending; '' if the first lines tell it. */
+const delimiters: Readonly<Record<string, string>> = { csv: '', tsv: '\t' };
+
+const columnIn = (names: readonly string[]) => names.findIndex((name) => name.trim() === field);
+
 function piecesOf(file: RowsFile, ending: string | undefined): AsyncGenerator<readonly string[]> {
   switch (ending) {
     case 'csv':
-      return columnOf(file, '');
     case 'tsv':
-      return columnOf(file, '\t');
+      return columnOf(file, delimiters[ending]);
     case 'jsonl':
     case 'ndjson':
       return valuesOf(file);
@@ -77,7 +108,7 @@ async function* columnOf(file: RowsFile, delimiter: string): AsyncGenerator<[str
   let column: number | undefined;
   for await (const { number, fields } of tableLines(file, delimiter, expected)) {
     if (column === undefined) {
-      column = fields.findIndex((name) => name.trim() === field);
+      column = columnIn(fields);
       if (column < 0) {
         throw new DataError(
           `${file.name} has no column ${field}: its line ${number} is ${shown(fields.join(', '))}; expected names there, one of ` +
@@ -92,6 +123,32 @@ async function* columnOf(file: RowsFile, delimiter: string): AsyncGenerator<[str
       yield [fields[column]];
     }
   }
+}
+
+/**
+ * Rows with labels.
+ * @param file where these come from, in messages.
+ * @throws DataError if they are not as many as the rows.
+ */
+export function labelled<R extends Pick<Rows, 'name' | 'rows'>>(
+  rows: R,
+  labels: readonly string[],
+  file: string,
+): R & { readonly labels: readonly string[] } {
+  checkLabels(labels, file, rows);
+  return { ...rows, labels };
+}
+
+/** @throws DataError if labels are not as many as the rows. */
+export function checkLabels(
+  labels: readonly string[],
+  file: string,
+  { name, rows }: Pick<Rows, 'name' | 'rows'>,
+): void {
+  if (labels.length === rows) return;
+  throw new DataError(
+    `${file} has ${counted(labels.length, 'label')}, and ${name} ${counted(rows, 'row')}; expected a label for each row.`,
+  );
 }
 
 /** The labels of the rows from `first` up to, not including, `end`, if rows have labels. */

@@ -145,7 +145,7 @@ describe('what save_to_disk of Hugging Face wrote', () => {
     expect((await readDataset(copy)).rows).toBe(18);
     writeFileSync(join(copy, 'dataset_dict.json'), '{"splits": ["train", "test"]}');
     expect(await refused()).toMatch(
-      /copy has a data set for each of its splits; name one: \S*train or \S*test\.$/,
+      /copy has a data set for each of its splits; take one: \S*train or \S*test\.$/,
     );
   });
 });

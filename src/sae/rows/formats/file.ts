@@ -21,7 +21,7 @@ export interface RowsFile {
   stream(begin?: number, end?: number): AsyncIterable<Uint8Array>;
   /** Fills `into` with the bytes from `begin` on, of a file that is not packed. @throws if it was changed meanwhile. */
   read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** The file of that name in the same folder; undefined if there is none. A page does not know where files lie. */
+  /** The file of that name in the same folder; undefined if there is none. */
   beside?(name: string): Promise<RowsFile | undefined>;
   /** The error of reading it, in a sentence. */
   explain(error: unknown): EngineError;

@@ -1,7 +1,8 @@
 import { DataError } from '../../errors.js';
 import { counted, elements, grouped } from './array.js';
-import { type Fail, readPart } from './bytes.js';
-import { partsOf, type RowFormat, type RowsFile } from './file.js';
+import type { Fail } from './bytes.js';
+import type { RowFormat, RowsFile } from './file.js';
+import { readJson } from './json.js';
 import { pickArray, pickedNote } from './named.js';
 import { openedStrided } from './strided.js';
 
@@ -24,9 +25,6 @@ interface Shard {
   readonly examples: number;
 }
 
-/** The longest file in JSON that is read: metadata.json has a description of the data set in it. */
-const longestJson = 64 * 2 ** 20;
-
 /** A file of saev's activations, whose rows are those of one layer: all tokens of all examples. */
 export const saev: RowFormat = {
   name: 'saev',
@@ -38,8 +36,8 @@ export const saev: RowFormat = {
   recognizes: (_, name) => saev.endings.test(name),
   async open(file, options) {
     const { name } = file;
-    const { layers, tokens, cls, d_model, room } = metadataOf(await readJson(file, 'metadata.json'), name);
-    const shards = shardsOf(await readJson(file, 'shards.json'));
+    const { layers, tokens, cls, d_model, room } = metadataOf(await jsonBeside(file, 'metadata.json'), name);
+    const shards = shardsOf(await jsonBeside(file, 'shards.json'));
     const own = shards?.find((shard) => name.endsWith(shard.name));
     if (!own) {
       throw new DataError(
@@ -104,20 +102,11 @@ function none(file: string, in_dims: number) {
   } as const;
 }
 
-async function readJson(file: RowsFile, name: string): Promise<unknown> {
+async function jsonBeside(file: RowsFile, name: string): Promise<unknown> {
   const fail: Fail = (sentence, cause) => {
     throw new DataError(`The ${name} beside ${file.name} cannot be read: ${sentence}`, { cause });
   };
-  const beside = (await file.beside?.(name)) ?? fail('it is not there. saev writes it.');
-  if (beside.bytes > longestJson) {
-    fail(`it has ${grouped(beside.bytes)} bytes, and at most ${grouped(longestJson)} were expected.`);
-  }
-  const bytes = await readPart(partsOf(beside, fail), 0, beside.bytes, fail);
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    return fail('it is not JSON.', error);
-  }
+  return readJson((await file.beside?.(name)) ?? fail('it is not there. saev writes it.'), fail);
 }
 
 function metadataOf(json: unknown, file: string): Metadata {
