@@ -1,33 +1,36 @@
 import './browser/csp.js';
-import digitsUrl from '../../dist/data/mnist-10k.idx.gz?url';
 import {
-  type Dataset,
-  decodeDataset,
+  DataError,
   encodeModel,
   imageShape,
+  type NamedBlob,
   rowFormatNames,
   type SavedModel,
   sameNormalization,
   savedModel,
 } from '../sae/index.js';
-import { onDrop, readFiles, saveBlob } from './browser/files.js';
+import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
 import { announce, element, forget, onClick, tell } from './browser/page.js';
-import type { ShownRows } from './session/run.js';
+import { loadDataset } from './session/datasets.js';
 import { Session } from './session/session.js';
+import { relabelled, type ShownRows } from './session/shown-rows.js';
 import { SettingsForm } from './settings/form.js';
 import {
+  type DatasetName,
+  datasetNames,
   fromAddress,
   isLive,
   modelSettings,
   type Settings,
   settingText,
+  standards,
   toAddress,
 } from './settings/settings.js';
 import { whyNoDevice } from './views/status.js';
 import { Views } from './views/views.js';
 
-/** The 10,000 digits, once they are loaded. */
-let digits: Dataset | undefined;
+/** The built-in data that the visitor has chosen; undefined where the rows are the visitor's own. */
+let chosen: DatasetName | undefined;
 /** The rows for the next model. */
 let data: ShownRows | undefined;
 /** What the current model was made from. */
@@ -115,8 +118,12 @@ function showButtons(): void {
 
 // Settings
 
+function showAddress(): void {
+  history.replaceState(null, '', toAddress(form.settings, chosen));
+}
+
 function settingsChanged(settings: Settings, name: string): void {
-  history.replaceState(null, '', toAddress(settings));
+  showAddress();
   if (!isLive(name)) {
     startOrWait();
   } else if (name === 'epochs') {
@@ -167,18 +174,18 @@ function showWaiting(): void {
   }
   note.classList.toggle('pending', names.length > 0);
   element('reset').classList.toggle('pending', names.length > 0);
-  const strips = data && !imageShape(data) ? `. ${notImages}` : '';
+  const strips = data && !imageShape(data) && !data.labels ? `. ${notImages}` : '';
   element('data').textContent = data ? describeData(data) + strips : '';
-  element('digits').hidden = !digits || data === digits;
 }
 
 /** For rows that neither their file nor the model describes as images. */
 const notImages = 'They are drawn as strips; a file of 8-bit [rows, height, width] is drawn as images.';
 
-function describeData({ name, rows, in_dims, image_shape, all }: ShownRows): string {
+function describeData({ name, rows, in_dims, image_shape, labels, all }: ShownRows): string {
   const values = image_shape ? `${image_shape[0]} × ${image_shape[1]}` : String(in_dims);
+  const labelledToo = labels ? ', with labels' : '';
   const read = all ? ', read from the disk while it trains' : '';
-  return `${name}: ${(all?.rows ?? rows).toLocaleString('en')} rows of ${values} values${read}`;
+  return `${name}: ${(all?.rows ?? rows).toLocaleString('en')} rows of ${values} values${labelledToo}${read}`;
 }
 
 /** Makes a new model from the settings, or uses a saved one. If that fails, the current model stays. */
@@ -201,7 +208,7 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
     views.goal = session.run!.trainer.stepsOf(form.settings.epochs);
     if (saved) {
       form.show({ ...form.settings, ...own });
-      history.replaceState(null, '', toAddress(form.settings));
+      showAddress();
     }
     if (news) {
       tell('news', news);
@@ -226,16 +233,21 @@ function withModel(rows: ShownRows, { normalization, image_shape }: SavedModel):
 
 // Files
 
-async function open(files: readonly File[]): Promise<void> {
+async function open(files: readonly NamedBlob[]): Promise<void> {
   forget('trouble');
   try {
-    const read = await readFiles(files);
+    const read = await readFiles(files, element<HTMLInputElement>('tensor').value.trim() || undefined);
     if ('model' in read) {
       const { model } = read;
       inTurn(() => startOver(model, `Opened ${files[0].name}. Training goes on from it.`));
       return;
     }
+    if ('labels' in read) {
+      inTurn(async () => label(read.labels, files[0].name));
+      return;
+    }
     data = read.dataset;
+    choose(undefined);
     tell('news', `Opened ${describeData(data)}.`);
     startOrWait();
   } catch (error) {
@@ -243,17 +255,78 @@ async function open(files: readonly File[]): Promise<void> {
   }
 }
 
+/** Gives the rows at hand other labels, which needs no new model. */
+function label(labels: readonly string[], file: string): void {
+  try {
+    if (!data) {
+      throw new DataError(`${file} has labels, and there are no rows yet. Open rows first.`);
+    }
+    const before = data;
+    data = relabelled(before, labels, file);
+    if (made?.data === before) {
+      made = { ...made, data };
+      session.relabel(data);
+      views.drawAll();
+    }
+    tell('news', `Opened the labels of ${describeData(data)}.`);
+  } catch (error) {
+    tell('trouble', (error as Error).message);
+  }
+}
+
+/** Shows which data is chosen, also in the address. */
+function choose(name: DatasetName | undefined): void {
+  chosen = name;
+  element<HTMLSelectElement>('dataset').value = name ?? '';
+  showAddress();
+}
+
+/** Takes built-in data for the next model. */
+function load(name: DatasetName): void {
+  const before = chosen;
+  choose(name);
+  inTurn(async () => {
+    if (chosen !== name) {
+      return;
+    }
+    try {
+      const rows = await loadDataset(name);
+      // Rows may have been opened meanwhile.
+      if (chosen === name) {
+        data = rows;
+        if (!made) {
+          views.showOriginals(rows);
+        }
+      }
+    } catch (error) {
+      if (chosen === name) {
+        choose(before);
+      }
+      tell(
+        'trouble',
+        `${name} could not be loaded (${(error as Error).message}). Choose it again, or open rows of your own.`,
+      );
+    }
+  });
+}
+
 onDrop((files) => void open(files));
 element<HTMLInputElement>('open').addEventListener('change', ({ target }) => {
   const input = target as HTMLInputElement;
-  void open([...input.files!]).then(() => {
+  void open(named(input.files!)).then(() => {
     input.value = '';
   });
 });
-onClick('digits', () => {
-  data = digits;
-  // The button will be hidden, so the focus needs another place.
-  element('open').focus({ preventScroll: true });
+element('dataset').addEventListener('change', ({ target }) => {
+  const name = (target as HTMLSelectElement).value as DatasetName;
+  const isStandard = Object.values(standards).some(
+    (own) => toAddress(own, name) === toAddress(form.settings, name),
+  );
+  // What the visitor has set stays.
+  if (isStandard) {
+    form.show(standards[name]);
+  }
+  load(name);
   startOrWait();
 });
 onClick('save-csv', () => saveBlob('loss.csv', new Blob([session.history.toCsv()], { type: 'text/csv' })));
@@ -270,8 +343,12 @@ onClick('save-model', async () => {
 // The page itself
 
 addEventListener('hashchange', () => {
-  const { settings, faults } = fromAddress(location.hash);
+  const { settings, dataset, faults } = fromAddress(location.hash);
   form.show(settings);
+  // Rows of the visitor's own, which no address has, stay.
+  if (dataset ?? chosen) {
+    load(dataset ?? 'mnist-10k');
+  }
   for (const name of Object.keys(settings)) {
     settingsChanged(settings, name);
   }
@@ -286,26 +363,13 @@ async function tellFaults(faults: readonly string[]): Promise<void> {
   }
 }
 
-// A safetensors file that is opened here is a model, a page does not see what stands beside saev's files, and images are named
-// by themselves.
-const rowsHere = rowFormatNames.filter((name) => !['safetensors', 'saev', 'image'].includes(name));
+// A safetensors file that is opened here is a model, and images are named by themselves.
+const rowsHere = rowFormatNames.filter((name) => !['safetensors', 'image'].includes(name));
 element('formats').textContent = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(rowsHere);
+element('dataset').append(...datasetNames.map((name) => new Option(name)));
 
 // A failure is reported when the first model is made.
 session.open().catch(() => {});
-try {
-  const response = await fetch(digitsUrl);
-  if (!response.ok) {
-    throw new Error(`the server answered ${response.status}`);
-  }
-  digits = await decodeDataset(await response.blob(), 'mnist-10k');
-  data ??= digits;
-  views.showOriginals(data);
-} catch (error) {
-  tell(
-    'trouble',
-    `The digits could not be loaded (${(error as Error).message}). Reload the page, or open rows of your own.`,
-  );
-}
+load(address.dataset ?? 'mnist-10k');
 startOrWait();
 await tellFaults(address.faults);

@@ -131,10 +131,6 @@ export function builtPage(launch: () => Promise<Browser> = launchChromium, alway
     const page = shared;
     await page.setViewportSize(desk);
     await page.emulateMedia({ colorScheme: null, reducedMotion: null });
-    const pressIfThere = async (name: string) => {
-      const found = button(page, name);
-      if (await found.isVisible()) await found.click();
-    };
     // At once: a click from here could come when training has just ended, and begin it again.
     await page.evaluate(() => {
       const train = document.querySelector<HTMLButtonElement>('#train')!;
@@ -146,7 +142,7 @@ export function builtPage(launch: () => Promise<Browser> = launchChromium, alway
       await button(page, 'One step').click();
       await trained(page, 1);
     }
-    await pressIfThere('Back to the digits');
+    await page.getByLabel('Data set dataset').selectOption('mnist-10k');
     await page.evaluate(
       (hash) =>
         new Promise<void>((resolve) => {
@@ -280,6 +276,16 @@ export function picture(page: Page, selector: string): Promise<string> {
     .locator(selector)
     .first()
     .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+}
+
+/** Drops a folder of this computer on the page. */
+export async function dropFolder(page: Page, path: string): Promise<void> {
+  const devtools = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await devtools.send('Input.dispatchDragEvent', { type, x: 100, y: 100, data });
+  }
+  await devtools.detach();
 }
 
 /** Drops files on the page, as from a folder. */

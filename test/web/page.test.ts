@@ -2,12 +2,16 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
+import { readWords10k } from '../../src/node/data/words.js';
+import { sampleRows } from '../../src/sae/index.js';
+import { npy, readSafetensors, temporaryFolder } from '../cli/sae.js';
 import {
   builtPage,
   button,
   chromiumPath,
   drop,
   picture,
+  saved,
   savedPicture,
   shownPictures,
   trained,
@@ -30,34 +34,117 @@ async function violations(page: Page): Promise<string[]> {
 
 describe.skipIf(!chromiumPath)('the page', () => {
   const { handedOn } = builtPage();
+  const folder = temporaryFolder();
+
+  /** axe finds nothing and nothing is cut off, on screens of these sizes, light and dark. */
+  async function look(
+    page: Page,
+    what: string,
+    sizes: readonly (readonly [number, number])[],
+  ): Promise<void> {
+    // Without transitions, which pass through colours of less contrast.
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const [width, height] of sizes) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height });
+        expect(await violations(page), `${what}, ${colorScheme}, ${width} wide`).toEqual([]);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+      }
+    }
+  }
 
   test('axe finds nothing and nothing is cut off: on a desk and a phone, light and dark, with a fault or without', async () => {
-    // Without transitions, which pass through colours of less contrast.
     const page = await handedOn('h_dims=12');
-    await page.emulateMedia({ reducedMotion: 'reduce' });
-    const look = async (what: string) => {
-      for (const colorScheme of ['light', 'dark'] as const) {
-        for (const [width, height] of [
-          [1280, 800],
-          [360, 740],
-          [320, 256],
-        ]) {
-          await page.emulateMedia({ colorScheme });
-          await page.setViewportSize({ width, height });
-          expect(await violations(page), `${what}, ${colorScheme}, ${width} wide`).toEqual([]);
-          expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
-        }
-      }
-    };
-    await look('untrained');
+    const sizes = [
+      [1280, 800],
+      [360, 740],
+      [320, 256],
+    ] as const;
+    await look(page, 'untrained', sizes);
     await button(page, 'One step').click();
     await trained(page, 1);
     await page.getByLabel('Seed seed').fill('-1');
     await page.getByLabel('Seed seed').press('Enter');
     await page.getByText('seed must be a whole number from 0').waitFor();
-    await drop(page, { name: 'notes.txt', bytes: Buffer.from('some words') });
-    await page.getByRole('alert').getByText('notes.txt is neither').waitFor();
-    await look('trained, with faults');
+    await drop(page, { name: 'notes.md', bytes: Buffer.from('some words') });
+    await page.getByRole('alert').getByText('notes.md is neither').waitFor();
+    await look(page, 'trained, with faults', sizes);
+  });
+
+  test('words are fetched when they are chosen, and shown in the place of pictures', async () => {
+    const page = await handedOn('h_dims=12');
+    const fetched = () =>
+      page.evaluate(
+        () =>
+          performance.getEntriesByType('resource').filter(({ name }) => name.includes('words-10k')).length,
+      );
+    expect(await fetched()).toBe(0);
+    await page.getByLabel('Data set dataset').selectOption('words-10k');
+    await page.getByRole('heading', { name: 'Words and their reconstructions' }).waitFor();
+    expect(await fetched()).toBe(2);
+    expect(page.url()).toContain('#dataset=words-10k&h_dims=12&');
+    const words = await readWords10k();
+    const labels = words.labels!;
+    expect(await page.locator('#samples figcaption').allTextContents()).toEqual(
+      sampleRows(10_000, 10, 1).map((row) => labels[row]),
+    );
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const { tensors } = readSafetensors(folder.write('words.safetensors', await saved(page, 'Save model')));
+    /** The words with the largest activation, strongest first. */
+    const strongest = (latent: number, count: number) => {
+      const weights = tensors['encoder.0.weight'].subarray(100 * latent, 100 * (latent + 1));
+      const bias = tensors['encoder.0.bias'][latent];
+      return Array.from({ length: words.rows }, (_, row) => {
+        const activation = weights.reduce((sum, weight, i) => sum + weight * words.data[100 * row + i], bias);
+        return { activation, word: labels[row] };
+      })
+        .sort((a, b) => b.activation - a.activation)
+        .slice(0, count);
+    };
+    const tiles = Array.from({ length: 12 }, (_, latent) =>
+      strongest(latent, 4)
+        .map(({ word }) => word)
+        .join(' · '),
+    );
+    await expect.poll(() => page.locator('#features label').allInnerTexts()).toEqual(tiles);
+    const top = strongest(0, 16).map(({ word, activation }) => `${word} ${activation.toPrecision(3)}`);
+    await expect.poll(() => page.locator('#top-rows figcaption').allTextContents()).toEqual(top);
+    expect(await page.locator('#top-rows canvas:visible, #features canvas:visible').count()).toBe(0);
+    await page.getByRole('radio', { name: `Latent 1: ${tiles[0]}` }).waitFor();
+    await page.getByRole('img', { name: 'A row of the data: the' }).waitFor();
+    await look(page, 'words', [
+      [1280, 800],
+      [390, 844],
+      [320, 256],
+    ]);
+  });
+
+  test('labels travel with their rows, may come later, and are text whatever is in them', async () => {
+    const page = await handedOn('h_dims=4');
+    const markup = ['<img src=x onerror=alert(1)>', '</span><script>alert(2)</script>', '& <b>'];
+    const values = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i));
+    await drop(
+      page,
+      { name: 'rows.npy', bytes: npy([3, 4], values) },
+      { name: 'what.jsonl', bytes: Buffer.from(markup.map((label) => JSON.stringify(label)).join('\n')) },
+    );
+    await page.getByText('Opened rows.npy: 3 rows of 4 values, with labels.').waitFor();
+    const captions = async () =>
+      (await page.locator('#samples figure:visible figcaption').allTextContents()).toSorted();
+    await expect.poll(captions).toEqual(markup.toSorted());
+    await page.locator('#top-rows figcaption:visible').first().waitFor();
+    expect(await page.locator('#top-rows, #features, #latents').locator('img, script, b').count()).toBe(0);
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    await drop(page, { name: 'words.csv', bytes: Buffer.from('id,label\n0,a\n1,"b, c"\n2,d\n') });
+    await page.getByText('Opened the labels of rows.npy: 3 rows of 4 values, with labels.').waitFor();
+    await expect.poll(captions).toEqual(['a', 'b, c', 'd']);
+    await expect.poll(() => page.locator('#features label').first().innerText()).toMatch(/^(a|b, c|d|dead)/);
+    // No new model is needed for them.
+    expect(await page.locator('#restart-note').textContent()).toMatch(/^Once a model is trained/);
+    expect(await page.locator('#steps-done').textContent()).toBe('1');
   });
 
   test('everything that matters works by keyboard', async () => {
@@ -68,7 +155,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
         return element?.id || element?.ariaLabel;
       });
     const seen: unknown[] = [];
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 64; i++) {
       await page.keyboard.press('Tab');
       seen.push(await focused());
     }
@@ -80,6 +167,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
       'Activation of latent 1',
       'lr',
       'h_dims',
+      'dataset',
       'open',
       'save-model',
     ]) {
@@ -116,7 +204,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     await button(page, 'Undo changes').press('Enter');
     expect(await focused()).toBe('latents-title');
     await button(page, 'Undo changes').waitFor({ state: 'hidden' });
-    await drop(page, { name: 'notes.txt', bytes: Buffer.from('some words') });
+    await drop(page, { name: 'notes.md', bytes: Buffer.from('some words') });
     await button(page, 'Dismiss').press('Enter');
     expect(await focused()).toBe('MAIN');
     await button(page, 'Previous').click();

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { standard } from '../../src/web/settings/settings.js';
-import { npy, objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
+import { objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
 import { seededRandom } from '../reference/random.js';
 import { reals } from '../support/device.js';
 import { firstLosses } from '../support/first-losses.js';
@@ -12,6 +13,7 @@ import {
   button,
   chromiumPath,
   drop,
+  dropFolder,
   picture,
   ready,
   saved,
@@ -97,17 +99,34 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     expect(Math.abs(first.loss / curves[batches - 1].loss - 1)).toBeLessThan(0.1);
   });
 
-  test('rows of several files that are more than memory is for are read from them while it trains', async () => {
+  test('rows of a folder that are more than memory is for are read from it while it trains', async () => {
     // A page that thinks it has hardly any memory: 800 rows of 256 bytes in two windows of 32 each.
     const before = "Object.defineProperty(navigator, 'deviceMemory', { value: 2 ** -10 });";
     const page = await open({ settings: 'h_dims=4&lr=0.01&batch_size=16', before });
-    // Each value is between 0 and 1 in the first file, and between 1 and 2 in the second.
-    const file = (n: number) => {
-      const values = Float32Array.from(reals(seededRandom(n), 400 * 64, 0, 1), (value) => value + n);
-      return { name: `x${n}.npy`, bytes: npy([400, 64], values) };
-    };
-    await drop(page, file(0), file(1));
-    await page.getByText(/^Opened x0\.npy and 1 more file: 800 rows of 64 values/).waitFor();
+    // As saev writes it, of two layers. Each value is between 0 and 1 in the first file, between 1 and 2 in the second, and 100
+    // in the other layer.
+    const acts = folder.make();
+    const names = [0, 1].map((n) => `acts00000${n}.bin`);
+    for (const [n, name] of names.entries()) {
+      const values = reals(seededRandom(n), 400 * 64, 0, 1);
+      const both = Float32Array.from({ length: 2 * values.length }, (_, i) => {
+        const [row, at] = [Math.floor(i / 128), i % 128];
+        return at < 64 ? values[64 * row + at] + n : 100;
+      });
+      writeFileSync(join(acts, name), both);
+    }
+    writeFileSync(
+      join(acts, 'shards.json'),
+      JSON.stringify(names.map((name) => ({ name, n_examples: 400 }))),
+    );
+    const shape = { layers: [7, 9], content_tokens_per_example: 1, cls_token: false, d_model: 64 };
+    const metadata = { ...shape, max_tokens_per_shard: 800, dtype: 'float32' };
+    writeFileSync(join(acts, 'metadata.json'), JSON.stringify(metadata));
+    await dropFolder(page, acts);
+    await page.getByText('has 2 arrays that may be rows; there are 7 (f32 [400, 1, 64]), 9').waitFor();
+    await page.getByLabel('Array or column tensor').fill('7');
+    await dropFolder(page, acts);
+    await page.getByText(/^Opened acts000000\.bin and 1 more file: 800 rows of 64 values/).waitFor();
     await button(page, 'One epoch').click();
     await trained(page, 50);
     expect(await page.locator('#data').textContent()).toMatch(
@@ -119,6 +138,10 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     for (const loss of losses.slice(0, 3)) expect(loss).toBeGreaterThan(0.8);
     for (const loss of losses.slice(0, 3)) expect(loss).toBeLessThan(1.9);
     expect(losses.at(-1)).toBeLessThan(losses[0]);
+
+    await page.getByLabel('Array or column tensor').fill('');
+    await dropFolder(page, fileURLToPath(new URL('../fixtures/tables/saved', import.meta.url)));
+    await page.getByText('Opened data-00000-of-00002.arrow and 1 more file: 12 rows of 5 values').waitFor();
   });
 
   test('pauses, goes on by a step, and starts over from the same weights', async () => {

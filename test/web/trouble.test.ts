@@ -78,8 +78,23 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     const image = await png(page, 4, 4);
     const wrong: [RegExp, ...Parameters<typeof drop>[1][]][] = [
       [
-        /^notes.txt is neither a .npy, .* nor a .tsv file/,
-        { name: 'notes.txt', bytes: Buffer.from('some words') },
+        /^notes.md is neither a .npy, .* nor a .tsv file/,
+        { name: 'notes.md', bytes: Buffer.from('some words') },
+      ],
+      [
+        /^two.txt has 2 labels, and mnist-10k 10,000 rows; expected a label for each row\.$/,
+        { name: 'two.txt', bytes: Buffer.from('some\nwords') },
+      ],
+      [
+        /^a.txt and b.jsonl both have labels; expected one file of them/,
+        { name: 'rows.npy', bytes: npy([2, 2], bytes(4)) },
+        { name: 'a.txt', bytes: Buffer.from('some\nwords') },
+        { name: 'b.jsonl', bytes: Buffer.from('"some"\n"words"') },
+      ],
+      [
+        /^all.safetensors is a model, and is opened by itself/,
+        { name: 'all.safetensors', bytes: model },
+        { name: 'two.txt', bytes: Buffer.from('some\nwords') },
       ],
       [/^nothing.npy is empty/, { name: 'nothing.npy', bytes: Buffer.alloc(0) }],
       [/^nan.npy has NaN at row 1, column 2/, { name: 'nan.npy', bytes: fixture('wrong/nan.npy') }],
@@ -118,7 +133,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
       [
         /^small.png is an image, and a file of rows was expected/,
         { name: 'small.png', type: 'image/png', bytes: image },
-        { name: 'notes.txt', bytes: bytes(9) },
+        { name: 'notes.md', bytes: bytes(9) },
       ],
       [/^What was dropped is not a file/],
     ];
@@ -161,8 +176,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     const model = await saved(page, 'Save model');
     await hidden.fill('6');
     await hidden.press('Enter');
-    await button(page, 'Back to the digits').click();
-    expect(await page.evaluate(() => document.activeElement!.id)).toBe('open');
+    await page.getByLabel('Data set dataset').selectOption('mnist-10k');
     await page.getByText('Changed: h_dims, the data.').waitFor();
     await button(page, 'Reset').click();
     await trained(page, 0);
@@ -184,11 +198,19 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
   test('a set of images becomes rows', async () => {
     const page = await handedOn('h_dims=6');
     const image = { type: 'image/png', bytes: await png(page, 6, 5) };
-    await drop(page, { name: 'a.png', ...image }, { name: 'b.png', ...image }, { name: 'c.png', ...image });
-    await page.getByText('Opened 3 images: 3 rows of 5 × 6 values.').waitFor();
+    await drop(
+      page,
+      { name: 'a.png', ...image },
+      { name: 'what.txt', bytes: Buffer.from('one\ntwo\nthree') },
+      { name: 'b.png', ...image },
+      { name: 'c.png', ...image },
+    );
+    await page.getByText('Opened 3 images: 3 rows of 5 × 6 values, with labels.').waitFor();
     await page.waitForFunction(
       () => document.querySelector('#samples canvas')!.getAttribute('width') === '6',
     );
+    const captions = await page.locator('#samples figure:has(canvas:visible) figcaption').allTextContents();
+    expect(captions.toSorted()).toEqual(['one', 'three', 'two']);
     await button(page, 'One epoch').click();
     await trained(page, 1);
   });

@@ -1,22 +1,23 @@
 import {
   DataError,
   type Dataset,
+  decodeLabels,
   decodeModel,
   imagesDataset,
+  labelled,
+  type NamedBlob,
   type NamedImage,
+  naturalOrder,
   openBlobs,
   type Rows,
   type SavedModel,
-  sampleRows,
-  takeRows,
+  sortBlobs,
 } from '../../sae/index.js';
-import type { ShownRows } from '../session/run.js';
+import { type ShownRows, shownRowsOf } from '../session/shown-rows.js';
 import { mostMemory } from './memory.js';
 
 /** Most bytes of rows that are unpacked: a page keeps them all in memory. */
 const most_bytes = 2 ** 30;
-/** Rows that are shown of those that stay in their files, at most. */
-const shownRows = 4096;
 
 /** Downloads a file to the visitor's computer. */
 export function saveBlob(name: string, blob: Blob): void {
@@ -28,52 +29,64 @@ export function saveBlob(name: string, blob: Blob): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+/** What was read. */
+export type Read =
+  | { readonly model: SavedModel }
+  | { readonly dataset: ShownRows }
+  | { readonly labels: readonly string[] };
+
 /**
- * Reads what was dropped or chosen, recognised by its content: a model, rows of one file or of several, or a set of images.
+ * Reads what was dropped or chosen, recognised by its content: a model, rows of one file or of several, or a set of images, each
+ * with labels if a file of them is among the others; or labels alone.
+ * @param tensor picks an array or column, as in `OpenOptions`.
  * @throws EngineError with a message for the visitor.
  */
-export async function readFiles(
-  files: readonly File[],
-): Promise<{ model: SavedModel } | { dataset: ShownRows }> {
+export async function readFiles(files: readonly NamedBlob[], tensor?: string): Promise<Read> {
   if (files.length === 0) {
-    throw new DataError('What was dropped is not a file. Drop a model, files of rows, or images.');
+    throw new DataError('What was dropped is not a file. Drop a model, files of rows, images, or labels.');
   }
-  if (files.every(({ type }) => type.startsWith('image/'))) {
-    return { dataset: await readImages(files) };
-  }
-  const [file] = files;
   try {
-    const start = new Uint8Array(await file.slice(0, 9).arrayBuffer());
-    // A safetensors file begins with the length of its header, in JSON.
-    if (file.name.endsWith('.safetensors') || start[8] === '{'.charCodeAt(0)) {
-      if (files.length > 1) {
-        throw new DataError(`${file.name} is a model, and is opened by itself. Open it alone.`);
-      }
-      return { model: decodeModel(new Uint8Array(await file.arrayBuffer()), file.name) };
+    const { rows, labels: from } = await sortBlobs(files);
+    if (rows.length === 1 && (await isModel(rows[0]))) {
+      const [{ blob, name }] = rows;
+      if (from) throw alone(name);
+      return { model: decodeModel(new Uint8Array(await blob.arrayBuffer()), name) };
     }
-    const blobs = files.map((blob) => ({ blob, name: blob.name }));
-    return { dataset: await shown(await openBlobs(blobs, { most_bytes, most_memory: mostMemory })) };
+    const read = rows.length > 0 ? await readRows(rows, tensor) : undefined;
+    const labels = from && (await decodeLabels(from.blob, from.name));
+    if (!read) return { labels: labels! };
+    return { dataset: await shownRowsOf(labels ? labelled(read, labels, from.name) : read) };
   } catch (error) {
     throw error instanceof DOMException
-      ? new DataError(`${file.name} cannot be read: it may have been moved.`, { cause: error })
+      ? new DataError(`${files[0].name} cannot be read: it may have been moved.`, { cause: error })
       : error;
   }
 }
 
-/** Rows with some of them in memory, to be shown. */
-async function shown(rows: Rows): Promise<ShownRows> {
-  if (!('read' in rows)) return rows;
-  const places = sampleRows(rows.rows, shownRows, 0).sort((a, b) => a - b);
-  return { ...(await takeRows(rows, places)), all: rows };
+async function isModel({ blob, name }: NamedBlob): Promise<boolean> {
+  const start = new Uint8Array(await blob.slice(0, 9).arrayBuffer());
+  // A safetensors file begins with the length of its header, in JSON.
+  return name.endsWith('.safetensors') || start[8] === '{'.charCodeAt(0);
+}
+
+function alone(name: string): DataError {
+  return new DataError(`${name} is a model, and is opened by itself. Open it alone.`);
+}
+
+async function readRows(files: readonly NamedBlob[], tensor: string | undefined): Promise<Rows> {
+  if (files.every(({ blob }) => blob.type.startsWith('image/'))) return readImages(files);
+  const [file] = files;
+  if (await isModel(file)) throw alone(file.name);
+  return openBlobs(files, { tensor, most_bytes, most_memory: mostMemory });
 }
 
 /** The images' grey values as rows. */
-async function readImages(files: readonly File[]): Promise<Dataset> {
+async function readImages(files: readonly NamedBlob[]): Promise<Dataset> {
   const images: NamedImage[] = [];
-  for (const file of files) {
-    const bitmap = await createImageBitmap(file).catch((error) => {
+  for (const { blob, name } of files) {
+    const bitmap = await createImageBitmap(blob).catch((error) => {
       throw new DataError(
-        `${file.name} is not an image that this browser can read. Expected PNG, JPEG, WebP or another image format.`,
+        `${name} is not an image that this browser can read. Expected PNG, JPEG, WebP or another image format.`,
         { cause: error },
       );
     });
@@ -81,13 +94,13 @@ async function readImages(files: readonly File[]): Promise<Dataset> {
     const context = new OffscreenCanvas(width, height).getContext('2d')!;
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
-    images.push({ name: file.name, width, height, data: context.getImageData(0, 0, width, height).data });
+    images.push({ name, width, height, data: context.getImageData(0, 0, width, height).data });
   }
   return imagesDataset(images, files.length === 1 ? files[0].name : `${files.length} images`);
 }
 
 /** Calls `open` with files that are dropped anywhere on the page. */
-export function onDrop(open: (files: File[]) => void): void {
+export function onDrop(open: (files: NamedBlob[]) => void): void {
   const mark = (on: boolean) => document.body.classList.toggle('dropping', on);
   document.addEventListener('dragover', (event) => {
     event.preventDefault();
@@ -106,19 +119,25 @@ export function onDrop(open: (files: File[]) => void): void {
     // Entries are to be asked for before this function waits for anything.
     const all = entries.some((entry) => entry?.isDirectory)
       ? Promise.all(entries.map(filesOf)).then((found) => found.flat())
-      : Promise.resolve([...files]);
+      : Promise.resolve(named(files));
     // A folder that cannot be looked into is as none.
     void all.catch(() => []).then(open);
   });
 }
 
-const natural = new Intl.Collator('en', { numeric: true });
+/** Files by themselves. */
+export function named(files: Iterable<File>): NamedBlob[] {
+  return Array.from(files, (blob) => ({ blob, name: blob.name }));
+}
 
 /** The files of a folder and of those in it, in the natural order of their names, without hidden ones; or a file. */
-async function filesOf(entry: FileSystemEntry | null): Promise<File[]> {
+async function filesOf(entry: FileSystemEntry | null): Promise<NamedBlob[]> {
   if (!entry || entry.name.startsWith('.')) return [];
   if (entry.isFile) {
-    return [await new Promise<File>((found, failed) => (entry as FileSystemFileEntry).file(found, failed))];
+    const blob = await new Promise<File>((found, failed) =>
+      (entry as FileSystemFileEntry).file(found, failed),
+    );
+    return [{ blob, name: entry.fullPath.replace(/^\//, '') }];
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   const inside: FileSystemEntry[] = [];
@@ -127,6 +146,6 @@ async function filesOf(entry: FileSystemEntry | null): Promise<File[]> {
     if (some.length === 0) break;
     inside.push(...some);
   }
-  inside.sort((a, b) => natural.compare(a.name, b.name));
+  inside.sort((a, b) => naturalOrder.compare(a.name, b.name));
   return (await Promise.all(inside.map(filesOf))).flat();
 }

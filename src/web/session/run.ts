@@ -1,5 +1,4 @@
 import {
-  type Dataset,
   type Gpu,
   type GreyRange,
   imageShape,
@@ -11,7 +10,6 @@ import {
   Probe,
   parseTrainConfig,
   prepareModel,
-  type RowSource,
   type Rows,
   rowSource,
   type SavedModel,
@@ -23,17 +21,13 @@ import {
 } from '../../sae/index.js';
 import { mostMemory } from '../browser/memory.js';
 import { parted, type Settings } from '../settings/settings.js';
+import type { ShownRows } from './shown-rows.js';
 
 /** Rows that are shown with their reconstructions. */
 export const sampleCount = 10;
 
 /** Latents whose tiles are shown at a time. */
 export const latentsAtATime = 100;
-
-/** Rows that are shown, and all of them if they stay in their files. */
-export interface ShownRows extends Dataset {
-  readonly all?: RowSource;
-}
 
 /** Rows as they are trained on, and how many each of two windows has. */
 function trainedOn({ all, ...shown }: ShownRows): [Rows, Placement] {
@@ -53,7 +47,8 @@ export class Run {
   private constructor(
     readonly model: Model,
     readonly trainer: Trainer<SparsityName>,
-    readonly dataset: ShownRows,
+    /** It may get other labels. */
+    public dataset: ShownRows,
     /** For the rows that are shown. */
     readonly samples: Probe,
     /** For the drawing. */

@@ -11,7 +11,8 @@ import {
 } from '../../sae/index.js';
 import type { Settings } from '../settings/settings.js';
 import { isLost, PageDevice } from './device.js';
-import { buildRun, type Run, type RunAndSnapshot, resumeRun, type ShownRows } from './run.js';
+import { buildRun, type Run, type RunAndSnapshot, resumeRun } from './run.js';
+import type { ShownRows } from './shown-rows.js';
 
 /** Milliseconds of work per submit, so that drawing and input are not delayed, even on a software adapter. */
 const submitMilliseconds = 16;
@@ -138,6 +139,13 @@ export class Session {
   async pause(): Promise<void> {
     this.#stop();
     await this.#work;
+  }
+
+  /** Gives the rows of the current model other labels. @param dataset the same rows with these. */
+  relabel(dataset: ShownRows): void {
+    if (this.#run) {
+      this.#run.dataset = dataset;
+    }
   }
 
   /** Changes settings from the next submit on, if they are for the model's kind of sparsity. @throws ConfigError. */

@@ -62,6 +62,16 @@ const standardTraining = {
 /** These give readable features in about twenty seconds on a software adapter, with no dead latent. */
 export const standard: Settings = complete(standardModel, standardTraining);
 
+/** The data that the page has. */
+export const datasetNames = ['mnist-10k', 'words-10k'] as const;
+export type DatasetName = (typeof datasetNames)[number];
+
+/** The settings that suit each of them. */
+export const standards: Readonly<Record<DatasetName, Settings>> = {
+  'mnist-10k': standard,
+  'words-10k': complete({ h_dims: [512] }, { sparsity: 'batchtopk', k: 16 }),
+};
+
 /** A setting's text in a field or the address; '' if it is left to the engine. */
 export function settingText(settings: Settings, name: string): string {
   const value = settings[name];
@@ -140,14 +150,25 @@ function number(text: string): number | string {
   return text.trim() === '' || Number.isNaN(value) ? text : value;
 }
 
-/**
- * Reads the part of an address after `#`. Settings that it does not name are standard; `faults` has a message for each
- * invalid one.
- */
-export function fromAddress(hash: string): { settings: Settings; faults: string[] } {
-  let settings = standard;
+/** What an address says. */
+export interface Address {
+  readonly settings: Settings;
+  /** The built-in data, if it names some. */
+  readonly dataset: DatasetName | undefined;
+  /** A message for each invalid setting. */
+  readonly faults: readonly string[];
+}
+
+/** Reads the part of an address after `#`. Settings that it does not name are those that suit the data. */
+export function fromAddress(hash: string): Address {
   const faults: string[] = [];
   const given = new URLSearchParams(hash.replace(/^#/, ''));
+  const named = given.get('dataset');
+  const dataset = datasetNames.find((name) => name === named);
+  if (named !== null && !dataset) {
+    faults.push(`dataset must be ${datasetNames.join(' or ')}, and is ${JSON.stringify(named)}.`);
+  }
+  let settings = standards[dataset ?? 'mnist-10k'];
   // The kind of sparsity first: it determines which others there are.
   for (const name of ['sparsity', ...settingOptions.map((option) => option.name)]) {
     const text = given.get(name);
@@ -161,12 +182,15 @@ export function fromAddress(hash: string): { settings: Settings; faults: string[
       faults.push((error as Error).message);
     }
   }
-  return { settings, faults };
+  return { settings, dataset, faults };
 }
 
-/** An address with all settings, so that a link means the same even if the page's standard settings change. */
-export function toAddress(settings: Settings): string {
+/**
+ * An address with all settings, so that a link means the same even if the page's standard settings change.
+ * @param dataset undefined for rows that no address has.
+ */
+export function toAddress(settings: Settings, dataset: DatasetName | undefined): string {
   const set = Object.keys(settings).filter((name) => settings[name] !== undefined);
   const texts = set.map((name) => `${name}=${settingText(settings, name).replaceAll(' ', '')}`);
-  return `#${texts.join('&')}`;
+  return `#${[...(dataset ? [`dataset=${dataset}`] : []), ...texts].join('&')}`;
 }

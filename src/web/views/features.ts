@@ -1,6 +1,7 @@
-import { weightGreys } from '../../sae/index.js';
+import { topRows, weightGreys } from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
 import { latentsAtATime, type Run } from '../session/run.js';
+import { wordsOf } from '../session/shown-rows.js';
 import { paint, savePictures } from './tiles.js';
 
 /** A latent's directions as grey values. */
@@ -9,14 +10,25 @@ export interface LatentTile {
   readonly encoder: Uint8Array;
 }
 
-/** A tile for each latent: native radio buttons, so that arrow keys move between them. */
+/** Words of a latent, at most, and characters of one of them. */
+const mostWords = 4;
+const longestWord = 24;
+
+/**
+ * A tile for each latent, with its direction or, where rows have words in the place of pictures, those of the rows that excite it most:
+ * native radio buttons, so that arrow keys move between them.
+ */
 export class Features {
   readonly #place = element('features');
   #run: Run | undefined;
   #canvases: HTMLCanvasElement[] = [];
   #tiles: LatentTile[] = [];
+  /** The words of each latent, strongest first, once they were measured. */
+  #words: readonly (readonly string[])[] | undefined;
   #first = 0;
   #latent = 0;
+  /** Of the rows, where they are shown in the place of pictures. */
+  #labels: readonly string[] | undefined;
 
   /** @param selected is called when another latent is chosen. @param redraw when other latents are to be drawn. */
   constructor(selected: () => void, redraw: () => void) {
@@ -50,19 +62,30 @@ export class Features {
     return this.#tiles[latent - this.#first];
   }
 
-  async draw(run: Run): Promise<void> {
-    if (this.#run !== run) {
-      const { hidden } = run.model;
-      if (this.#run?.model.hidden !== hidden) {
-        this.#first = 0;
-        this.#latent = 0;
-      }
-      this.#run = run;
-      this.#fill();
+  /** The words of the rows that excite a latent most; undefined if it has pictures, or they are not measured yet. */
+  words(latent: number): readonly string[] | undefined {
+    return this.#words?.[latent];
+  }
+
+  /** Measures on all rows which words excite each latent most, and shows them, if rows have words. */
+  async drawWords(run: Run): Promise<void> {
+    this.#prepare(run);
+    const labels = this.#labels;
+    if (!labels) {
+      return;
     }
+    const latents = await topRows(run.model, run.dataset, { top: mostWords });
+    if (this.#run === run && this.#labels === labels) {
+      this.#words = latents.map(({ exciting }) => exciting.map(({ row }) => short(labels[row])));
+      this.#showWords();
+    }
+  }
+
+  async draw(run: Run): Promise<void> {
+    this.#prepare(run);
     const first = this.#first;
     const [decoder, encoder] = await Promise.all([run.latents.drawings(first), run.latents.weights(first)]);
-    if (first !== this.#first) {
+    if (this.#run !== run || first !== this.#first) {
       return;
     }
     const { in_dims } = run.dataset;
@@ -71,11 +94,40 @@ export class Features {
     this.#paint();
   }
 
+  /** Makes tiles for another run, or for other labels of its rows. */
+  #prepare(run: Run): void {
+    const labels = wordsOf(run.dataset);
+    if (this.#run === run && this.#labels === labels) {
+      return;
+    }
+    if (this.#run?.model.hidden !== run.model.hidden) {
+      this.#first = 0;
+      this.#latent = 0;
+    }
+    this.#run = run;
+    this.#labels = labels;
+    this.#words = undefined;
+    this.#place.classList.toggle('words', labels !== undefined);
+    element('feature-kind').hidden = labels !== undefined;
+    this.#fill();
+  }
+
   #paint(): void {
     const kind = document.querySelector<HTMLInputElement>('#feature-kind :checked')!
       .value as keyof LatentTile;
     this.#tiles.forEach((tile, i) => {
       paint(this.#canvases[i], tile[kind], this.#run!.shape, 'weights');
+    });
+  }
+
+  #showWords(): void {
+    this.#place.querySelectorAll('label').forEach((label, i) => {
+      const latent = this.#first + i;
+      const words = this.words(latent);
+      const [input, , text] = label.children as unknown as [HTMLInputElement, Element, HTMLElement];
+      const name = words?.length === 0 ? 'dead' : (words?.join(' · ') ?? '…');
+      text.textContent = name;
+      input.ariaLabel = `Latent ${latent + 1}${words ? `: ${name}` : ''}`;
     });
   }
 
@@ -98,10 +150,17 @@ export class Features {
       [canvas.height, canvas.width] = this.#run!.shape;
       this.#canvases.push(canvas);
       label.append(input, canvas);
+      if (this.#labels) {
+        label.append(document.createElement('span'));
+        label.dataset.latent = String(latent + 1);
+      }
       return label;
     });
     const focused = this.#place.contains(document.activeElement);
     this.#place.replaceChildren(...labels);
+    if (this.#labels) {
+      this.#showWords();
+    }
     if (focused) {
       const input =
         this.#place.querySelector<HTMLInputElement>('input:checked') ?? this.#place.querySelector('input');
@@ -114,4 +173,10 @@ export class Features {
     element('feature-previous').ariaDisabled = String(first === 0);
     element('feature-next').ariaDisabled = String(end === hidden);
   }
+}
+
+function short(label: string): string {
+  // Each character is one or two code units.
+  const characters = [...label.slice(0, 2 * longestWord + 2)];
+  return characters.length > longestWord ? `${characters.slice(0, longestWord - 1).join('')}…` : label;
 }

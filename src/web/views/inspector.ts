@@ -5,6 +5,7 @@ import { CanvasRenderer } from 'echarts/renderers';
 import { greys, type LatentActivity, latentActivity, pickRows, shownRows } from '../../sae/index.js';
 import { element, onClick, pictureCanvas } from '../browser/page.js';
 import type { Run } from '../session/run.js';
+import { wordsOf } from '../session/shown-rows.js';
 import type { LatentTile } from './features.js';
 import { cssColours, paint, savePictures } from './tiles.js';
 
@@ -20,13 +21,21 @@ export class Inspector {
   readonly #decoder = element<HTMLCanvasElement>('latent-decoder');
   readonly #encoder = element<HTMLCanvasElement>('latent-encoder');
   readonly #rows = Array.from({ length: top }, () => pictureCanvas('A row'));
+  readonly #figures = this.#rows.map((row) => {
+    const figure = document.createElement('figure');
+    const caption = document.createElement('figcaption');
+    caption.append(document.createElement('span'), ' ', document.createElement('span'));
+    figure.append(row, caption);
+    return figure;
+  });
 
   constructor() {
     new ResizeObserver(() => this.#histogram.resize()).observe(element('histogram'));
-    for (const row of this.#rows) {
-      row.hidden = true;
+    for (const [i, figure] of this.#figures.entries()) {
+      figure.hidden = true;
+      this.#rows[i].hidden = true;
     }
-    element('top-rows').append(...this.#rows);
+    element('top-rows').append(...this.#figures);
     onClick('save-inspector', () => {
       const rows = this.#rows.filter((row) => row.checkVisibility({ visibilityProperty: true }));
       savePictures('latent.png', [this.#decoder, this.#encoder, ...rows], 6);
@@ -70,14 +79,25 @@ export class Inspector {
       exciting.map(({ row }) => row),
     );
     const values = shownRows(rows);
-    this.#rows.forEach((canvas, i) => {
-      canvas.hidden = i >= exciting.length;
-      if (!canvas.hidden) {
-        const { row, activation } = exciting[i];
-        paint(canvas, greys(values.subarray(i * rows.in_dims, (i + 1) * rows.in_dims), range), shape, 'rows');
-        canvas.title = `Row ${row}: activation ${activation.toPrecision(3)}`;
-        canvas.ariaLabel = canvas.title;
+    const hasWords = wordsOf(dataset) !== undefined;
+    element('top-rows').classList.toggle('words', hasWords);
+    this.#figures.forEach((figure, i) => {
+      const canvas = this.#rows[i];
+      figure.hidden = i >= exciting.length;
+      canvas.hidden = figure.hidden || hasWords;
+      if (figure.hidden) {
+        return;
       }
+      const { row, activation } = exciting[i];
+      const label = rows.labels?.[i];
+      paint(canvas, greys(values.subarray(i * rows.in_dims, (i + 1) * rows.in_dims), range), shape, 'rows');
+      const place = dataset.places?.[row] ?? row;
+      figure.title = `Row ${place}${label === undefined ? '' : `, ${label}`}: activation ${activation.toPrecision(3)}`;
+      canvas.ariaLabel = figure.title;
+      const caption = figure.querySelector('figcaption')!;
+      caption.hidden = label === undefined;
+      caption.firstElementChild!.textContent = label ?? '';
+      caption.lastElementChild!.textContent = hasWords ? activation.toPrecision(3) : '';
     });
   }
 

@@ -1,6 +1,7 @@
 import { intervened, strongestLatents } from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
 import type { Run } from '../session/run.js';
+import { wordsOf } from '../session/shown-rows.js';
 import type { Features } from './features.js';
 import { paint } from './tiles.js';
 
@@ -47,7 +48,7 @@ export class LatentBars {
   }
 
   /** Applies the visitor's changes to a row's code, [hidden], and shows it. */
-  apply(own: Float32Array<ArrayBuffer>, { model, shape }: Run): Float32Array<ArrayBuffer> {
+  apply(own: Float32Array<ArrayBuffer>, { model, shape, dataset }: Run): Float32Array<ArrayBuffer> {
     const sigmoid = model.config.activation === 'sigmoid';
     const codes = intervened(own, this.#given, this.#off);
     // A bar that is being moved must stay in place.
@@ -60,6 +61,7 @@ export class LatentBars {
       this.#latents = strongestLatents(own, count, latent);
       this.#scale = sigmoid ? 1 : Math.max(1, Math.ceil(own[this.#latents[0]] * 1.5));
     }
+    this.#list.classList.toggle('words', wordsOf(dataset) !== undefined);
     while (this.#bars.length < count) {
       this.#add();
     }
@@ -80,10 +82,12 @@ export class LatentBars {
     if (picture) {
       paint(tile, picture.decoder, shape, 'weights');
     }
-    name.textContent = String(latent + 1);
+    const [word] = this.features.words(latent) ?? [];
+    name.textContent = word === undefined ? String(latent + 1) : `${latent + 1} ${word}`;
+    name.title = name.textContent;
     range.max = String(this.#scale);
     range.value = String(activation);
-    range.ariaLabel = `Activation of latent ${latent + 1}`;
+    range.ariaLabel = `Activation of latent ${latent + 1}${word === undefined ? '' : `, ${word}`}`;
     range.setAttribute('aria-valuetext', activation.toFixed(2));
     range.style.setProperty('--fill', `${(100 * Math.min(activation, this.#scale)) / this.#scale}%`);
     value.textContent = activation.toFixed(2);

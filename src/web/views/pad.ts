@@ -1,6 +1,7 @@
 import {
   type Dataset,
   greys,
+  imageShape,
   pickRows,
   rowOfGreys,
   shownReconstructions,
@@ -27,6 +28,9 @@ export class Pad {
   /** The same, one pixel per value. */
   readonly #small = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })!;
   #run: Run | undefined;
+  #dataset: Dataset | undefined;
+  /** Whether rows are images. */
+  #drawable = false;
   #row: Dataset | undefined;
   #next = 0;
   /** The requested frame that will read the sheet. */
@@ -57,12 +61,16 @@ export class Pad {
 
   async draw(run: Run): Promise<void> {
     const { dataset, shape, range, drawing } = run;
-    if (this.#run?.dataset !== dataset) {
-      this.#run = run;
+    this.#drawable = imageShape(dataset) !== undefined;
+    element('pad-title').textContent = this.#drawable ? 'Draw' : 'One row';
+    element('clear').hidden = !this.#drawable;
+    this.#pad.classList.toggle('drawable', this.#drawable);
+    this.#run = run;
+    if (this.#dataset !== dataset) {
+      this.#dataset = dataset;
       this.#next = 0;
       this.#take();
     }
-    this.#run = run;
     this.#paint();
     const row = this.#row!;
     const codes = this.#bars.apply(await drawing.encode(row), run);
@@ -73,6 +81,11 @@ export class Pad {
   #paint(): void {
     const { shape, range } = this.#run!;
     paint(this.#pad, greys(shownRows(this.#row!), range), shape, 'rows');
+    const [label] = this.#row!.labels ?? [];
+    element('pad-caption').textContent = label ?? (this.#drawable ? 'draw here' : 'a row');
+    this.#pad.ariaLabel = this.#drawable
+      ? 'Drawing pad: draw with a pointer, or take one from the data'
+      : `A row of the data${label === undefined ? '' : `: ${label}`}`;
   }
 
   /** Puts a row of the data on the sheet. */
@@ -100,13 +113,13 @@ export class Pad {
   }
 
   #begin(event: PointerEvent): void {
-    if (!this.#run || event.button !== 0) {
+    if (!this.#drawable || event.button !== 0) {
       return;
     }
     event.preventDefault();
     this.#pad.setPointerCapture(event.pointerId);
     this.#bars.release();
-    const [height] = this.#run.shape;
+    const [height] = this.#run!.shape;
     Object.assign(this.#sheet, { strokeStyle: 'white', lineCap: 'round', lineJoin: 'round' });
     this.#sheet.lineWidth = height * fineness * penWidth;
     this.#sheet.beginPath();

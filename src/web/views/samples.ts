@@ -13,10 +13,16 @@ import { element, onClick, pictureCanvas } from '../browser/page.js';
 import { type Run, sampleCount } from '../session/run.js';
 import { paint, savePictures } from './tiles.js';
 
-/** Some rows of the data above their reconstructions. */
+/** Some rows of the data, each above its reconstruction and its label. */
 export class Samples {
+  readonly #place = element('samples');
   readonly #originals = canvases('Row');
   readonly #reconstructions = canvases('Reconstruction of row');
+  readonly #figures = this.#originals.map((original, i) => {
+    const figure = document.createElement('figure');
+    figure.append(original, this.#reconstructions[i], document.createElement('figcaption'));
+    return figure;
+  });
   #seed = 1;
   #dataset: Dataset | undefined;
   #rows: Dataset | undefined;
@@ -24,8 +30,7 @@ export class Samples {
   #range: GreyRange = [0, 1];
 
   constructor(redraw: () => void) {
-    // Each reconstruction under its original.
-    element('samples').append(...this.#originals.flatMap((canvas, i) => [canvas, this.#reconstructions[i]]));
+    this.#place.append(...this.#figures);
     onClick('other-samples', () => {
       this.#seed += 1;
       this.forget();
@@ -44,12 +49,23 @@ export class Samples {
   /** Shows rows of the data, which needs no device. */
   showOriginals(dataset: Dataset): void {
     const rows = pickRows(dataset, sampleRows(dataset.rows, sampleCount, this.#seed));
-    const what = dataset.name.startsWith('mnist') ? 'Digits' : 'Rows';
+    const what = whatRowsAre(dataset.name);
     element('samples-title').textContent = `${what} and their reconstructions`;
+    element('save-samples').ariaLabel = `Save ${what.toLowerCase()} and reconstructions as PNG`;
     this.#dataset = dataset;
     this.#rows = rows;
-    this.#shape = imageShape(dataset) ?? [1, dataset.in_dims];
+    const image = imageShape(dataset);
+    this.#shape = image ?? [1, dataset.in_dims];
     this.#range = inputRange(dataset);
+    this.#place.classList.toggle('strips', !image);
+    this.#figures.forEach((figure, i) => {
+      const label = rows.labels?.[i];
+      figure.hidden = i >= rows.rows;
+      const caption = figure.querySelector('figcaption')!;
+      caption.hidden = label === undefined;
+      caption.textContent = label ?? '';
+      caption.title = label ?? '';
+    });
     this.#paint(this.#originals, shownRows(rows));
   }
 
@@ -72,6 +88,11 @@ export class Samples {
       }
     });
   }
+}
+
+function whatRowsAre(dataset: string): string {
+  if (dataset.startsWith('mnist')) return 'Digits';
+  return dataset === 'words-10k' ? 'Words' : 'Rows';
 }
 
 function canvases(name: string): HTMLCanvasElement[] {

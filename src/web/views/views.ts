@@ -56,6 +56,11 @@ export class Views {
     });
   });
 
+  readonly #drawWords = this.#drawing(0, async (run) => {
+    await this.#features.drawWords(run);
+    this.#drawPad();
+  });
+
   constructor(session: Session) {
     this.#session = session;
     onThemeChange(() => {
@@ -85,13 +90,19 @@ export class Views {
     this.#drawSamples();
     this.#drawFeatures();
     if (performance.now() > this.#activityAt + activityInterval) {
-      this.#drawActivity();
+      this.#drawMeasured();
     }
   }
 
   drawAll(): void {
     this.drawTrained();
+    this.#drawMeasured();
+  }
+
+  /** What is measured on all rows. */
+  #drawMeasured(): void {
     this.#drawActivity();
+    this.#drawWords();
   }
 
   /** Shows another latent: its directions at once, its activity when it has been measured. */
