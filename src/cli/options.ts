@@ -9,6 +9,8 @@ import {
   type FeaturesKind,
   featuresKinds,
   formatNames,
+  type ImageShape,
+  isImageShape,
   modelOptions,
   normalizeNames,
   type OpenOptions,
@@ -192,7 +194,7 @@ export function dataOption(): Option {
 
 export const imageShapeOption = text(
   '--image-shape <h,w>',
-  "rows are images of this height and width (default: the data's own, or the saved model's)",
+  "rows are images of this height and width, H,W of greys or H,W,3 of red, green and blue, which come last (default: the data's own, or the saved model's)",
 ).argParser(parsePair);
 
 /** For rows that are more than memory holds. */
@@ -335,7 +337,7 @@ export interface PictureValues {
   readonly num_samples: number;
   readonly images_dir: string;
   readonly features: FeaturesKind;
-  readonly image_shape?: readonly [number, number] | undefined;
+  readonly image_shape?: ImageShape | undefined;
 }
 
 /** Checks what can be checked without data. @throws ConfigError */
@@ -348,12 +350,9 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
 
 /** @throws ConfigError */
 export function checkImageShape(image_shape: PictureValues['image_shape']): void {
-  if (
-    image_shape &&
-    !(Array.isArray(image_shape) && image_shape.length === 2 && image_shape.every(isCount))
-  ) {
+  if (image_shape && !isImageShape(image_shape)) {
     throw new ConfigError(
-      `image_shape must be a height and a width in values, such as 28,28, and is ${image_shape}.`,
+      `image_shape must be a height and a width in values, such as 28,28, or with colours 28,28,3, and is ${image_shape}.`,
     );
   }
 }

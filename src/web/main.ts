@@ -182,7 +182,7 @@ function showWaiting(): void {
 const notImages = 'They are drawn as strips; a file of 8-bit [rows, height, width] is drawn as images.';
 
 function describeData({ name, rows, in_dims, image_shape, labels, all }: ShownRows): string {
-  const values = image_shape ? `${image_shape[0]} × ${image_shape[1]}` : String(in_dims);
+  const values = image_shape ? image_shape.join(' × ') : String(in_dims);
   const labelledToo = labels ? ', with labels' : '';
   const read = all ? ', read from the disk while it trains' : '';
   return `${name}: ${(all?.rows ?? rows).toLocaleString('en')} rows of ${values} values${labelledToo}${read}`;

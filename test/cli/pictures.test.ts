@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { gunzipSync } from 'node:zlib';
@@ -235,7 +235,7 @@ describe('rows that are not squares', () => {
     const odd = folder.write(`odd-${values}.npy`, file);
     const run = ['--data', odd, '--epochs', '1', '--h_dims', '3', '--normalize', 'unit'];
     const text = await succeeds(run, { cwd });
-    const sentence = `It is not known whether rows of ${values} values are images, so plot.png and features.png are not drawn. If they are, pass --image_shape H,W with H * W = ${values}.\n`;
+    const sentence = `It is not known whether rows of ${values} values are images, so plot.png and features.png are not drawn. If they are, pass --image_shape H,W with H * W = ${values}${values % 3 === 0 ? `, or H,W,3 with H * W = ${values / 3}` : ''}.\n`;
     // Before training, and once.
     expect(text.indexOf(sentence)).toBeLessThan(text.indexOf('epoch 1/1'));
     expect(text.split(sentence)).toHaveLength(2);
@@ -246,6 +246,39 @@ describe('rows that are not squares', () => {
     ]);
     // Nobody misses pictures that were not asked for.
     expect(await succeeds([...run, '--no-save-plots'], { cwd })).not.toContain('image_shape');
+  });
+
+  it('in colour are read and drawn so, and the saved model then says it', async () => {
+    const cwd = folder.make();
+    // Red and blue images, and in files of their own.
+    const colours = [
+      [250, 10, 20],
+      [10, 20, 250],
+    ];
+    const values = Uint8Array.from({ length: 24 * 48 }, (_, i) => colours[Math.floor(i / 48) % 2][i % 3]);
+    writeFileSync(join(cwd, 'rows.npy'), npy([24, 4, 4, 3], values));
+    mkdirSync(join(cwd, 'pngs'));
+    for (const [i, [r, g, b]] of colours.entries()) {
+      const background = { r, g, b };
+      const image = sharp({ create: { width: 8, height: 8, channels: 3, background } });
+      await image.png().toFile(join(cwd, 'pngs', `${i}.png`));
+    }
+    const run = ['--data', 'rows.npy', '--epochs', '1', '--num_samples', '2', '--h_dims', '3'];
+    await succeeds([...run, '--normalize', 'unit', '--save-model'], { cwd });
+    const model = join('files', modelName);
+    const text = await succeeds(['reconstruct', model, '--data', 'pngs', '--images-dir', 'own'], { cwd });
+    expect(text).toContain('8 x 8 pixels (height x width), and is resized to 4 x 4.');
+    for (const name of ['images', 'own']) {
+      const { data } = await pixelsOf(join(cwd, name, 'plot.png'), 'srgb');
+      // From the smallest value, black, to the largest, white.
+      const seen = new Set(
+        Array.from({ length: data.length / 3 }, (_, i) => [...data.subarray(3 * i, 3 * i + 3)].join()),
+      );
+      expect([seen.has('255,0,11'), seen.has('0,11,255')]).toEqual([true, true]);
+      const { columns, tops } = await latentTiles(join(cwd, name, 'features.png'), [4, 4], 3);
+      expect(columns * tops.length).toBeGreaterThanOrEqual(3);
+    }
+    await succeeds(['encode', model, '--data', 'pngs', '--out', 'codes.npy'], { cwd });
   });
 
   it('of floats are drawn in the shape that --image_shape says, and the saved model then says', async () => {

@@ -149,7 +149,7 @@ describe('wrong usage', () => {
     [['--num_samples', '0'], /num_samples must be a whole number of at least 1, and is 0\./],
     [
       ['--image_shape', '28'],
-      /image_shape must be a height and a width in values, such as 28,28, and is 28\./,
+      /image_shape must be a height and a width in values, such as 28,28, or with colours 28,28,3, and is 28\./,
     ],
     [['--image_shape', '4,0'], /image_shape must be .*, and is 4,0\./],
     [['--image_shape', '2,8,1'], /image_shape must be .*, and is 2,8,1\./],

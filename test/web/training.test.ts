@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { standard } from '../../src/web/settings/settings.js';
-import { objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
+import { npy, objects, readSafetensors, succeeds, temporaryFolder } from '../cli/sae.js';
 import { seededRandom } from '../reference/random.js';
 import { reals } from '../support/device.js';
 import { firstLosses } from '../support/first-losses.js';
@@ -142,6 +142,44 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     await page.getByLabel('Array or column tensor').fill('');
     await dropFolder(page, fileURLToPath(new URL('../fixtures/tables/saved', import.meta.url)));
     await page.getByText('Opened data-00000-of-00002.arrow and 1 more file: 12 rows of 5 values').waitFor();
+  });
+
+  test('draws rows, reconstructions and latents of images in colour', async () => {
+    const page = await open({ settings: 'h_dims=4&batch_size=16' });
+    const values = Uint8Array.from({ length: 32 * 48 }, (_, i) => [250, 10, 20][i % 3]);
+    await drop(page, { name: 'red.npy', bytes: npy([32, 4, 4, 3], values) });
+    await page.getByText('Opened red.npy: 32 rows of 4 × 4 × 3 values.').waitFor();
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const pixels = (selector: string) =>
+      page.evaluate((place) => {
+        const canvas = document.querySelector<HTMLCanvasElement>(place)!;
+        const { width, height } = canvas;
+        return [
+          width,
+          height,
+          ...canvas.getContext('2d')!.getImageData(0, 0, width, height).data.subarray(0, 8),
+        ];
+      }, selector);
+    const red = [4, 4, 250, 10, 20, 255, 250, 10, 20, 255];
+    expect(await pixels('#samples canvas')).toEqual(red);
+    await expect.poll(() => pixels('#pad')).toEqual(red);
+    for (const place of ['#pad-output', '#latent-decoder']) {
+      await expect
+        .poll(async () => {
+          const [width, height, r, g, b] = await pixels(place);
+          return [width, height, r === g && g === b];
+        })
+        .toEqual([4, 4, false]);
+    }
+    // A stroke is white, and makes a row of as many values.
+    const { x, y, width, height } = (await page.locator('#pad').boundingBox())!;
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.down();
+    await page.mouse.move(x + width / 2 + 2, y + height / 2);
+    await page.mouse.up();
+    await expect.poll(async () => (await picture(page, '#pad')) !== undefined).toBe(true);
+    expect(await page.getByRole('alert').count()).toBe(0);
   });
 
   test('pauses, goes on by a step, and starts over from the same weights', async () => {

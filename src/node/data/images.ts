@@ -6,10 +6,12 @@ import type { ImageDecoder } from '../../sae/rows/formats/pixels.js';
  * `loadSharp` sets fonts.
  */
 export const imageDecoder: ImageDecoder = {
-  async size(bytes) {
+  async describe(bytes) {
     const sharp = await load();
-    const { autoOrient } = await sharp(bytes).metadata();
-    return [autoOrient.height, autoOrient.width];
+    const { autoOrient, space, channels } = await sharp(bytes).metadata();
+    // Grey images that have a palette are said to have three channels, too.
+    const coloured = channels >= 3 && !space.startsWith('b-w') && space !== 'grey16';
+    return { size: [autoOrient.height, autoOrient.width], coloured };
   },
   async pixels(bytes, [height, width]) {
     const sharp = await load();

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import envPaths from 'env-paths';
 import { DataError } from '../../sae/errors.js';
-import { type Dataset, mnistNormalization, noNormalization } from '../../sae/rows/dataset.js';
+import {
+  type Dataset,
+  type ImageShape,
+  mnistNormalization,
+  noNormalization,
+} from '../../sae/rows/dataset.js';
 import type { DecodeOptions } from '../../sae/rows/decode.js';
 import { fitNormalization, type NormalizeOption } from '../../sae/rows/normalize.js';
 import { type DownloadOptions, download, isPinned, type PinnedFile } from './download.js';
@@ -74,7 +79,7 @@ export async function readDigits(
   file: string,
   name: string,
   normalize: NormalizeOption = mnistNormalization,
-  image_shape?: readonly [number, number],
+  image_shape?: ImageShape,
   onNote?: DecodeOptions['onNote'],
 ): Promise<Dataset> {
   const rows = await readDataset(file, {
@@ -91,7 +96,7 @@ export async function readDigits(
  */
 export async function readMnist10k(
   normalize?: NormalizeOption,
-  image_shape?: readonly [number, number],
+  image_shape?: ImageShape,
   onNote?: DecodeOptions['onNote'],
 ): Promise<Dataset> {
   const file = fileURLToPath(new URL('../../../dist/data/mnist-10k.idx.gz', import.meta.url));

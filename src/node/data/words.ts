@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { Dataset } from '../../sae/rows/dataset.js';
+import type { Dataset, ImageShape } from '../../sae/rows/dataset.js';
 import type { DecodeOptions } from '../../sae/rows/decode.js';
 import type { NormalizeOption } from '../../sae/rows/normalize.js';
 import { readDataset } from './read.js';
@@ -13,7 +13,7 @@ export const wordWidth = 100;
  */
 export function readWords10k(
   normalize?: NormalizeOption,
-  image_shape?: readonly [number, number],
+  image_shape?: ImageShape,
   onNote?: DecodeOptions['onNote'],
 ): Promise<Dataset> {
   const path = (name: string) => fileURLToPath(new URL(`../../../data/${name}`, import.meta.url));

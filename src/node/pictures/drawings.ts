@@ -1,4 +1,5 @@
 import { DataError } from '../../sae/errors.js';
+import { product } from '../../sae/rows/formats/array.js';
 import { border, gridOf } from './grid.js';
 import { type Drawings, drawLatent } from './latent-tile.js';
 import { drawLegend, legendHeight, legendWidth } from './legend.js';
@@ -22,7 +23,7 @@ const otherWidths: Readonly<Record<string, number>> = { ' ': 0.32, '·': 0.32, '
  */
 export async function writeDrawings(file: string, features: Drawings): Promise<void> {
   const { drawings, densities, image_shape } = features;
-  const size = image_shape[0] * image_shape[1];
+  const size = product(image_shape);
   const latents = densities.length;
   if (latents < 1 || drawings.length !== latents * size) {
     throw new DataError(
@@ -32,7 +33,7 @@ export async function writeDrawings(file: string, features: Drawings): Promise<v
   }
   const order = [...densities.keys()].sort((a, b) => densities[b] - densities[a] || a - b);
   const { columns, rows, factor } = gridOf(latents, image_shape);
-  const [tileHeight, tileWidth] = image_shape.map((side) => side * factor);
+  const [tileHeight, tileWidth] = [image_shape[0] * factor, image_shape[1] * factor];
   const stepX = tileWidth + border;
   const gridWidth = columns * stepX + border;
   // A picture of more than 1000 pixels is usually shown smaller.

@@ -1,3 +1,5 @@
+import type { ImageShape } from '../../sae/rows/dataset.js';
+
 // All in pixels.
 const maxSide = 1000;
 const maxTile = 224;
@@ -8,15 +10,15 @@ export const border = 1;
 export interface Grid {
   readonly columns: number;
   readonly rows: number;
-  /** Pixels along each side of a value. */
+  /** Pixels along each side of one of the image. */
   readonly factor: number;
 }
 
 /**
- * A roughly square grid of `count` tiles of [h, w] values with borders, enlarged to at most 1000 pixels along each
+ * A roughly square grid of `count` tiles of h by w pixels with borders, enlarged to at most 1000 pixels along each
  * side, or not at all if there are too many tiles.
  */
-export function gridOf(count: number, [h, w]: readonly [number, number]): Grid {
+export function gridOf(count: number, [h, w]: ImageShape): Grid {
   const columns = Math.min(count, Math.max(1, Math.ceil(Math.sqrt((count * h) / w))));
   const rows = Math.ceil(count / columns);
   const side = Math.min(

@@ -1,17 +1,18 @@
 import { weightGreys } from '../../sae/insight/pictures.js';
+import type { ImageShape } from '../../sae/rows/dataset.js';
 import { border } from './grid.js';
 import { drawTile, type Raster } from './save.js';
 
 /** The decoder directions of a model's latents, and how often each latent is active. */
 export interface Drawings {
-  /** The change of the reconstruction when a latent alone goes from 0 to 1: [latents, h * w]. */
+  /** The change of the reconstruction when a latent alone goes from 0 to 1: [latents, ...image_shape]. */
   readonly drawings: Float32Array;
   /** The share of rows that each latent is active for, [latents]. */
   readonly densities: Float64Array;
   /** The number of rows on which that was measured, and of all rows, of which they are a sample. */
   readonly rows: number;
   readonly rowsInAll: number;
-  readonly image_shape: readonly [number, number];
+  readonly image_shape: ImageShape;
 }
 
 type Colour = readonly [red: number, green: number, blue: number];
@@ -27,15 +28,16 @@ const crossGrey = 0x20;
 /** The grey of a dead latent's largest value; its zero is white. */
 const deadGrey = 0xa6;
 
-/** How a latent's tile is drawn: [h, w] values, each a square of `factor` pixels. */
+/** How a latent's tile is drawn: each pixel of the image is a square of `factor` pixels. */
 export interface TileStyle {
-  readonly image_shape: readonly [number, number];
+  readonly image_shape: ImageShape;
   readonly factor: number;
 }
 
 /**
- * Draws a latent's decoder direction, [h * w], with a frame that begins at (x, y): in colours, scaled by its own
- * largest magnitude; in grey and crossed out if the latent is dead.
+ * Draws a latent's decoder direction, [...image_shape], with a frame that begins at (x, y): in colours, scaled by its own
+ * largest magnitude; in grey and crossed out if the latent is dead. Greys are drawn in the diverging colours; red, green and
+ * blue as themselves, about a middle grey that stands for zero.
  */
 export function drawLatent(
   image: Raster,
@@ -45,11 +47,15 @@ export function drawLatent(
   y: number,
   { image_shape, factor }: TileStyle,
 ): void {
-  const [h, w] = image_shape;
+  const [h, w, channels] = image_shape;
   const [width, height] = [w * factor, h * factor];
   fill(image, frameGrey, x, y, width + 2 * border, height + 2 * border);
-  const tile = tileOf(values, dead ? paleGreys : colours);
-  drawTile(image, tile, image_shape, x + border, y + border, factor);
+  const tile = dead
+    ? tileOf(channels ? magnitudes(values) : values, paleGreys)
+    : channels
+      ? weightGreys(values)
+      : tileOf(values, colours);
+  drawTile(image, tile, [h, w], x + border, y + border, factor);
   if (dead) {
     drawCross(image, x + border, y + border, width, height);
   }
@@ -87,6 +93,13 @@ function tileOf(values: Float32Array, palette: Palette): Uint8Array {
     bytes[3 * i + 2] = palette[3 * greys[i] + 2];
   }
   return bytes;
+}
+
+/** The largest magnitude among the channels of each pixel. */
+function magnitudes(values: Float32Array): Float32Array {
+  return Float32Array.from({ length: values.length / 3 }, (_, i) =>
+    Math.max(...values.subarray(3 * i, 3 * i + 3).map(Math.abs)),
+  );
 }
 
 function fill(image: Raster, grey: number, x: number, y: number, width: number, height: number): void {

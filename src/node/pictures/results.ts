@@ -55,7 +55,7 @@ export async function preparePictures(images_dir: string): Promise<void> {
 export function whyNoImages({ in_dims }: Pick<Rows, 'in_dims'>): string {
   return (
     `It is not known whether rows of ${in_dims} values are images, so plot.png and features.png are not drawn. ` +
-    `If they are, pass --image_shape H,W with H * W = ${in_dims}.`
+    `If they are, pass --image_shape H,W with H * W = ${in_dims}${in_dims % 3 === 0 ? `, or H,W,3 with H * W = ${in_dims / 3}` : ''}.`
   );
 }
 

@@ -1,17 +1,23 @@
-import { type Dataset, noNormalization, normalizedRows, storedUnits } from '../rows/dataset.js';
+import {
+  type Dataset,
+  type ImageShape,
+  noNormalization,
+  normalizedRows,
+  storedUnits,
+} from '../rows/dataset.js';
 import { isOnHost } from '../rows/normalization/index.js';
 import type { RowSource, StoredRows } from '../rows/source.js';
 
 /**
- * The shape of a row as an image, [height, width]: the data's image_shape, else a square if in_dims is a square number
- * and the values are bytes, as pixels are. Undefined for other rows: floats may be anything.
+ * The shape of a row as an image: the data's image_shape, else a square of greys if in_dims is a square number and the
+ * values are bytes, as pixels are. Undefined for other rows: floats may be anything.
  */
 export function imageShape(
   rows: Pick<Dataset, 'in_dims' | 'image_shape'> & {
     readonly data?: StoredRows;
     readonly type?: RowSource['type'];
   },
-): readonly [number, number] | undefined {
+): ImageShape | undefined {
   const { in_dims, image_shape, data, type } = rows;
   if (image_shape) return image_shape;
   if (type !== 'u8' && !(data instanceof Uint8Array)) return undefined;

@@ -32,7 +32,7 @@ export interface SavedModel {
   readonly parameters: Parameters;
   /** How the training rows were normalised; absent in files of other programs. */
   readonly normalization?: Normalization;
-  /** [height, width] if its inputs are images. */
+  /** Set if its inputs are images. */
   readonly image_shape?: Dataset['image_shape'];
   /** How it was trained. */
   readonly training?: Partial<TrainConfig<SparsityName>>;
@@ -73,7 +73,7 @@ function checkSaved({ config, parameters, normalization, image_shape }: SavedMod
   }
   if (image_shape !== undefined && !isShape(image_shape, in_dims)) {
     throw new DataError(
-      `The image_shape of the model is ${shown(image_shape)}; expected [height, width] with height * width = ${in_dims}.`,
+      `The image_shape of the model is ${shown(image_shape)}; expected [height, width] or [height, width, 3] of ${in_dims} values.`,
     );
   }
 }
@@ -155,7 +155,7 @@ const descriptions = {
     pre_bias: z.unknown().optional(),
     tied: z.unknown().optional(),
   }),
-  image_shape: z.tuple([length, length]),
+  image_shape: z.union([z.tuple([length, length]), z.tuple([length, length, z.literal(3)])]),
   training: z.record(z.string(), z.unknown()),
 } as const;
 
@@ -262,7 +262,7 @@ function modelOf({ tensors, metadata }: Safetensors, source: string, options: Re
   }
   const shapeOfInput = (value: unknown) => {
     const shape = descriptions.image_shape.parse(value);
-    return shape[0] * shape[1] === config.in_dims
+    return isShape(shape, config.in_dims)
       ? shape
       : fail(`its image_shape is [${shape}], and its input has ${config.in_dims} values.`);
   };

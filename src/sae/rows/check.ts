@@ -1,10 +1,18 @@
 import { isShared } from '../../gpu/device.js';
 import { shown, typeOf } from '../../gpu/shown.js';
 import { DataError } from '../errors.js';
-import { grouped } from './formats/array.js';
+import { grouped, product } from './formats/array.js';
+import { isImageShape } from './formats/shape.js';
 import { isOnHost, isUsableOnHost, normalizationName } from './normalization/index.js';
 import { smallestNormalF32 } from './normalization/kind.js';
-import type { Dataset, Normalization, RowSource, ScalarNormalization, StoredRows } from './rows.js';
+import type {
+  Dataset,
+  ImageShape,
+  Normalization,
+  RowSource,
+  ScalarNormalization,
+  StoredRows,
+} from './rows.js';
 import { notFinite } from './values.js';
 
 // What a program passes in is checked before it is used: with wrong sizes or types training would silently use garbage,
@@ -62,7 +70,7 @@ export function checkRows(given: Dataset | RowSource): void {
   const shape: unknown = given.image_shape;
   if (shape !== undefined && !isShape(shape, in_dims)) {
     throw new DataError(
-      `The image_shape of ${name} is ${shown(shape)}; expected [height, width] with height * width = ${in_dims}.`,
+      `The image_shape of ${name} is ${shown(shape)}; expected [height, width] or [height, width, 3] of ${in_dims} values.`,
     );
   }
 }
@@ -94,10 +102,9 @@ function faultOfLabels(labels: unknown, rows: number): string | undefined {
   return wrong < 0 ? undefined : `${shown(labels[wrong])} for row ${wrong} (from 0)`;
 }
 
-/** Whether it is [height, width] of so many pixels. */
-export function isShape(shape: unknown, pixels: number): boolean {
-  const whole = Array.isArray(shape) && shape.length === 2 && shape.every(Number.isSafeInteger);
-  return whole && Math.min(...shape) > 0 && shape[0] * shape[1] === pixels;
+/** Whether it is that of images of so many values. */
+export function isShape(shape: unknown, values: number): shape is ImageShape {
+  return isImageShape(shape) && product(shape) === values;
 }
 
 /**

@@ -2,11 +2,11 @@ import { DataError, NonFiniteError } from '../errors.js';
 import { checkNormalized, checkValues } from './check.js';
 import { pickLabels, sliceLabels } from './labels.js';
 import { isOnHost, normalizedOnHost, undoneOnHost } from './normalization/index.js';
-import type { Dataset, HostNormalization, Normalization, ScalarNormalization } from './rows.js';
+import type { Dataset, HostNormalization, ImageShape, Normalization, ScalarNormalization } from './rows.js';
 import { unitOf } from './stored.js';
 import { notFinite } from './values.js';
 
-export type { Dataset, HostNormalization, Normalization, ScalarNormalization };
+export type { Dataset, HostNormalization, ImageShape, Normalization, ScalarNormalization };
 
 /** Mean and standard deviation of MNIST's training digits, as the original program has them. */
 export const mnistNormalization: ScalarNormalization = { mean: 0.1307, std: 0.3081 };

@@ -1,7 +1,7 @@
 import { EngineError } from '../../gpu/errors.js';
 import { ConfigError, DataError } from '../errors.js';
 import { blobFiles } from './blob-file.js';
-import type { Dataset } from './dataset.js';
+import type { Dataset, ImageShape } from './dataset.js';
 import { counted, grouped, recognizedBytes } from './formats/array.js';
 import {
   beginnings,
@@ -103,8 +103,8 @@ export class RowFiles {
   readonly type: OpenedRows['type'];
   /** Rows of all files; undefined if only reading them tells. */
   readonly rows: number | undefined;
-  /** [height, width] if all rows are images of it. */
-  readonly image_shape: readonly [number, number] | undefined;
+  /** Set if all rows are images of it. */
+  readonly image_shape: ImageShape | undefined;
   /** One after another. */
   readonly files: readonly FileOfRows[];
   /** Rows of each, once they are known. */
@@ -293,7 +293,7 @@ function sum(counts: readonly number[]): number {
 }
 
 /** The shape that all rows have, if there is one. */
-function commonShape(shapes: readonly (readonly [number, number] | undefined)[]) {
+function commonShape(shapes: readonly (ImageShape | undefined)[]) {
   const [first] = shapes;
   return shapes.every((shape) => shape?.join() === first?.join()) ? first : undefined;
 }

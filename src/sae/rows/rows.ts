@@ -3,6 +3,14 @@ import type { StoredRows } from './stored.js';
 
 export type { HostNormalization, Normalization, ScalarNormalization, StoredRows };
 
+/**
+ * How rows are images: [height, width] of grey values or, with a third side, of red, green and blue values, which lie beside each
+ * other (channels last).
+ */
+export type ImageShape =
+  | readonly [height: number, width: number]
+  | readonly [height: number, width: number, channels: 3];
+
 /** A data set in memory: one row per example. */
 export interface Dataset {
   /** Its name in messages: `mnist`, `mnist-10k` or a file's name. */
@@ -12,8 +20,8 @@ export interface Dataset {
   readonly in_dims: number;
   /** [rows, in_dims], row-major, as stored: not normalised. */
   readonly data: Uint8Array | Float32Array;
-  /** [height, width] if rows are images; height * width = in_dims. */
-  readonly image_shape?: readonly [number, number];
+  /** Set if rows are images. Its product is in_dims. */
+  readonly image_shape?: ImageShape;
   readonly normalization: Normalization;
   /** What each row is, such as a word: [rows]. */
   readonly labels?: readonly string[];
@@ -28,7 +36,7 @@ export interface RowSource {
   readonly in_dims: number;
   readonly type: 'u8' | 'f32';
   /** As of a `Dataset`. */
-  readonly image_shape?: readonly [number, number];
+  readonly image_shape?: ImageShape;
   readonly normalization: Normalization;
   /** As of a `Dataset`. */
   readonly labels?: readonly string[];

@@ -1,6 +1,7 @@
 import {
   type Gpu,
   type GreyRange,
+  type ImageShape,
   imageShape,
   inputRange,
   LatentPictures,
@@ -39,8 +40,8 @@ function trainedOn({ all, ...shown }: ShownRows): [Rows, Placement] {
 
 /** A model in training, and what the views use to show it. */
 export class Run {
-  /** How a row is shown, [height, width]: as a strip if it is not an image. */
-  readonly shape: readonly [number, number];
+  /** How a row is shown: as a strip if it is not an image. */
+  readonly shape: ImageShape;
   readonly range: GreyRange;
   readonly #uses = new Set<Promise<void>>();
 

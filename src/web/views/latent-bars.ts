@@ -1,4 +1,4 @@
-import { intervened, strongestLatents } from '../../sae/index.js';
+import { type ImageShape, intervened, strongestLatents } from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
 import type { Run } from '../session/run.js';
 import { wordsOf } from '../session/shown-rows.js';
@@ -75,7 +75,7 @@ export class LatentBars {
     return codes;
   }
 
-  #show(bar: Bar, latent: number, activation: number, shape: readonly [number, number]): void {
+  #show(bar: Bar, latent: number, activation: number, shape: ImageShape): void {
     const { item, tile, name, range, value, on } = bar;
     const picture = this.features.tile(latent);
     tile.classList.toggle('unknown', !picture);

@@ -93,11 +93,13 @@ export class Pad {
     const { dataset, shape, range } = this.#run!;
     this.#row = pickRows(dataset, [this.#next % dataset.rows]);
     this.#wipe();
-    const [height, width] = shape;
+    const [height, width, channels = 1] = shape;
     const image = this.#small.createImageData(width, height);
-    greys(shownRows(this.#row), range).forEach((grey, i) => {
-      image.data.set([grey, grey, grey, 255], 4 * i);
-    });
+    const values = greys(shownRows(this.#row), range);
+    for (let i = 0; i < height * width; i++) {
+      const [red, green = red, blue = red] = values.subarray(i * channels, (i + 1) * channels);
+      image.data.set([red, green, blue, 255], 4 * i);
+    }
     this.#small.putImageData(image, 0, 0);
     this.#sheet.drawImage(this.#small.canvas, 0, 0, width * fineness, height * fineness);
   }
@@ -153,12 +155,15 @@ export class Pad {
   /** Makes a row of what is on the sheet. */
   #read(): void {
     const { dataset, shape, range } = this.#run!;
-    const [height, width] = shape;
+    const [height, width, channels = 1] = shape;
     this.#small.imageSmoothingQuality = 'high';
     this.#small.drawImage(this.#sheet.canvas, 0, 0, width, height);
     const { data } = this.#small.getImageData(0, 0, width, height);
-    // Grey: red, green and blue are the same.
-    const values = Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]);
+    // Of a grey one, red, green and blue are the same.
+    const values = Uint8Array.from(
+      { length: width * height * channels },
+      (_, i) => data[4 * Math.floor(i / channels) + (i % channels)],
+    );
     this.#row = rowOfGreys(dataset, values, range);
     this.#paint();
     this.redraw();

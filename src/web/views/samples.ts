@@ -2,6 +2,7 @@ import {
   type Dataset,
   type GreyRange,
   greys,
+  type ImageShape,
   imageShape,
   inputRange,
   pickRows,
@@ -26,7 +27,7 @@ export class Samples {
   #seed = 1;
   #dataset: Dataset | undefined;
   #rows: Dataset | undefined;
-  #shape: readonly [number, number] = [1, 1];
+  #shape: ImageShape = [1, 1];
   #range: GreyRange = [0, 1];
 
   constructor(redraw: () => void) {

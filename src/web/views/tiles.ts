@@ -1,3 +1,4 @@
+import type { ImageShape } from '../../sae/index.js';
 import { saveBlob } from '../browser/files.js';
 
 /** Colours for the grey values 0 to 255, each an RGBA word. */
@@ -43,11 +44,11 @@ function palette(stops: string[]): Palette {
   return new Uint32Array(gradient.getImageData(0, 0, 256, 1).data.buffer);
 }
 
-/** Draws grey values [height, width], row-major, one pixel each. */
+/** Draws values from 0 to 255, [...shape], row-major: greys in the palette's colours, one pixel each, and red, green and blue as they are. */
 export function paint(
   canvas: HTMLCanvasElement,
-  greys: Uint8Array,
-  [height, width]: readonly [number, number],
+  values: Uint8Array,
+  [height, width, channels]: ImageShape,
   name: PaletteName,
 ): void {
   if (canvas.width !== width || canvas.height !== height) {
@@ -58,8 +59,13 @@ export function paint(
   const image = context.createImageData(width, height);
   const words = new Uint32Array(image.data.buffer);
   const colours = palettes[name];
-  for (let i = 0; i < words.length; i++) {
-    words[i] = colours[greys[i]];
+  if (channels) {
+    image.data.fill(255);
+    for (let i = 0; i < values.length; i++) image.data[4 * Math.floor(i / 3) + (i % 3)] = values[i];
+  } else {
+    for (let i = 0; i < words.length; i++) {
+      words[i] = colours[values[i]];
+    }
   }
   context.putImageData(image, 0, 0);
 }

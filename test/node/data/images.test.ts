@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { loadDatasets } from '../../../src/node/data/datasets.js';
 import { findDataFiles } from '../../../src/node/data/find.js';
 import { readDataset } from '../../../src/node/data/read.js';
-import { DataError } from '../../../src/sae/errors.js';
+import { ConfigError, DataError } from '../../../src/sae/errors.js';
 import { mnistNormalization } from '../../../src/sae/rows/dataset.js';
 import { decodeDataset } from '../../../src/sae/rows/decode.js';
 import { npy } from '../../cli/sae.js';
@@ -16,6 +16,7 @@ import { failure, temporaryFolder } from './folder.js';
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/rows/${name}`, import.meta.url));
 const folder = temporaryFolder();
 const greys: Record<string, number[]> = JSON.parse(readFileSync(fixture('images.json'), 'utf8'));
+const colours: Record<string, number[]> = JSON.parse(readFileSync(fixture('colours.json'), 'utf8'));
 const names = Object.keys(greys);
 const refusal = (path: string | string[], options = {}) =>
   failure(DataError, () => readDataset(path, options));
@@ -36,6 +37,49 @@ describe('images', () => {
     const off = name.endsWith('.jpg') ? 2 : 0;
     for (const [i, value] of data.entries())
       expect(Math.abs(value - greys[name][i]), name).toBeLessThanOrEqual(off);
+  });
+
+  it.each(names)('%s: red, green and blue as numpy has them', async (name) => {
+    const notes: string[] = [];
+    const path = fixture(`images/${name}`);
+    const own = { onNote: (note: string) => notes.push(note) };
+    const { data, in_dims, image_shape } = await readDataset(path, { ...own, image_shape: [3, 4, 3] });
+    expect([data.length, in_dims, image_shape, notes]).toEqual([36, 36, [3, 4, 3], []]);
+    const off = name.endsWith('.jpg') ? 2 : 0;
+    for (const [i, value] of data.entries())
+      expect(Math.abs(value - colours[name][i]), name).toBeLessThanOrEqual(off);
+    // As a model was trained that takes them.
+    const { data: trained } = await readDataset(path, { in_dims: 36, trained_shape: [3, 4, 3] });
+    expect(trained).toEqual(data);
+    await readDataset(path, own);
+    const said = `${path} is in colour, and is read as greys; --image_shape 3,4,3 keeps the colours.`;
+    // A GIF has a palette, whatever its colours are.
+    expect(notes).toEqual(name.startsWith('grey') ? [] : [said]);
+    await readDataset(path, { ...own, trained_shape: [3, 4] });
+    expect(notes.length).toBeLessThan(2);
+  });
+
+  it('in arrays, colours last', async () => {
+    const values = Uint8Array.from({ length: 48 }, (_, i) => 5 * i);
+    const floats = Float32Array.from(values, (value) => value / 7);
+    const bytes = folder.write('colours.npy', npy([2, 2, 4, 3], values));
+    const own = { rows: 2, in_dims: 24, image_shape: [2, 4, 3] };
+    expect(await readDataset(bytes)).toMatchObject({ ...own, data: values });
+    const image_shape = [2, 4, 3] as const;
+    expect(await readDataset(bytes, { image_shape })).toMatchObject({ ...own, data: values });
+    for (const shape of [
+      [2, 2, 4, 3],
+      [2, 24],
+    ]) {
+      const file = folder.write('floats.npy', npy(shape, floats));
+      expect(await readDataset(file, { image_shape })).toMatchObject({ ...own, data: floats });
+    }
+    expect(await refusal(folder.write('first.npy', npy([2, 3, 2, 4], values)), { image_shape })).toMatch(
+      /first\.npy has the shape \(2, 3, 2, 4\), in which red, green and blue lie apart; expected them last, \(rows, 2, 4, 3\), as numpy/,
+    );
+    expect(await failure(ConfigError, () => readDataset(bytes, { image_shape: [2, 4] }))).toMatch(
+      /image_shape 2,4 is that of 8 values, and the rows of .* have 24\. Name a .* is 24, or a third of that and 3, or/,
+    );
   });
 
   it('of a folder, in the natural order of their names, beside other rows', async () => {

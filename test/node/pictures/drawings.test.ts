@@ -19,6 +19,41 @@ function coloursOf(picture: Awaited<ReturnType<typeof latentTiles>>, tile: numbe
 
 const isGrey = ([red, green, blue]: readonly number[]) => red === green && green === blue;
 
+test('latents of images in colour: about middle grey, and a dead one in greys', async () => {
+  const file = join(folder, 'colours.png');
+  const drawings = Float32Array.of(
+    ...[4, -2, 1, 0, 0, -4],
+    ...[3, 3, 3, 0, 0, 0],
+    ...[0.1, 0, 0, -0.2, 0.1, 0],
+    ...[0, 0, 0, 0, 0, 0],
+  );
+  const densities = Float64Array.of(0.25, 0, 0.5, 0.125);
+  await writeDrawings(file, { drawings, densities, rows: 8, rowsInAll: 8, image_shape: [1, 2, 3] });
+  const picture = await latentTiles(file, [1, 2], 4);
+  const { pixel, left, top } = picture;
+  const seen = [0, 1, 2].map((tile) => coloursOf(picture, tile, 2));
+  expect(seen).toEqual([
+    [
+      [192, 128, 128],
+      [1, 192, 128],
+    ],
+    [
+      [255, 65, 160],
+      [128, 128, 1],
+    ],
+    [
+      [128, 128, 128],
+      [128, 128, 128],
+    ],
+  ]);
+  const { x, y } = picture.corner(3);
+  for (let dx = 0; dx < 2 * picture.factor; dx++) expect(isGrey(pixel(x + dx, y + 3))).toBe(true);
+  // The bar has a ramp for each, which ends where only that one is there, and where it lacks.
+  const ends = (at: number) => new Set(Array.from({ length: top }, (_, dy) => pixel(left + at, dy).join()));
+  for (const colour of ['255,128,128', '128,255,128', '128,128,255']) expect(ends(254)).toContain(colour);
+  for (const colour of ['1,128,128', '128,1,128', '128,128,1']) expect(ends(0)).toContain(colour);
+});
+
 describe('four latents of 2 x 3 values, by hand', async () => {
   const file = join(folder, 'four.png');
   const drawings = Float32Array.of(

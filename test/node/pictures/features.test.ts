@@ -40,6 +40,19 @@ test('three rows of 2 x 2 weights, by hand', async () => {
   }
 });
 
+test('red, green and blue weights are drawn as such', async () => {
+  const file = join(folder, 'colours.png');
+  const weight = Float32Array.from([4, -2, 1, 0, 0, -4]);
+  await writeFeatures(file, { weight, count: 1, image_shape: [1, 2, 3] });
+  const { width, height, space, pixel } = await decode(file);
+  expect([space, width - 2]).toEqual(['srgb', 2 * (height - 2)]);
+  const middle = Math.floor(height / 2);
+  expect(pixel(0, middle)).toEqual([0, 0, 0]);
+  // 128 and 127 times the share of the largest magnitude, rounded.
+  expect(pixel(middle, middle)).toEqual([255, 65, 160]);
+  expect(pixel(width - middle, middle)).toEqual([128, 128, 1]);
+});
+
 test.each([
   [1, 1, 1],
   [20, 5, 4],

@@ -167,3 +167,26 @@ test('a missing folder is made; one that cannot be made gives a sentence with it
   await expect(writePlot(join(folder, 'taken.png'), samples(1))).rejects.toThrow(EngineError);
   expect(readdirSync(folder).filter((name) => name.startsWith('taken.png'))).toEqual(['taken.png']);
 });
+
+test('images in colour, in one scale for red, green and blue', async () => {
+  const file = join(folder, 'colours.png');
+  const originals = Float32Array.of(-1, 0, 3, 1, 1, 1);
+  const reconstructions = Float32Array.of(3, -5, 1, 9, 0, -1);
+  await writePlot(file, { originals, reconstructions, count: 1, image_shape: [1, 2, 3] });
+  const { width, height, data, space } = await decode(file);
+  expect(space).toBe('srgb');
+  const count = (colour: readonly number[]) => {
+    let found = 0;
+    for (let i = 0; i < width * height; i++) {
+      if (colour.every((value, channel) => data[3 * i + channel] === value)) found++;
+    }
+    return found;
+  };
+  // (value + 1) / 4 of 255, clamped: each colour fills its square.
+  const colours = [
+    [0, 64, 255],
+    [255, 0, 128],
+    [255, 64, 0],
+  ];
+  expect(colours.map(count)).toEqual([80 * 80, 80 * 80, 80 * 80]);
+});

@@ -171,7 +171,12 @@ describe('what another program or a later version saved', () => {
       { passed_over: ['normalization'] },
     ],
     ['an image of another size', { image_shape: '[28,28]' }, { passed_over: ['image_shape'] }],
-    ['an image with its channels', { image_shape: '[1,2,3]' }, { passed_over: ['image_shape'] }],
+    ['an image in colour', { image_shape: '[1,2,3]' }, { image_shape: [1, 2, 3] }],
+    [
+      'an image with another number of channels',
+      { image_shape: '[3,2,1]' },
+      { passed_over: ['image_shape'] },
+    ],
     [
       'what goes with a configuration that names no sizes',
       { config: '{"activation":"relu"}', image_shape: '[28,28]', normalization: '"unit"' },

@@ -1,5 +1,5 @@
 import { EngineError } from '../../../gpu/errors.js';
-import type { StoredRows } from '../rows.js';
+import type { ImageShape, StoredRows } from '../rows.js';
 import { concat, type Element } from './array.js';
 import type { ByteSource, Fail } from './bytes.js';
 import { type Packing, packings } from './packing.js';
@@ -35,8 +35,8 @@ export interface OpenOptions extends ShapeOptions {
   readonly tensor?: string | undefined;
   /** The type of values in raw files: those that are of no format that is known. */
   readonly rows_type?: Element | undefined;
-  /** [height, width] to which images are resized where `image_shape` does not say it: of those that a model was trained on. */
-  readonly trained_shape?: readonly [number, number] | undefined;
+  /** What images are read as where `image_shape` does not say it: those that a model was trained on. */
+  readonly trained_shape?: ImageShape | undefined;
   /** Without it, images are no rows. */
   readonly image_decoder?: ImageDecoder | undefined;
   /** `keep` hands on values that are not finite, which are refused by default. */
@@ -48,7 +48,7 @@ export interface OpenOptions extends ShapeOptions {
 /** What was decided where a file leaves it open. */
 export interface Note {
   /** Of several files, one is told of for each of these. */
-  readonly about: 'array' | 'end' | 'names' | 'shape' | 'tokens';
+  readonly about: 'array' | 'colours' | 'end' | 'names' | 'shape' | 'tokens';
   readonly sentence: string;
 }
 

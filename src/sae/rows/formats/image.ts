@@ -1,8 +1,8 @@
 import { DataError } from '../../errors.js';
-import { counted, grouped } from './array.js';
-import type { OpenedRows, RowFormat, RowsFile } from './file.js';
+import { counted, grouped, product } from './array.js';
+import type { Note, OpenedRows, RowFormat, RowsFile } from './file.js';
 import { otherWidth } from './headed.js';
-import { type ImageDecoder, writeGreys } from './pixels.js';
+import { type DescribedImage, type ImageDecoder, writeColours, writeGreys } from './pixels.js';
 
 /** How formats begin, from the given byte on. */
 const magics: readonly (readonly [at: number, text: string])[] = [
@@ -18,7 +18,10 @@ const magics: readonly (readonly [at: number, text: string])[] = [
 /** The sizes of most images are in so much of their beginning. */
 const startBytes = 2 ** 16;
 
-/** An image: one row of grey values of 8 bits, stretched to `image_shape` or `trained_shape` if one is given. */
+/**
+ * An image: one row of 8-bit values, stretched to `image_shape` or `trained_shape` if one is given. They are greys unless that has three
+ * channels.
+ */
 export const image: RowFormat = {
   name: 'image',
   article: 'an',
@@ -33,25 +36,36 @@ export const image: RowFormat = {
         `${name} is an image, and a file of rows was expected. imagesDataset makes rows of images.`,
       );
     }
-    const own = await sizeOf(file, decoder);
-    const shape = options.image_shape ?? trained_shape ?? own;
-    const in_dims = shape[0] * shape[1];
+    const { size: own, coloured } = await describedBy(file, decoder);
+    const wanted = options.image_shape ?? trained_shape;
+    const shape = wanted ?? own;
+    const [height, width, channels] = shape;
+    const in_dims = product(shape);
     if (expected !== undefined && in_dims !== expected) throw otherWidth(name, in_dims, expected);
     const at = async (first: number, end: number) => {
       const row = new Uint8Array((end - first) * in_dims);
       if (first === end) return row;
       const bytes = await bytesOf(file);
-      const pixels = await decoder.pixels(bytes, shape).catch((error) => {
+      const pixels = await decoder.pixels(bytes, [height, width]).catch((error) => {
         throw unreadable(name, error);
       });
-      if (pixels.length !== 4 * in_dims) {
+      if (pixels.length !== 4 * height * width) {
         throw new DataError(
-          `${name} was decoded to ${counted(pixels.length, 'byte')}; expected ${grouped(4 * in_dims)}, red, green, blue and alpha.`,
+          `${name} was decoded to ${counted(pixels.length, 'byte')}; expected ${grouped(4 * height * width)}, red, green, blue and alpha.`,
         );
       }
-      writeGreys(pixels, row);
+      (channels ? writeColours : writeGreys)(pixels, row);
       return row;
     };
+    const notes: Note[] = [];
+    if (own.join() !== [height, width].join()) {
+      const sentence = `${name} has ${own.join(' x ')} pixels (height x width), and is resized to ${height} x ${width}.`;
+      notes.push({ about: 'shape', sentence });
+    }
+    if (coloured && !wanted) {
+      const sentence = `${name} is in colour, and is read as greys; --image_shape ${own.join()},3 keeps the colours.`;
+      notes.push({ about: 'colours', sentence });
+    }
     return {
       file: name,
       type: 'u8',
@@ -59,15 +73,7 @@ export const image: RowFormat = {
       rows: 1,
       in_dims,
       image_shape: shape,
-      notes:
-        own.join() === shape.join()
-          ? []
-          : [
-              {
-                about: 'shape',
-                sentence: `${name} has ${own.join(' x ')} pixels (height x width), and is resized to ${shape.join(' x ')}.`,
-              },
-            ],
+      notes,
       at,
       async *pieces() {
         yield await at(0, 1);
@@ -76,15 +82,15 @@ export const image: RowFormat = {
   },
 };
 
-async function sizeOf(file: RowsFile, decoder: ImageDecoder): Promise<readonly [number, number]> {
+async function describedBy(file: RowsFile, decoder: ImageDecoder): Promise<DescribedImage> {
   const start = await bytesOf(file, startBytes);
   try {
-    return await decoder.size(start);
+    return await decoder.describe(start);
   } catch (error) {
     if (start.length < startBytes) throw unreadable(file.name, error);
   }
   // A TIFF may say it at its end.
-  return decoder.size(await bytesOf(file)).catch((error) => {
+  return decoder.describe(await bytesOf(file)).catch((error) => {
     throw unreadable(file.name, error);
   });
 }

@@ -1,6 +1,14 @@
 import { ConfigError, DataError } from '../../errors.js';
 import { rowsOf } from '../values.js';
-import { type ArrayHeader, counted, type Element, elementNames, elements, grouped } from './array.js';
+import {
+  type ArrayHeader,
+  counted,
+  type Element,
+  elementNames,
+  elements,
+  grouped,
+  product,
+} from './array.js';
 import { inPieces, type OpenOptions, type RowFormat, type RowsFile, rowsAtATime } from './file.js';
 import { openedArray } from './headed.js';
 import { checkImageShape } from './shape.js';
@@ -53,7 +61,7 @@ export function elementOf(rows_type: string | undefined): Element {
 
 /** @throws ConfigError if it is not said, or wrong. */
 function widthOf({ name }: RowsFile, { in_dims, image_shape }: OpenOptions, element: Element): number {
-  const width = in_dims ?? (image_shape && image_shape[0] * image_shape[1]);
+  const width = in_dims ?? (image_shape && product(image_shape));
   if (width === undefined) {
     throw new ConfigError(
       `${name} is a raw file of ${element} values, and nothing says how many a row has. Name in_dims, such as --in_dims 768.`,

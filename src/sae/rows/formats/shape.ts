@@ -1,12 +1,13 @@
 import { ConfigError, DataError } from '../../errors.js';
+import type { ImageShape } from '../rows.js';
 import { type ArrayHeader, counted, product } from './array.js';
 
 /** What decides how an array is rows. */
 export interface ShapeOptions {
   /** Expected values per row; any number by default. */
   readonly in_dims?: number | undefined;
-  /** [height, width] of the images that rows are. */
-  readonly image_shape?: readonly [number, number] | undefined;
+  /** That of the images that rows are. */
+  readonly image_shape?: ImageShape | undefined;
 }
 
 /** How an array is rows. */
@@ -14,15 +15,15 @@ export interface RowShape {
   readonly rows: number;
   /** Values per row. */
   readonly in_dims: number;
-  /** [height, width] if rows are images. */
-  readonly image_shape?: readonly [number, number];
+  /** Set if rows are images. */
+  readonly image_shape?: ImageShape;
   /** What was decided, where the shape has more than two dimensions. */
   readonly note?: string;
 }
 
 /**
- * Reads a shape as rows. Of three dimensions, those of 8-bit values are images, (rows, height, width), and all others
- * are rows of the last dimension, as activations are: (batch, sequence, values). Where `image_shape` or,
+ * Reads a shape as rows. 8-bit values of three dimensions are images, (rows, height, width), and so are those of four, (rows, height,
+ * width, 3), with red, green and blue; all others are rows of the last dimension, as activations are: (batch, sequence, values). Where `image_shape` or,
  * of values that are not 8-bit, `in_dims` says how many values a row has, rows are as many of the last dimensions as
  * hold that.
  * @throws DataError for another shape, or an empty one; ConfigError for an image_shape of another number of values.
@@ -34,15 +35,17 @@ export function rowShape(
 ): RowShape {
   const written = `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`;
   const bytes = element === 'u8';
-  const wanted = image_shape ? image_shape[0] * image_shape[1] : bytes ? undefined : expected;
+  const wanted = image_shape ? product(image_shape) : bytes ? undefined : expected;
   const valuesOf = (dimensions: number) => product(shape.slice(-dimensions));
-  const usual = bytes ? (shape.length === 3 ? 2 : shape.length === 2 ? 1 : 0) : 1;
+  const colours = shape.length === 4 && shape[3] === 3;
+  const usual = bytes ? (colours ? 3 : shape.length > 3 ? 0 : shape.length - 1) : 1;
   const possible = [usual, ...shape.keys()].filter((dimensions) => dimensions > 0);
   const dimensions = possible.find((some) => valuesOf(some) === wanted) ?? usual;
   if (shape.length < 2 || dimensions === 0) {
     throw new DataError(
       `${file} has ${shape.length} ${shape.length === 1 ? 'dimension' : 'dimensions'}, shape ${written}; ` +
-        'expected (rows, values), (rows, height, width) of 8-bit images, or more dimensions of other values, whose last are rows.',
+        'expected (rows, values), (rows, height, width) or (rows, height, width, 3) of 8-bit images, or more dimensions of other values, ' +
+        'whose last are rows.',
     );
   }
   if (shape.includes(0)) {
@@ -53,9 +56,14 @@ export function rowShape(
   const in_dims = valuesOf(dimensions);
   const rows = product(shape.slice(0, -dimensions));
   if (image_shape) checkImageShape(image_shape, in_dims, file);
-  const [height, width] = shape.slice(-2);
-  const sides =
-    image_shape ?? (shape.length > 2 && dimensions === 2 ? ([height, width] as const) : undefined);
+  const own = shape.slice(-dimensions);
+  if (image_shape?.length === 3 && own.join() === [3, ...image_shape.slice(0, 2)].join()) {
+    throw new DataError(
+      `${file} has the shape ${written}, in which red, green and blue lie apart; expected them last, (rows, ${image_shape.join(', ')}), as ` +
+        'numpy.moveaxis(rows, -3, -1) makes it.',
+    );
+  }
+  const sides = image_shape ?? (dimensions > 1 && isImageShape(own) ? own : undefined);
   const last = dimensions === 1 ? 'dimension' : `${dimensions} dimensions`;
   const are = sides
     ? `${counted(rows, 'image')} of ${sides.join(' x ')}`
@@ -69,15 +77,19 @@ export function rowShape(
 }
 
 /** @throws ConfigError if images of that shape have another number of values than the rows. */
-export function checkImageShape(
-  [height, width]: readonly [number, number],
-  in_dims: number,
-  name: string,
-): void {
-  if (height * width !== in_dims) {
+export function checkImageShape(image_shape: ImageShape, in_dims: number, name: string): void {
+  const values = product(image_shape);
+  if (values !== in_dims) {
+    const colours = in_dims % 3 === 0 ? ', or a third of that and 3,' : '';
     throw new ConfigError(
-      `image_shape ${height},${width} is that of ${height * width} values, and the rows of ${name} have ` +
-        `${in_dims}. Name a height and a width whose product is ${in_dims}, or leave the option out.`,
+      `image_shape ${image_shape.join()} is that of ${values} values, and the rows of ${name} have ` +
+        `${in_dims}. Name a height and a width whose product is ${in_dims}${colours} or leave the option out.`,
     );
   }
+}
+
+/** Whether it is [height, width], or [height, width, 3]. */
+export function isImageShape(shape: unknown): shape is ImageShape {
+  if (!Array.isArray(shape) || !shape.every((side) => Number.isSafeInteger(side) && side > 0)) return false;
+  return shape.length === 2 || (shape.length === 3 && shape[2] === 3);
 }
