@@ -40,6 +40,7 @@ export function encodeCommand(): Command {
     .addOption(options.rowsTypeOption)
     .addOption(options.activationOption)
     .addOption(options.normalizeOption)
+    .addOption(options.nonfiniteOption)
     .addOption(options.windowOption);
   for (const option of options.runGroup) {
     command.addOption(option);

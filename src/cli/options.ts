@@ -219,17 +219,19 @@ export const dataGroup = [
   windowOption,
 ];
 
+export const nonfiniteOption = new Option(
+  '--nonfinite <how>',
+  'what rows of data do that have values that are not finite: stop ends the run, skip leaves these rows out',
+)
+  .choices(['stop', 'skip'])
+  .default('stop');
+
 export const partOptions = [
   new Option(
     '--split <share>',
     'hold out this share of the rows, such as 0.05, and measure it at the end; which rows these are depends on their files and places alone',
   ).argParser(parseNumber),
-  new Option(
-    '--nonfinite <how>',
-    'what rows of data do that have values that are not finite: stop ends the run, skip leaves these rows out',
-  )
-    .choices(['stop', 'skip'])
-    .default('stop'),
+  nonfiniteOption,
 ];
 
 export const validationOption = paths(

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import {
   type Activation,
   ConfigError,
+  closePipes,
   drawModel,
   evaluate,
   type LoadOptions,
@@ -58,6 +59,7 @@ export function reconstructCommand(): Command {
   for (const option of [
     options.activationOption,
     ...options.dataGroup,
+    ...options.partOptions,
     ...options.pictureGroup,
     options.seedOption,
     ...options.runGroup,
@@ -92,6 +94,7 @@ const ofWriting = new Set([
   'tensor',
   'rows_type',
   'normalize',
+  'nonfinite',
   'window',
   'adapter',
   'tune',
@@ -137,7 +140,13 @@ async function reconstruct(
     const model = await Model.from(gpu, saved.config, saved.parameters);
     const config = parseTrainConfig<SparsityName>(saved.training ?? {}, saved.config);
     const metrics = await evaluate(model, dataset, config, placementOf(dataset, gpu, values.window));
-    reporter.line(metricsLine(`${dataset.name} `, metrics, config.sparsity));
+    reporter.line(
+      metricsLine(
+        `${dataset.name}${values.split === undefined ? '' : ', held out'} `,
+        metrics,
+        config.sparsity,
+      ),
+    );
     reporter.json(metrics);
     signal.throwIfAborted();
     const drawn = {
@@ -150,7 +159,7 @@ async function reconstruct(
     }
     reporter.pictures(files);
   } finally {
-    if (values.data?.includes('-')) process.stdin.destroy();
+    closePipes();
     gpu.close();
   }
 }

@@ -1,10 +1,13 @@
 import { Command, Option } from 'commander';
 import {
   ConfigError,
+  closePipes,
   type DecodeOptions,
   type FileOfRows,
   type Histogram,
+  isPipe,
   openFiles,
+  pipedFile,
   type RowFiles,
   type RowPlace,
   type RowsSummary,
@@ -26,7 +29,7 @@ type RowsValues = ReporterOptions & Pick<DecodeOptions, 'in_dims' | 'image_shape
 export function rowsCommand(): Command {
   const command = new Command('rows')
     .description('tell what is in files of rows: their values, copies, and how long rows are')
-    .argument('<paths...>', 'files, folders of files and quoted patterns, as --data takes them')
+    .argument('<paths...>', 'files, folders of files, quoted patterns and -, as --data takes them')
     .addOption(options.tensorOption)
     .addOption(options.rowsTypeOption)
     .addOption(
@@ -36,7 +39,11 @@ export function rowsCommand(): Command {
     .addOption(options.quietOption)
     .addOption(options.jsonOption);
   return command.action(async (paths: string[]) => {
-    await rows(paths, valuesOf<RowsValues>(command).values);
+    try {
+      await rows(paths, valuesOf<RowsValues>(command).values);
+    } finally {
+      closePipes();
+    }
   });
 }
 
@@ -48,14 +55,11 @@ async function rows(paths: readonly string[], values: RowsValues): Promise<void>
   options.checkImageShape(image_shape);
   const reporter = new Reporter(values);
   const signal = interruptible(reporter);
-  const files = await openFiles(paths, {
-    in_dims,
-    image_shape,
-    tensor,
-    rows_type,
-    nonfinite: 'keep',
-    onNote: (note) => reporter.warn(note),
-  });
+  const reading = { in_dims, image_shape, tensor, rows_type, nonfinite: 'keep' } as const;
+  const onNote = (note: string) => reporter.warn(note);
+  const files = paths.some(isPipe)
+    ? await pipedFile(paths, reading)
+    : await openFiles(paths, { ...reading, onNote });
   printFiles(files, reporter);
   if (files.rows !== undefined) reporter.startBar(files.rows, 'rows');
   const onRows = (done: number) => reporter.updateBar(done, 'rows', count(done));
@@ -72,7 +76,9 @@ async function rows(paths: readonly string[], values: RowsValues): Promise<void>
   });
 }
 
-function printFiles({ files, in_dims, image_shape }: RowFiles, reporter: Reporter): void {
+type Described = Pick<RowFiles, 'files' | 'rows' | 'in_dims' | 'type' | 'image_shape'>;
+
+function printFiles({ files, in_dims, image_shape }: Described, reporter: Reporter): void {
   const what = image_shape ? `images of ${image_shape.join(' x ')}` : `rows of ${count(in_dims)}`;
   for (const file of files.slice(0, mostListed)) {
     const { rows } = file;
@@ -86,7 +92,7 @@ function typeInWords({ format, packed, element }: FileOfRows): string {
   return `${element === 'text' ? '' : `${element}, `}${format}${packed ? `, ${packed}` : ''}`;
 }
 
-function printSummary(files: RowFiles, summary: RowsSummary, reporter: Reporter): void {
+function printSummary(files: Described, summary: RowsSummary, reporter: Reporter): void {
   const { values, nonfinite, duplicates, norms } = summary;
   const line = (label: string, text: string) => reporter.line(`${label.padEnd(10)}  ${text}`);
   const many = files.files.length > 1 || files.rows === undefined;

@@ -5,6 +5,7 @@ import {
   checkFile,
   checkRoom,
   checkStart,
+  closePipes,
   DataError,
   drawLoss,
   drawModel,
@@ -14,6 +15,7 @@ import {
   isOurLatentsFile,
   isOurModel,
   isOurRunFile,
+  isPipe,
   type LoadedDatasets,
   type LoadOptions,
   Model,
@@ -178,7 +180,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     // As training does when it begins, after the data were read.
     trainedConfig(saved?.config ?? requested, config);
   }
-  if (values.data?.includes('-') && !given.has('epochs')) {
+  if ([values.data ?? []].flat().some(isPipe) && !given.has('epochs')) {
     // Rows of a pipe come once.
     config = { ...config, epochs: 1 };
   }
@@ -243,8 +245,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     }
     signal.throwIfAborted();
   } finally {
-    // A pipe that stays open would keep the process.
-    if (values.data?.includes('-')) process.stdin.destroy();
+    closePipes();
     reporter.stopBar();
     gpu.close();
   }

@@ -4,18 +4,20 @@ import {
   type Activation,
   ConfigError,
   checkRoom,
+  closePipes,
   type Dataset,
   type Element,
   findDataFiles,
+  isPipe,
+  type LoadOptions,
   Model,
-  mostInMemory,
-  openDataset,
   openGpu,
   rowsBetween,
   writeNpy,
   writeSafetensors,
   writeSparse,
 } from '../node/index.js';
+import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
@@ -37,6 +39,7 @@ export interface WriteRowsValues extends ReporterOptions {
   /** Whether values that are 0 are left out. */
   readonly sparse?: boolean;
   readonly normalize?: string;
+  readonly nonfinite?: LoadOptions['nonfinite'];
   readonly window?: number | undefined;
   readonly adapter?: string;
   readonly tune: string;
@@ -68,7 +71,7 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const { data, out } = values;
   const { kind, sparse } = formatOf(values, written);
   const target = identityOf(out);
-  const { files } = await findDataFiles(data, values);
+  const { files } = data.some(isPipe) ? { files: data } : await findDataFiles(data, values);
   if (target !== undefined && [...files, ...filesOf(file)].some((input) => identityOf(input) === target)) {
     throw new ConfigError(`out is ${out}, which is also read and would be overwritten. Choose another file.`);
   }
@@ -79,19 +82,10 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const saved = await readSaved(file, reporter, values.activation);
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);
-  const onNote = (note: string) => reporter.warn(note);
-  const { tensor, rows_type } = values;
   const { image_shape: trained_shape } = saved;
-  const most_memory = mostInMemory(values.window);
-  const dataset = await openDataset(data, {
-    in_dims,
-    normalize,
-    trained_shape,
-    tensor,
-    rows_type,
-    onNote,
-    most_memory,
-  });
+  const { tensor, rows_type, nonfinite, window } = values;
+  const own = { data, in_dims, normalize, trained_shape, tensor, rows_type, nonfinite, window };
+  const { train: dataset, left_out } = await loadWithBar(reporter, own);
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);
@@ -115,10 +109,22 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
     else if (!sparse) await writeSafetensors(out, written.tensor, shape, blocks());
     const nonzero = sparse ? await writeSparse(out, kind, shape, blocks(), signal) : undefined;
     reporter.line(nonzero === undefined ? said : `${said}, of which ${count(nonzero)} values are not 0`);
-    reporter.json({ ...told, ...(nonzero !== undefined && { nonzero }) });
+    if (left_out) reporter.warn(gapsInWords(out, left_out));
+    reporter.json({ ...told, ...(nonzero !== undefined && { nonzero }), ...(left_out && { left_out }) });
   } finally {
+    closePipes();
     gpu.close();
   }
+}
+
+/** Rows that are named in a sentence, at most. */
+const mostNamed = 20;
+
+function gapsInWords(out: string, left_out: readonly number[]): string {
+  const some = left_out.slice(0, mostNamed).join(', ');
+  const more = left_out.length - mostNamed;
+  const others = more > 0 ? ` and ${count(more)} more, which --json lists` : '';
+  return `${out} lacks ${left_out.length === 1 ? 'row' : 'rows'} ${some}${others} of the data (from 0): rows after one that is left out move up by one.`;
 }
 
 /** What a file of rows is. */

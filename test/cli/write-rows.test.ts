@@ -249,3 +249,109 @@ describe('sae reconstruct --out', () => {
     expect(filesIn(cwd)).toEqual([]);
   });
 });
+
+describe('rows that come once, or with some left out', () => {
+  const [rows, in_dims] = [60, 6];
+  const floats = Float32Array.from(bytes(rows * in_dims), (byte) => byte / 32 - 3);
+  const config = { in_dims, h_dims: [12], activation: 'relu' } as const;
+  const { file, codes, reconstructed } = made('once', config);
+  const content = npy([rows, in_dims], floats);
+  const row = (i: number) => floats.subarray(i * in_dims, (i + 1) * in_dims);
+
+  it('are encoded and reconstructed as they come on standard input, or through a pipe with a name', async () => {
+    const cwd = folder.make();
+    const expected = {
+      encode: Array.from({ length: rows }, (_, i) => [...codes(row(i), 12)]).flat(),
+      reconstruct: Array.from({ length: rows }, (_, i) => [...reconstructed(row(i))]).flat(),
+    };
+    spawnSync('mkfifo', [join(cwd, 'pipe')]);
+    writeFileSync(join(cwd, 'rows.npy'), content);
+    for (const command of ['encode', 'reconstruct'] as const) {
+      for (const data of ['-', '/dev/stdin', 'pipe']) {
+        const named = data === 'pipe';
+        // The shell opens the pipe's other end.
+        const before = 'cat rows.npy > pipe & :';
+        const said = await succeeds([command, file, '--data', data, '--out', 'out.npy'], {
+          cwd,
+          ...(named ? { shell: true, before } : { input: content }),
+        });
+        expect(said).toBe(`out.npy  60 rows of ${command === 'encode' ? '12 latents' : '6 values'}\n`);
+        const written = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+        expect(written.values).toBeCloseTensor(expected[command], 1e-5);
+      }
+    }
+    const { status, stderr } = await sae(['encode', file, '--data', '-', '--out', 'more.npy'], {
+      cwd,
+      input: Buffer.concat([content, Buffer.alloc(1)]),
+    });
+    expect([status, stderr]).toEqual([
+      1,
+      'sae: standard input goes on after byte 1,568, where its 60 rows end; expected nothing more, as its header says.\n',
+    ]);
+    const told = await succeeds(['rows', '-'], { cwd, input: content });
+    expect(told).toBe((await succeeds(['rows', 'rows.npy'], { cwd })).replace('rows.npy', 'standard input'));
+    expect(filesIn(cwd)).toEqual(['out.npy', 'pipe', 'rows.npy']);
+  });
+
+  it('are refused where they come once and not alone, or are to be read twice', async () => {
+    for (const [args, sentence] of [
+      [
+        ['encode', file, '--data', '-', '--data', 'x.npy', '--out', 'o.npy'],
+        /^sae: Rows from standard input \(-\) or another pipe are all rows there are, and here -, x\.npy are named\./,
+      ],
+      [['rows', '-', '-'], /^sae: Rows from .* and here -, - are named\. Name the pipe alone\./],
+      [['rows', '-', '--tensor', 'x'], /^sae: tensor names an array of a file, and standard input has one\./],
+      [
+        ['encode', file, '--data', '-', '--nonfinite', 'skip', '--out', 'o.npy'],
+        /^sae: nonfinite is skip, and rows of standard input come once/,
+      ],
+      [
+        ['encode', file, '--data', '-', '--rows_type', 'f32', '--out', 'o.npy'],
+        /^sae: Raw values on standard input .* Write a \.npy header before them or/,
+      ],
+      [['encode', file, '--data', 'x', '--split', '0.1', '--out', 'o.npy'], /^sae: unknown option '--split'/],
+      [
+        ['reconstruct', file, '--data', 'x', '--split', '0.1', '--out', 'o.npy'],
+        /^sae: split has no effect with out/,
+      ],
+    ] as const) {
+      const { status, stderr } = await sae(args, { cwd: folder.make(), input: content });
+      expect([status, stderr]).toEqual([2, expect.stringMatching(sentence)]);
+    }
+  });
+
+  it('with values that are not finite are left out, and which they are is told', async () => {
+    const cwd = folder.make();
+    const damaged = floats.slice();
+    for (const at of [3 * in_dims, 17 * in_dims + 2]) damaged[at] = Number.NaN;
+    writeFileSync(join(cwd, 'rows.npy'), npy([rows, in_dims], damaged));
+    const run = ['encode', file, '--data', 'rows.npy', '--out', 'out.npy'];
+    expect((await sae(run, { cwd })).stderr).toMatch(/^sae: rows\.npy has NaN at row 3, column 0/);
+    const said = await succeeds([...run, '--nonfinite', 'skip'], { cwd });
+    expect(said.split('\n').slice(1)).toEqual([
+      'out.npy  58 rows of 12 latents',
+      'out.npy lacks rows 3, 17 of the data (from 0): rows after one that is left out move up by one.',
+      '',
+    ]);
+    const kept = Array.from({ length: rows }, (_, i) => i).filter((i) => i !== 3 && i !== 17);
+    const written = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+    expect(written.values).toBeCloseTensor(
+      kept.flatMap((i) => [...codes(row(i), 12)]),
+      1e-5,
+    );
+    expect(objects((await sae([...run, '--nonfinite', 'skip', '--json'], { cwd })).stdout)).toEqual([
+      { out: 'out.npy', rows: 58, hidden: 12, left_out: [3, 17] },
+    ]);
+  });
+
+  it('are held out for measuring as they were in training', async () => {
+    const cwd = folder.make();
+    writeFileSync(join(cwd, 'rows.npy'), npy([rows, in_dims], floats));
+    const own = ['--data', 'rows.npy', '--split', '0.2', '--json'];
+    const train = ['--h_dims', '4', '--epochs', '1', '--save-model', '--save-plots', 'False', ...own];
+    const trained = objects(await succeeds(train, { cwd })).find((line) => 'validation' in line);
+    const measuring = ['reconstruct', join('files', 'sae.safetensors'), ...own];
+    const [measured] = objects((await sae(measuring, { cwd })).stdout);
+    expect(measured).toMatchObject(trained?.validation as object);
+  });
+});

@@ -18,13 +18,10 @@ import {
   readDigits,
   readMnist10k,
 } from './mnist.js';
-import { pipedRows } from './piped.js';
+import { isPipe, onlyPipe, openPipe, pipedRows } from './piped.js';
 import { divided, openParts, type PartOptions } from './read.js';
 import { withLabels } from './with-labels.js';
 import { readWords10k, wordWidth } from './words.js';
-
-/** What stands for standard input among files. */
-export const standardInput = '-';
 
 /**
  * Data sets by name; `auto` is `mnist` if it is cached or can be downloaded, else `mnist-10k`. `words-10k` are vectors of
@@ -67,6 +64,8 @@ export interface LoadedDatasets<R extends Rows = Dataset> {
   readonly first?: Dataset;
   /** Held-out rows, normalised as the training rows are. */
   readonly validation?: R;
+  /** As of `Parts`. */
+  readonly left_out?: readonly number[];
   /** Set if `auto` could not get `mnist`: why, and what is used instead, without a full stop. */
   readonly fellBack?: string;
   /** Set if a file has the name of one of MNIST's but other contents: a message. */
@@ -111,7 +110,7 @@ export async function openDatasets(options: LoadOptions = {}): Promise<LoadedDat
   const { split } = options;
   checkParts(options);
   if (data !== undefined) {
-    if ([data].flat().includes(standardInput)) return loadPiped(options, option);
+    if ([data].flat().some(isPipe)) return loadPiped(options, option);
     // An option may concern one of the two alone.
     const used = new Set<string>();
     const own = { ...readingOf(options), labels, normalize: option, split };
@@ -157,41 +156,34 @@ function checkParts({ split, nonfinite = 'stop', validation, data }: LoadOptions
   }
 }
 
-/** Rows that another program writes to standard input. */
+/** Rows that another program writes to standard input, or to a pipe with a name. */
 async function loadPiped(
   options: LoadOptions,
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets<Rows>> {
-  const { data, validation, in_dims, image_shape, tensor, rows_type } = options;
-  if ([data].flat().length > 1 || [validation].flat().includes(standardInput)) {
-    throw new ConfigError(
-      'Rows from standard input (-) are all of data, and are not validation. Name it once, as data.',
-    );
-  }
-  if (tensor !== undefined) {
-    throw new ConfigError(
-      `tensor names an array of a file, and standard input has one. Leave ${tensor} out.`,
-    );
-  }
-  for (const [name, value] of [
+  const { data, in_dims, image_shape, tensor, rows_type } = options;
+  const pipe = openPipe(onlyPipe([data].flat() as string[]));
+  const { name } = pipe;
+  for (const [option, value] of [
     ['split', options.split],
     ['nonfinite', options.nonfinite === 'skip' ? 'skip' : undefined],
   ]) {
     if (value !== undefined) {
       throw new ConfigError(
-        `${name} is ${value}, and rows of standard input come once: which of them to leave out cannot be known before. Leave it out.`,
+        `${option} is ${value}, and rows of ${name} come once: which of them to leave out cannot be known before. Leave it out.`,
       );
     }
   }
   const fixed = normalize === 'row' ? ({ kind: 'row' } as const) : normalize;
   if (typeof fixed === 'string') {
     throw new ConfigError(
-      `normalize ${fixed} has to read all rows before the first step, and those of standard input come once. Give MEAN,STD instead.`,
+      `normalize ${fixed} has to read all rows before the first step, and those of ${name} come once. Give MEAN,STD instead.`,
     );
   }
-  const piped = await pipedRows(process.stdin, {
+  const piped = await pipedRows(pipe, {
     in_dims,
     image_shape,
+    tensor,
     normalize: fixed,
     rows_type,
     raw_rows: options.raw_rows,
@@ -296,6 +288,12 @@ async function readValidation(
 ): Promise<Pick<LoadedDatasets<Rows>, 'validation'>> {
   const { validation } = options;
   if (validation === undefined) return {};
+  const pipe = [validation].flat().find(isPipe);
+  if (pipe !== undefined) {
+    throw new ConfigError(
+      `validation is ${pipe}, whose rows come once and are measured again and again. Name a file, or pass it as data.`,
+    );
+  }
   const own = { ...readingOf(options), in_dims, trained_shape, normalize: normalization };
   return { validation: (await openParts(validation, { ...own, ...(used && { used }) })).train };
 }

@@ -60,9 +60,7 @@ async function filesOf(path: string, notes: string[], options: OpenOptions): Pro
     );
   }
   if (path === '-') {
-    throw new DataError(
-      'Standard input (-) is read by sae train and sae reconstruct, as all of --data. Name a file here.',
-    );
+    throw new DataError('Standard input (-) is read as all of the data. Name a file here.');
   }
   const status = await stat(path).catch(() => undefined);
   if (status?.isDirectory()) return filesInFolder(path, notes, options);

@@ -1,32 +1,80 @@
+import { createReadStream, type Stats, statSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, DataError } from '../../sae/errors.js';
 import type { Dataset, Normalization } from '../../sae/rows/dataset.js';
+import type { RowFiles } from '../../sae/rows/decode.js';
 import {
   type ArrayHeader,
   concat,
+  counted,
   type Element,
   elements,
   grouped,
   longestHeader,
 } from '../../sae/rows/formats/array.js';
+import { type OpenOptions, piecesAt } from '../../sae/rows/formats/file.js';
 import { otherWidth } from '../../sae/rows/formats/headed.js';
 import { npy } from '../../sae/rows/formats/npy.js';
 import { elementOf } from '../../sae/rows/formats/raw.js';
 import { rowShape, type ShapeOptions } from '../../sae/rows/formats/shape.js';
 import { concatenated } from '../../sae/rows/joined.js';
 import { fixedNormalization } from '../../sae/rows/normalize.js';
-import type { RowSource, StoredRows } from '../../sae/rows/source.js';
+import { type RowSource, type StoredRows, valueBytes } from '../../sae/rows/source.js';
 import { type ArrayRows, rowsOf } from '../../sae/rows/values.js';
+
+/** What stands for standard input among files. */
+export const standardInput = '-';
+/** What the system calls it. */
+const descriptors = ['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0'];
+
+/** Whether rows come from there once only: from standard input, or a pipe that has a name, as a shell's `<(...)` has. */
+export function isPipe(path: string): boolean {
+  const status = statusOf(path);
+  return path === standardInput || status?.isFIFO() === true || (isStdin(path) && status?.isFile() === false);
+}
+
+function isStdin(path: string): boolean {
+  return path === standardInput || descriptors.includes(path);
+}
+
+function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+const opened = new Set<Readable>();
+
+/** Opens what `isPipe`, until `closePipes`. */
+export function openPipe(path: string): { readonly name: string; readonly stream: Readable } {
+  const stdin = isStdin(path);
+  const stream = stdin ? process.stdin : createReadStream(path);
+  opened.add(stream);
+  return { name: stdin ? 'standard input' : path, stream };
+}
+
+/** Closes them: one that stays open at its other end would keep the process. */
+export function closePipes(): void {
+  for (const stream of opened) stream.destroy();
+  opened.clear();
+}
 
 /** Rows that another program writes: each can be read once, in order. */
 export interface PipedRows {
   readonly rows: RowSource;
+  /** What they are in the pipe. */
+  readonly element: Element;
   /** The first ones, which are kept: what a model starts from, and what can be drawn. */
   readonly first: Dataset;
 }
 
 /** The first rows of a pipe that are kept, at most. */
 const keptRows = 8192;
-const name = 'standard input';
+/** Milliseconds for which something after the last row is waited for: a pipe may stay open. */
+const surplusTimeout = 1000;
 
 /** What comes through a pipe. */
 export interface PipeOptions extends ShapeOptions {
@@ -35,19 +83,27 @@ export interface PipeOptions extends ShapeOptions {
   readonly rows_type?: Element | undefined;
   /** Rows without a header that are read, at most. */
   readonly raw_rows?: number | undefined;
+  /** As of `OpenOptions`. */
+  readonly nonfinite?: OpenOptions['nonfinite'];
+  /** Refused: what comes is one array. */
+  readonly tensor?: OpenOptions['tensor'];
 }
 
 /**
  * Reads rows as they come: a .npy file, whose header says how many there are, or values without a header.
- * @param stream of bytes.
+ * @param pipe a stream of bytes, and its name in messages.
  * @throws DataError if it is no such file, or ends within the rows that are kept.
  */
 export async function pipedRows(
-  stream: AsyncIterable<Uint8Array>,
+  { stream, name }: { readonly stream: AsyncIterable<Uint8Array>; readonly name: string },
   options: PipeOptions = {},
 ): Promise<PipedRows> {
-  const bytes = new Bytes(stream);
-  const header = options.rows_type === undefined ? await readHeader(bytes) : rawHeader(options);
+  const { tensor } = options;
+  if (tensor !== undefined) {
+    throw new ConfigError(`tensor names an array of a file, and ${name} has one. Leave ${tensor} out.`);
+  }
+  const bytes = new Bytes(stream, name);
+  const header = options.rows_type === undefined ? await readHeader(bytes, name) : rawHeader(options, name);
   const { note: _, ...shape } = rowShape(header, name, options);
   if (options.in_dims !== undefined && shape.in_dims !== options.in_dims) {
     throw otherWidth(name, shape.in_dims, options.in_dims);
@@ -59,22 +115,51 @@ export async function pipedRows(
     );
   }
   const normalization = fixedNormalization(options.normalize, header.element === 'u8' ? 'u8' : 'f32');
-  return source(bytes, { header, shape, file: name, within: '' }, normalization);
+  const { nonfinite } = options;
+  return source(bytes, { header, shape, file: name, within: '', nonfinite }, normalization);
+}
+
+/**
+ * Rows of a pipe as those of a file, which can be read once.
+ * @param paths one pipe, and nothing beside it.
+ * @throws as `pipedRows`; ConfigError.
+ */
+export async function pipedFile(
+  paths: readonly string[],
+  options: PipeOptions,
+): Promise<Pick<RowFiles, 'files' | 'rows' | 'in_dims' | 'type' | 'image_shape'>> {
+  const pipe = openPipe(onlyPipe(paths));
+  const { rows: source, element } = await pipedRows(pipe, options);
+  const { rows, in_dims, type, image_shape } = source;
+  const pieces = () =>
+    piecesAt(rows, in_dims * valueBytes[type], async (first, end) => source.read(first, end));
+  const file = { file: pipe.name, format: npy.name, packed: undefined, element, rows, pieces };
+  return { files: [file], rows, in_dims, type, image_shape };
+}
+
+/** The pipe, beside which nothing may be named. @throws ConfigError. */
+export function onlyPipe(paths: readonly string[]): string {
+  if (paths.length > 1) {
+    throw new ConfigError(
+      `Rows from standard input (-) or another pipe are all rows there are, and here ${paths.join(', ')} are named. Name the pipe alone.`,
+    );
+  }
+  return paths[0];
 }
 
 /** @throws ConfigError if what a header would say is not said. */
-function rawHeader({ rows_type, in_dims, raw_rows }: PipeOptions): ArrayHeader {
+function rawHeader({ rows_type, in_dims, raw_rows }: PipeOptions, name: string): ArrayHeader {
   if (in_dims === undefined || raw_rows === undefined) {
     throw new ConfigError(
-      `Raw values on ${name} do not say how many a row has, nor how many rows come. Name both with in_dims and steps, such as ` +
-        '--in_dims 768 --steps 10000.',
+      `Raw values on ${name} do not say how many a row has, nor how many rows come. Write a .npy header before them or, to train on ` +
+        'them, name both with in_dims and steps, such as --in_dims 768 --steps 10000.',
     );
   }
   const shape = [raw_rows, in_dims];
   return { element: elementOf(rows_type), littleEndian: true, fortranOrder: false, shape, headerBytes: 0 };
 }
 
-async function readHeader(bytes: Bytes): Promise<ArrayHeader> {
+async function readHeader(bytes: Bytes, name: string): Promise<ArrayHeader> {
   for (let length = 128; ; length *= 2) {
     const head = await bytes.peek(length);
     if (!npy.recognizes(head)) break;
@@ -96,7 +181,7 @@ async function source(
   array: ArrayRows,
   normalization: RowSource['normalization'],
 ): Promise<PipedRows> {
-  const { header, shape } = array;
+  const { header, shape, file: name } = array;
   const { rows, in_dims, image_shape } = shape;
   const rowBytes = in_dims * elements[header.element].bytes;
   const take = async (first: number, end: number): Promise<StoredRows> => {
@@ -107,6 +192,12 @@ async function source(
       throw new DataError(
         `${name} ended at byte ${grouped(begin + values.length)}, after ${grouped(first + whole)} rows` +
           `${part > 0 ? ' and a part of another' : ''}; expected ${grouped(rows)}, as ${header.headerBytes > 0 ? 'its header says' : 'the steps need'}.`,
+      );
+    }
+    if (end === rows && header.headerBytes > 0 && (await bytes.hasMore())) {
+      const after = begin + values.length;
+      throw new DataError(
+        `${name} goes on after byte ${grouped(after)}, where its ${counted(rows, 'row')} end; expected nothing more, as its header says.`,
       );
     }
     return rowsOf(values, begin, array);
@@ -139,6 +230,7 @@ async function source(
   };
   const described = { name, rows, in_dims, normalization, ...(image_shape && { image_shape }) };
   return {
+    element: header.element,
     first: { ...described, rows: keptCount, data: kept },
     rows: {
       ...described,
@@ -153,7 +245,7 @@ async function source(
   };
 }
 
-function allocate(bytes: number): Uint8Array<ArrayBuffer> {
+function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes);
   } catch (error) {
@@ -169,7 +261,10 @@ class Bytes {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #left: Uint8Array = new Uint8Array(0);
 
-  constructor(stream: AsyncIterable<Uint8Array>) {
+  constructor(
+    stream: AsyncIterable<Uint8Array>,
+    private readonly name: string,
+  ) {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
@@ -183,9 +278,18 @@ class Bytes {
     return this.#left.subarray(0, count);
   }
 
+  /** Whether there is another byte, or one comes soon. */
+  async hasMore(): Promise<boolean> {
+    const timer = new AbortController();
+    const late = sleep(surplusTimeout, false, { signal: timer.signal }).catch(() => false);
+    const found = await Promise.race([this.peek(1).then(({ length }) => length > 0), late]);
+    timer.abort();
+    return found;
+  }
+
   /** The next bytes, in memory of their own: fewer if there are no more. */
   async take(count: number): Promise<Uint8Array> {
-    const taken = allocate(count);
+    const taken = allocate(count, this.name);
     let filled = 0;
     for (;;) {
       const part = this.#left.subarray(0, count - filled);

@@ -62,6 +62,8 @@ export interface PartOptions {
 export interface Parts {
   readonly train: Rows;
   readonly validation?: Rows;
+  /** The numbers of the rows that are left out since they are not finite, ascending, from 0, if any are. */
+  readonly left_out?: readonly number[];
 }
 
 /**
@@ -90,7 +92,8 @@ export async function openParts(
         `first ${placeOf(without[0], files.places)} (from 0).`,
     );
   }
-  return divided(rows, files.places, { split, without, normalize, onNote });
+  const parts = await divided(rows, files.places, { split, without, normalize, onNote });
+  return { ...parts, ...(without.length > 0 && { left_out: without }) };
 }
 
 /** Rows in two parts. @param without numbers of rows that are in neither. @throws as `openParts`. */

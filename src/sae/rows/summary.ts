@@ -70,7 +70,7 @@ export interface NormsSummary {
  * @throws DataError, and the signal's reason.
  */
 export async function summarizeRows(
-  files: RowFiles,
+  files: Pick<RowFiles, 'files' | 'in_dims' | 'type'>,
   { onRows, signal }: { readonly onRows?: (rows: number) => void; readonly signal?: AbortSignal } = {},
 ): Promise<RowsSummary> {
   const sums = new RowSums(files.in_dims, files.type === 'u8' ? 1 / 255 : 1);

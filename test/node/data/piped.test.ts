@@ -8,8 +8,12 @@ const [rows, in_dims] = [9000, 3];
 const values = Float32Array.from(bytes(rows * in_dims), (byte) => byte / 8 - 10);
 const file = npy([rows, in_dims], values);
 
-/** Bytes in chunks of that many. */
-async function* chunks(content: Uint8Array, length: number): AsyncGenerator<Uint8Array> {
+/** A pipe of bytes in chunks of that many. */
+function chunks(content: Uint8Array, length: number) {
+  return { name: 'standard input', stream: chunksOf(content, length) };
+}
+
+async function* chunksOf(content: Uint8Array, length: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < content.length; at += length) yield content.subarray(at, at + length);
 }
 
@@ -72,6 +76,22 @@ describe('rows of another program', () => {
       'standard input ended at byte 108,115, after 8,998 rows and a part of another; expected 9,000, as its header says.';
     expect(await failure(DataError, () => source.read(8500, 9000))).toBe(sentence);
     expect(await failure(DataError, () => source.read(8500, 9000))).toBe(sentence);
+  });
+
+  it('that go on after the last row are refused, unless the pipe only stays open', async () => {
+    const sentence =
+      'standard input goes on after byte 108,128, where its 9,000 rows end; expected nothing more, as its header says.';
+    for (const more of [1, 100_000]) {
+      const { rows: source } = await pipedRows(chunks(Buffer.concat([file, Buffer.alloc(more)]), 108_128));
+      await source.read(0, 8999);
+      expect(await failure(DataError, () => source.read(8999, 9000))).toBe(sentence);
+    }
+    const open = async function* () {
+      yield file;
+      await new Promise(() => {});
+    };
+    const { rows: source } = await pipedRows({ name: 'open', stream: open() });
+    expect(await source.read(0, 9000)).toEqual(values);
   });
 
   it.each([
