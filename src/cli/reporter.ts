@@ -14,6 +14,11 @@ const barFormats = [
   { barsize: 0, format: '{percentage}% | {label} | {eta_formatted} left' },
   { barsize: 0, format: '{percentage}% {label}' },
 ];
+/** Of one whose end is not known. */
+const endlessFormats = [
+  { barsize: 0, format: '{label} | {rate}' },
+  { barsize: 0, format: '{label}' },
+];
 
 /** The output of a command: lines for people or JSON objects, and a progress bar on a terminal. */
 export class Reporter {
@@ -58,7 +63,7 @@ export class Reporter {
     this.json({ pictures: files });
   }
 
-  /** Draws a bar on a terminal until `stopBar`. */
+  /** Draws a bar on a terminal until `stopBar`. @param total 0 if it is not known. */
   startBar(total: number, label: string): void {
     this.stopBar();
     const { quiet, json } = this.options;
@@ -99,7 +104,7 @@ export class Reporter {
 function barLine(settings: cliProgress.Options, params: cliProgress.Params, payload: unknown): string {
   const columns = process.stdout.columns || 80;
   let line = '';
-  for (const { barsize, format } of barFormats) {
+  for (const { barsize, format } of params.total > 0 ? barFormats : endlessFormats) {
     line = cliProgress.Format.Formatter({ ...settings, barsize, format }, params, payload);
     if (line.length < columns) {
       break;

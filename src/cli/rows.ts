@@ -59,7 +59,7 @@ async function rows(paths: readonly string[], values: RowsValues): Promise<void>
   const onNote = (note: string) => reporter.warn(note);
   const files = paths.some(isPipe)
     ? await pipedFile(paths, reading)
-    : await openFiles(paths, { ...reading, onNote });
+    : await openFiles(paths, { ...reading, onNote, signal });
   printFiles(files, reporter);
   if (files.rows !== undefined) reporter.startBar(files.rows, 'rows');
   const onRows = (done: number) => reporter.updateBar(done, 'rows', count(done));

@@ -11,6 +11,7 @@ import {
   drawModel,
   type EpochMetrics,
   evaluate,
+  type Gpu,
   imageShape,
   isOurLatentsFile,
   isOurModel,
@@ -20,6 +21,7 @@ import {
   type LoadOptions,
   Model,
   type ModelConfig,
+  type ModelOptions,
   makeFolder,
   NonFiniteError,
   type NormalizeOption,
@@ -35,11 +37,12 @@ import {
   sizesInWords,
   type TrainConfig,
   trainedConfig,
+  watched,
   whyNoImages,
   windowsInWords,
 } from '../node/index.js';
 import { normalizeArguments, valuesOf } from './arguments.js';
-import { loadWithBar } from './data.js';
+import { loadWithBar, readingBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import { reportLatents } from './latents.js';
 import * as options from './options.js';
@@ -212,7 +215,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const newModel = { ...engine.model, in_dims: dataset.in_dims };
     const model = saved
       ? await Model.from(gpu, saved.config, saved.parameters)
-      : await Model.create<SparsityName>(gpu, newModel, config, loaded.first ?? dataset);
+      : await newModelOf(gpu, newModel, config, loaded.first ?? dataset, reporter, signal);
     const placement = placementOf(dataset, gpu, values.window);
     describe(reporter, model, dataset, placement, config, values.train);
     if (values.save_model) {
@@ -322,6 +325,23 @@ async function drawPictures(
     files.push(await drawLoss(history, config, images_dir));
   }
   reporter.pictures(files);
+}
+
+/** A new model, for whose output bias rows may be read. */
+async function newModelOf(
+  gpu: Gpu,
+  options: ModelOptions,
+  config: TrainConfig<SparsityName>,
+  rows: Rows,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<Model> {
+  try {
+    const watching = { signal, onRows: readingBar(reporter) };
+    return await Model.create<SparsityName>(gpu, options, config, watched(rows, watching));
+  } finally {
+    reporter.stopBar();
+  }
 }
 
 /** Prints the header: parameters, device, data and the length of the run. */

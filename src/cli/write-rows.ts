@@ -84,7 +84,7 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const normalize = modelNormalization(file, saved, values.normalize);
   const { image_shape: trained_shape } = saved;
   const { tensor, rows_type, nonfinite, window } = values;
-  const own = { data, in_dims, normalize, trained_shape, tensor, rows_type, nonfinite, window };
+  const own = { data, in_dims, normalize, trained_shape, tensor, rows_type, nonfinite, window, signal };
   const { train: dataset, left_out } = await loadWithBar(reporter, own);
   const gpu = await openGpu(await options.openOptions(values));
   try {

@@ -85,6 +85,7 @@ export {
 } from './rows/normalize.js';
 export { type DeviceRows, type RowSource, type Rows, rowSource, type StoredRows } from './rows/source.js';
 export { type RowPlace, type RowsSummary, summarizeRows } from './rows/summary.js';
+export { type Watching, watched } from './rows/watched.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
 export { prepareModel } from './step/sparse/choice.js';
 export * from './synth/index.js';

@@ -33,7 +33,10 @@ export type DatasetName = (typeof datasetNames)[number];
 /** Which rows to load, and from where. */
 export interface LoadOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'connectTimeout' | 'idleTimeout'>,
-    Pick<DecodeOptions, 'in_dims' | 'image_shape' | 'trained_shape' | 'tensor' | 'rows_type' | 'onNote'>,
+    Pick<
+      DecodeOptions,
+      'in_dims' | 'image_shape' | 'trained_shape' | 'tensor' | 'rows_type' | 'onNote' | 'onRows'
+    >,
     PartOptions {
   /** By default `auto`. */
   readonly dataset?: DatasetName;
@@ -273,11 +276,24 @@ function readingOf({
   tensor,
   rows_type,
   onNote,
+  onRows,
+  signal,
   window,
   nonfinite,
 }: LoadOptions) {
   const most_memory = mostInMemory(window);
-  return { in_dims, image_shape, trained_shape, tensor, rows_type, onNote, nonfinite, most_memory };
+  const watching = { onRows, signal };
+  return {
+    in_dims,
+    image_shape,
+    trained_shape,
+    tensor,
+    rows_type,
+    onNote,
+    nonfinite,
+    most_memory,
+    ...watching,
+  };
 }
 
 /** Reads held-out rows, with the normalisation of the training rows. */

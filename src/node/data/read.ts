@@ -6,6 +6,7 @@ import { counted } from '../../sae/rows/formats/array.js';
 import { fitNormalization } from '../../sae/rows/normalize.js';
 import { type Rows, valueBytes } from '../../sae/rows/source.js';
 import { nonFiniteRows, type RowPlace, splitRows, subset } from '../../sae/rows/subset.js';
+import { watched } from '../../sae/rows/watched.js';
 import { findDataFiles } from './find.js';
 import { imageDecoder } from './images.js';
 import { rowsFile } from './rows-file.js';
@@ -85,14 +86,14 @@ export async function openParts(
     ...(nonfinite === 'skip' && { nonfinite: 'keep' }),
   });
   const rows = await withLabels(labels, files, () => load(files, most_memory));
-  const without = nonfinite === 'skip' ? await nonFiniteRows(rows) : [];
+  const without = nonfinite === 'skip' ? await nonFiniteRows(watched(rows, own)) : [];
   if (without.length > 0) {
     onNote?.(
       `${counted(without.length, 'row')} of ${rows.name} with values that are not finite ${without.length === 1 ? 'is' : 'are'} left out, the ` +
         `first ${placeOf(without[0], files.places)} (from 0).`,
     );
   }
-  const parts = await divided(rows, files.places, { split, without, normalize, onNote });
+  const parts = await divided(rows, files.places, { ...own, split, without, normalize, onNote });
   return { ...parts, ...(without.length > 0 && { left_out: without }) };
 }
 
@@ -100,7 +101,7 @@ export async function openParts(
 export async function divided(
   rows: Rows,
   places: readonly RowPlace[],
-  options: Pick<ReadRowsOptions, 'normalize' | 'onNote'> & {
+  options: Pick<ReadRowsOptions, 'normalize' | 'onNote' | 'signal' | 'onRows'> & {
     readonly split: number | undefined;
     readonly without?: readonly number[];
   },
@@ -116,7 +117,7 @@ export async function divided(
     throw new DataError(`Of the ${counted(rows.rows, 'row')} of ${rows.name}, none is left ${what}${why}.`);
   }
   const train = subset(rows, training);
-  const normalization = await fitNormalization(normalize, train, onNote);
+  const normalization = await fitNormalization(normalize, watched(train, options), onNote);
   const normalized = { ...train, normalization };
   if (split === undefined) return { train: normalized };
   return { train: normalized, validation: { ...subset(rows, held_out), normalization } };
@@ -153,7 +154,7 @@ export async function openFiles(
   }
   const sources = [
     ...missing.map((error) => () => Promise.reject(error)),
-    ...files.map((file) => () => (isUrl(file) ? urlFile(file) : rowsFile(file))),
+    ...files.map((file) => () => (isUrl(file) ? urlFile(file, options) : rowsFile(file))),
   ];
   const others = files.length - 1;
   const [first = ''] = files;

@@ -18,6 +18,8 @@ export interface UrlOptions {
   readonly idleTimeout?: number;
   /** Milliseconds before a second attempt, and twice as many before each other; by default 500. */
   readonly retryDelay?: number;
+  /** Ends what is asked for when the file is opened, with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Attempts without a byte that came between them. */
@@ -129,7 +131,7 @@ class RemoteFile {
     let filled = 0;
     let whole = false;
     const ask = () =>
-      this.#get([filled, startBytes], async (response, chunks) => {
+      this.#get([filled, startBytes], this.options.signal, async (response, chunks) => {
         if (response.status === 416) throw new DataError(`${this.name} is empty; expected a file of rows.`);
         whole = response.status === 200;
         if (whole) return;
@@ -148,7 +150,7 @@ class RemoteFile {
   async read(begin: number, into: Uint8Array): Promise<void> {
     let filled = 0;
     const ask = () =>
-      this.#get([begin + filled, begin + into.length], async (response, chunks) => {
+      this.#get([begin + filled, begin + into.length], undefined, async (response, chunks) => {
         const { bytes, tag } = this.#versionOf(response, begin + filled);
         if (bytes !== this.version.bytes || tag !== this.version.tag) {
           throw new DataError(
@@ -184,7 +186,7 @@ class RemoteFile {
     let length: number | undefined;
     // What was cut is asked for from the beginning.
     const ask = () =>
-      this.#get(undefined, async (response, chunks) => {
+      this.#get(undefined, this.options.signal, async (response, chunks) => {
         const said = response.headers.get('content-length');
         length = said === null ? undefined : Number(said);
         done = 0;
@@ -246,6 +248,7 @@ class RemoteFile {
   /** Asks for a part, or all, and gives the answer and its bytes to `use`. @throws Passing, DataError. */
   async #get(
     part: readonly [begin: number, end: number] | undefined,
+    signal: AbortSignal | undefined,
     use: (response: Response, chunks: AsyncIterable<Uint8Array>) => Promise<void>,
   ): Promise<void> {
     const { connectTimeout = 10_000, idleTimeout = 15_000 } = this.options;
@@ -261,7 +264,7 @@ class RemoteFile {
       const response = await fetch(this.#url, {
         // Parts are those of what is stored.
         headers: { 'accept-encoding': 'identity', ...range },
-        signal: attempt.signal,
+        signal: signal ? AbortSignal.any([signal, attempt.signal]) : attempt.signal,
       });
       wait();
       this.#check(response);
@@ -274,6 +277,7 @@ class RemoteFile {
       };
       await use(response, chunks());
     } catch (error) {
+      signal?.throwIfAborted();
       if (error instanceof DataError || error instanceof Passing) throw error;
       if (attempt.signal.aborted) throw attempt.signal.reason;
       const { message, cause } = error as Error;

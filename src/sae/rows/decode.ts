@@ -19,9 +19,10 @@ import { joined } from './joined.js';
 import { fitNormalization, type NormalizeOption, type Unnormalized } from './normalize.js';
 import { type RowSource, type StoredRows, valueBytes } from './source.js';
 import type { RowPlace } from './subset.js';
+import { type Watching, watched } from './watched.js';
 
 /** How the rows of a file are to be read. */
-export interface DecodeOptions extends OpenOptions {
+export interface DecodeOptions extends OpenOptions, Watching {
   /** By default `mnist` for 8-bit values and `none` for all others. */
   readonly normalize?: NormalizeOption | undefined;
   /** The data set's name in messages; by default the file's name. */
@@ -156,9 +157,21 @@ export class RowFiles {
     return this.opened.every(({ rows }) => rows.at !== undefined);
   }
 
-  /** All rows, in pieces of some of them. @throws DataError if a value is not finite, or a file cannot be read. */
+  /**
+   * All rows, in pieces of some of them.
+   * @throws DataError if a value is not finite, or a file cannot be read; the signal's reason.
+   */
   async *pieces(): AsyncGenerator<StoredRows> {
-    for (const file of this.files) yield* file.pieces();
+    const { signal, onRows } = this.options;
+    let done = 0;
+    for (const file of this.files) {
+      for await (const piece of file.pieces()) {
+        signal?.throwIfAborted();
+        done += piece.length / this.in_dims;
+        onRows?.(done, this.rows);
+        yield piece;
+      }
+    }
   }
 
   /** Reads all rows into memory. @throws as `pieces`. */
@@ -207,18 +220,20 @@ export class RowFiles {
   /** These rows with the normalisation that is wanted, fitted to them if it has to be. */
   async #normalized<R extends Unnormalized>(rows: R) {
     const { normalize, onNote } = this.options;
-    return { ...rows, normalization: await fitNormalization(normalize, rows, onNote) };
+    const watching = watched(rows, this.options);
+    return { ...rows, normalization: await fitNormalization(normalize, watching, onNote) };
   }
 }
 
 /** Opens all files, which must hold rows of one width and of one kind. @throws DataError for all that do not. */
 async function openAll(
   sources: readonly (() => Promise<RowsFile>)[],
-  options: OpenOptions,
+  options: OpenOptions & Watching,
 ): Promise<Opened[]> {
   const opened: Opened[] = [];
   const faults: DataError[] = [];
   for (const open of sources) {
+    options.signal?.throwIfAborted();
     try {
       const file = await open();
       const { format, rows } = await explained(file, () => openRows(file, options));

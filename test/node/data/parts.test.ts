@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { loadDatasets, openDatasets } from '../../../src/node/data/datasets.js';
 import { openParts } from '../../../src/node/data/read.js';
@@ -101,5 +103,39 @@ describe('rows with values that are not finite', () => {
     expect(await failure(DataError, () => loadDatasets({ data: broken }))).toMatch(
       /has NaN at row 0, column 1/,
     );
+  });
+});
+
+describe('reading before rows are used', () => {
+  const reason = new Error('enough');
+  // More than is read at a time: 18 MB.
+  const rows = 1_500_000;
+  const big = folder.write('big.npy', npy([rows, in_dims], new Float32Array(rows * in_dims).fill(1)));
+  const packed = folder.write('big.npy.gz', gzipSync(readFileSync(big)));
+  const placed = { most_memory: 100 };
+
+  it.each([
+    ['into memory', big, { most_memory: 1e9 }],
+    ['into a temporary file', packed, placed],
+    ['for a normalisation', big, { ...placed, normalize: 'rms' }],
+    ['for what is fitted to a part', big, { ...placed, normalize: 'rms', split: 0.05 }],
+    ['for what is not finite', big, { ...placed, nonfinite: 'skip' }],
+  ] as const)('is told of, and ends with the signal: %s', async (_, data, options) => {
+    const told: (readonly [number, number | undefined])[] = [];
+    const { train } = await openParts(data, { ...options, onRows: (...some) => told.push(some) });
+    expect(told.length).toBeGreaterThan(1);
+    expect(told.at(-1)).toEqual([train.rows, train.rows]);
+    expect(told.every(([done], i) => done > (told[i - 1]?.[0] ?? 0))).toBe(true);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stopped = openParts(data, { ...options, signal, onRows: () => controller.abort(reason) });
+    await expect(stopped).rejects.toBe(reason);
+  });
+
+  it('does not end what reads them afterwards', async () => {
+    const controller = new AbortController();
+    const { train } = await openParts(big, { ...placed, normalize: 'rms', signal: controller.signal });
+    controller.abort(reason);
+    expect((await takeRows(train, [rows - 1])).data).toEqual(new Float32Array(in_dims).fill(1));
   });
 });
