@@ -248,6 +248,7 @@ async function open(files: readonly NamedBlob[]): Promise<void> {
     }
     data = read.dataset;
     choose(undefined);
+    showAddress();
     tell('news', `Opened ${describeData(data)}.`);
     startOrWait();
   } catch (error) {
@@ -274,11 +275,9 @@ function label(labels: readonly string[], file: string): void {
   }
 }
 
-/** Shows which data is chosen, also in the address. */
 function choose(name: DatasetName | undefined): void {
   chosen = name;
   element<HTMLSelectElement>('dataset').value = name ?? '';
-  showAddress();
 }
 
 /** Takes built-in data for the next model. */
@@ -301,6 +300,7 @@ function load(name: DatasetName): void {
     } catch (error) {
       if (chosen === name) {
         choose(before);
+        showAddress();
       }
       tell(
         'trouble',
@@ -327,6 +327,7 @@ element('dataset').addEventListener('change', ({ target }) => {
     form.show(standards[name]);
   }
   load(name);
+  showAddress();
   startOrWait();
 });
 onClick('save-csv', () => saveBlob('loss.csv', new Blob([session.history.toCsv()], { type: 'text/csv' })));

@@ -58,11 +58,11 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
 
   test('an address that asks for what cannot be is told so, and the rest of it holds', async () => {
     // The first page of the file, which is handed on.
-    const page = await handedOn('h_dims=6&lr=fast&activation=tanh&seed=5');
+    const page = await handedOn('dataset=iris&h_dims=6&lr=fast&activation=tanh&seed=5');
     await page
       .getByRole('alert')
       .getByText(
-        'activation must be relu or sigmoid, and is "tanh". lr must be a number above 0, and is "fast".',
+        'dataset must be mnist-10k or words-10k, and is "iris". activation must be relu or sigmoid, and is "tanh". lr must be a number above 0, and is "fast".',
       )
       .waitFor();
     await ready(page);
