@@ -27,8 +27,14 @@ const mostAttempts = 4;
 /** Bytes that are asked for at a time, and at first. */
 const partBytes = 8 * 2 ** 20;
 const startBytes = 2 ** 16;
-/** Most bytes of a file whose server neither sends parts nor says its length. */
-const mostUnsaid = 2 ** 32;
+/** Most bytes of a file whose server does not send parts: all of it is copied. */
+const mostCopied = 2 ** 32;
+
+/**
+ * Errors of a connection, which may pass: those of the system, of undici and of the parser of HTTP. Others, such as those of
+ * certificates, and what is refused before anything is sent, are the same the next time.
+ */
+const passing = /^(E[A-Z]+|UND_ERR_(?!INVALID)\w+|HPE_\w+)$/;
 
 /** A failure after which the same is asked for again. */
 class Passing extends Error {}
@@ -184,20 +190,22 @@ class RemoteFile {
     const file = temporaryFile();
     let done = 0;
     let length: number | undefined;
+    const tooLong = (bytes: string) =>
+      new DataError(
+        `${this.name} has ${bytes}, and its server does not send parts, so that all of it would be copied first: at most ` +
+          `${grouped(mostCopied)} are. Download it, and name the file.`,
+      );
     // What was cut is asked for from the beginning.
     const ask = () =>
       this.#get(undefined, this.options.signal, async (response, chunks) => {
         const said = response.headers.get('content-length');
         length = said === null ? undefined : Number(said);
+        if (length !== undefined && length > mostCopied) throw tooLong(`${grouped(length)} bytes`);
         done = 0;
         const counting = async function* (this: RemoteFile) {
           for await (const chunk of chunks) {
             done += chunk.length;
-            if (length === undefined && done > mostUnsaid) {
-              throw new DataError(
-                `${this.name} has more than ${grouped(mostUnsaid)} bytes, and its server does not say how many. Download it, and name the file.`,
-              );
-            }
+            if (done > mostCopied) throw tooLong(`more than ${grouped(mostCopied)} bytes`);
             yield chunk;
           }
         };
@@ -280,8 +288,13 @@ class RemoteFile {
       signal?.throwIfAborted();
       if (error instanceof DataError || error instanceof Passing) throw error;
       if (attempt.signal.aborted) throw attempt.signal.reason;
-      const { message, cause } = error as Error;
-      throw new Passing(`failed (${(cause as Error | undefined)?.message ?? message})`, { cause: error });
+      const { code, message } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+      if (code !== undefined && passing.test(code)) {
+        throw new Passing(`failed (${message})`, { cause: error });
+      }
+      throw new DataError(`${this.name} cannot be read: asking ${this.#url.host} failed (${message}).`, {
+        cause: error,
+      });
     } finally {
       clearTimeout(timer);
       // What is left of an answer is not wanted.

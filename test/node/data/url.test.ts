@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -207,7 +208,7 @@ describe('files on a server', () => {
     [
       'sends it to another address that is none',
       (_, response) => !!response.writeHead(302, { location: 'ftp://127.0.0.1/' }).end(),
-      /cannot be read: .* failed \(.+\), 4 times/,
+      /cannot be read: asking 127\.0\.0\.1:\d+ failed \(.+\)\.$/,
     ],
   ];
   it.each(lies)('that %s', async (_, own, sentence) => {
@@ -215,9 +216,32 @@ describe('files on a server', () => {
     expect(await refusal('/rows.npy')).toMatch(sentence);
   });
 
+  it('that does not send parts of what is too much to copy', async () => {
+    ranges = false;
+    trick = (_, response) => {
+      response.writeHead(200, { 'content-length': 2 ** 32 + 1 }).write('x');
+      return true;
+    };
+    expect(await refusal('/rows.npy')).toMatch(
+      /rows\.npy has 4,294,967,297 bytes, and its server does not send parts, so that all of it would be copied first: at most 4,294,967,296 are\. Download it/,
+    );
+  });
+
   it('that is not there, and addresses that are none', async () => {
-    const closed = () => decodeRows([() => urlFile('http://127.0.0.1:9/x.npy', quick)]);
-    expect(await failure(DataError, closed)).toMatch(/^http:\/\/127\.0\.0\.1:9\/x\.npy cannot be read: 127/);
+    // A port that is never asked, however long one waits: the first attempt says it.
+    const patient = { ...quick, retryDelay: 1e9 };
+    const closed = () => decodeRows([() => urlFile('http://127.0.0.1:9/x.npy', patient)]);
+    expect(await failure(DataError, closed)).toBe(
+      'http://127.0.0.1:9/x.npy cannot be read: asking 127.0.0.1:9 failed (bad port).',
+    );
+    const gone = createServer().listen(0, '127.0.0.1');
+    await once(gone, 'listening');
+    const { port } = gone.address() as AddressInfo;
+    gone.close();
+    const nobody = () => decodeRows([() => urlFile(`http://127.0.0.1:${port}/x.npy`, quick)]);
+    expect(await failure(DataError, nobody)).toMatch(
+      /failed \(.*ECONNREFUSED.*\), 4 times\. Try again later\.$/,
+    );
     const named = () => decodeRows([() => urlFile(`${host.replace('//', '//me:secret@')}/rows.npy`, quick)]);
     expect(await failure(DataError, named)).toMatch(/rows\.npy was given with a name or password/);
     const { missing } = await findDataFiles(['s3://bucket/x.npy', 'file:///x.npy', `${host}/a?b=*.npy`]);
