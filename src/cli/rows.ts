@@ -67,8 +67,15 @@ async function rows(paths: readonly string[], values: RowsValues): Promise<void>
   printSummary(files, summary, reporter);
   const { image_shape: shape } = files;
   reporter.json({
-    files: files.files.map(({ file, format, packed, element, rows }) => {
-      return { file, format, ...(packed && { packed }), type: element, ...(rows !== undefined && { rows }) };
+    files: files.files.map((file) => {
+      const { format, packed, element, rows } = file;
+      return {
+        file: nameOf(file),
+        format,
+        ...(packed && { packed }),
+        type: element,
+        ...(rows !== undefined && { rows }),
+      };
     }),
     in_dims: files.in_dims,
     ...(shape && { image_shape: shape }),
@@ -79,13 +86,20 @@ async function rows(paths: readonly string[], values: RowsValues): Promise<void>
 type Described = Pick<RowFiles, 'files' | 'rows' | 'in_dims' | 'type' | 'image_shape'>;
 
 function printFiles({ files, in_dims, image_shape }: Described, reporter: Reporter): void {
-  const what = image_shape ? `images of ${image_shape.join(' x ')}` : `rows of ${count(in_dims)}`;
+  const what = (s: string) =>
+    image_shape ? `image${s} of ${image_shape.join(' x ')}` : `row${s} of ${count(in_dims)}`;
   for (const file of files.slice(0, mostListed)) {
     const { rows } = file;
-    const many = rows === undefined ? `any number of ${what}` : `${count(rows)} ${what}`;
-    reporter.line(`${file.file}  ${many}, ${typeInWords(file)}`);
+    const many =
+      rows === undefined ? `any number of ${what('s')}` : `${count(rows)} ${what(rows === 1 ? '' : 's')}`;
+    reporter.line(`${nameOf(file)}  ${many}, ${typeInWords(file)}`);
   }
   if (files.length > mostListed) reporter.line(`and ${count(files.length - mostListed)} more files`);
+}
+
+/** Without the comma after what says where the rows are in it. */
+function nameOf({ file }: { readonly file: string }): string {
+  return file.replace(/,$/, '');
 }
 
 function typeInWords({ format, packed, element }: FileOfRows): string {
@@ -108,7 +122,7 @@ function printSummary(files: Described, summary: RowsSummary, reporter: Reporter
       `by default, models get mean ${short(inputs.mean)} and standard deviation ${short(inputs.std)}${unit}`,
     );
   }
-  const place = ({ file, row }: RowPlace) => `row ${row}${files.files.length > 1 ? ` of ${file}` : ''}`;
+  const place = (one: RowPlace) => `row ${one.row}${files.files.length > 1 ? ` of ${nameOf(one)}` : ''}`;
   line('non-finite', nonfiniteInWords(nonfinite, place));
   line('copies', copiesInWords(duplicates, summary.rows, place));
   if (norms) {

@@ -32,6 +32,20 @@ describe('sae rows', () => {
     expect(lengths).toEqual(counts.map((rows) => Math.ceil((60 * rows) / Math.max(...counts))));
   });
 
+  it('of one row, and of an array among others', async () => {
+    const cwd = folder.make();
+    writeFileSync(join(cwd, 'one.npy'), npy([1, 3], Float32Array.of(1, 2, 3)));
+    writeFileSync(join(cwd, 'image.npy'), npy([1, 2, 2], bytes(4)));
+    expect(await succeeds(['rows', 'one.npy'], { cwd })).toMatch(/^one\.npy {2}1 row of 3, f32, \.npy\n/);
+    expect(await succeeds(['rows', 'image.npy'], { cwd })).toMatch(
+      /\nimage\.npy {2}1 image of 2 x 2, u8, \.npy\n/,
+    );
+    const npz = fileURLToPath(new URL('../fixtures/data/one.npz', import.meta.url));
+    expect(await succeeds(['rows', npz], { cwd })).toMatch(/one\.npz, array acts {2}3 rows of 4, f32/);
+    const [found] = objects(await succeeds(['rows', npz, '--json'], { cwd }));
+    expect(found.files).toMatchObject([{ file: `${npz}, array acts` }]);
+  });
+
   it('says the same as JSON, of several files', async () => {
     const [found] = objects(await succeeds(['rows', 'rows.npy', 'rows.npy', '--json'], { cwd: fixtures }));
     expect(found).toMatchObject({

@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { open, readlink, stat } from 'node:fs/promises';
 import { DataError } from '../../sae/errors.js';
 import { recognizedBytes } from '../../sae/rows/formats/array.js';
 import { formatNames } from '../../sae/rows/formats/index.js';
@@ -54,7 +54,12 @@ export async function openDataFile(
   } catch (error) {
     if (error instanceof DataError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new DataError(`There is no file ${name}. Check its name and folder.`, { cause: error });
+      const leadsTo = await readlink(file).catch(() => undefined);
+      const what =
+        leadsTo === undefined
+          ? `There is no file ${name}.`
+          : `${name} is a link to ${leadsTo}, which is not there.`;
+      throw new DataError(`${what} Check its name and folder.`, { cause: error });
     }
     throw new DataError(`${name} cannot be read: ${describeFileError(error)}.`, { cause: error });
   }

@@ -1,5 +1,6 @@
+import { lstat, realpath as realpathCallback, type Stats, stat as statCallback } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { DataError } from '../../sae/errors.js';
 import { naturalOrder, rowsInFolder } from '../../sae/rows/folder.js';
@@ -66,17 +67,37 @@ async function filesOf(path: string, notes: string[], options: OpenOptions): Pro
   if (status?.isDirectory()) return filesInFolder(path, notes, options);
   // A file may have a name that looks like a pattern.
   if (status || !isDynamicPattern(path)) return [path];
-  const found = await glob(path, { expandDirectories: false });
+  const found = await glob(path, { expandDirectories: false, fs: withDanglingLinks });
   if (found.length === 0) {
     throw new DataError(`No file matches ${path}. Check the names, and the folder that it starts from.`);
   }
   return found.sort(naturalOrder.compare);
 }
 
+/** What is asked while a pattern's files are looked for: a link that leads nowhere is a file too, and reading it says so. */
+const withDanglingLinks = {
+  realpath: ((path: string, done: (error: null, path: string) => void) =>
+    realpathCallback(path, (error, found) => done(null, error ? path : found))) as typeof realpathCallback,
+  stat: ((path: string, done: (error: NodeJS.ErrnoException | null, status: Stats) => void) =>
+    statCallback(path, (error, status) =>
+      error ? lstat(path, done) : done(null, status),
+    )) as typeof statCallback,
+};
+
+/** What Zarr leaves in the folder of an array or of a group, in its versions 2 and 3. */
+const zarrFiles = ['.zarray', '.zgroup', 'zarr.json'];
+
 async function filesInFolder(path: string, notes: string[], options: OpenOptions): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
     throw new DataError(`${path} cannot be read: ${describeFileError(error)}.`, { cause: error });
   });
+  const zarr = entries.find(({ name }) => zarrFiles.includes(name));
+  if (zarr) {
+    throw new DataError(
+      `${path} is a folder of Zarr, by its ${zarr.name}, and Zarr is not read. Write its array as a .npy file: in Python, ` +
+        `numpy.save('rows.npy', zarr.open('${basename(path)}')[...]).`,
+    );
+  }
   const files = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'));
   const { rows, others } = await rowsInFolder(
     {

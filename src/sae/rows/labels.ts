@@ -3,7 +3,7 @@ import { DataError } from '../errors.js';
 import { counted, grouped } from './formats/array.js';
 import { explained, type RowsFile } from './formats/file.js';
 import { unpackedName } from './formats/packing.js';
-import { tableLines, textOf } from './formats/text.js';
+import { delimiters, tableLines, textOf } from './formats/text.js';
 import type { Dataset, Rows } from './rows.js';
 
 /** The name of the labels' column in a table, and of their key in objects. */
@@ -38,10 +38,10 @@ export async function holdsLabels(
 ): Promise<'yes' | 'no' | 'perhaps'> {
   const ending = endingOf(name);
   if (ending !== undefined && ['txt', 'jsonl', 'ndjson'].includes(ending)) return 'yes';
-  const delimiter = ending === undefined ? undefined : delimiters[ending];
-  if (delimiter === undefined) return 'no';
+  if (ending !== 'csv' && ending !== 'tsv') return 'no';
+  const file = await open();
   let names: readonly string[] | undefined;
-  for await (const { fields } of tableLines(await open(), delimiter, expected)) {
+  for await (const { fields } of tableLines(file, await delimiterOf(file, ending), expected)) {
     if (names) return fields.length > 1 && fields.every(isNumber) ? 'perhaps' : 'yes';
     if (columnIn(fields) < 0) return 'no';
     names = fields;
@@ -55,8 +55,23 @@ function endingOf(name: string): string | undefined {
   return /\.([^.]*)$/.exec(unpackedName(name.toLowerCase()))?.[1];
 }
 
-/** Of tables, by their ending; '' if the first lines tell it. */
-const delimiters: Readonly<Record<string, string>> = { csv: '', tsv: '\t' };
+/**
+ * What separates the fields of a table: of .csv files the first of those with which the first line has the column, since labels may have
+ * others in them.
+ */
+async function delimiterOf(file: RowsFile, ending: 'csv' | 'tsv'): Promise<string> {
+  if (ending === 'tsv') return '\t';
+  for (const delimiter of delimiters) {
+    try {
+      const first = await tableLines(file, delimiter, expected).next();
+      if (!first.done && columnIn(first.value.fields) >= 0) return delimiter;
+    } catch (error) {
+      // With another, quotes may not be where they belong.
+      if (!(error instanceof DataError)) throw error;
+    }
+  }
+  return delimiters[0];
+}
 
 const columnIn = (names: readonly string[]) => names.findIndex((name) => name.trim() === field);
 
@@ -64,7 +79,7 @@ function piecesOf(file: RowsFile, ending: string | undefined): AsyncGenerator<re
   switch (ending) {
     case 'csv':
     case 'tsv':
-      return columnOf(file, delimiters[ending]);
+      return columnOf(file, ending);
     case 'jsonl':
     case 'ndjson':
       return valuesOf(file);
@@ -104,20 +119,23 @@ function labelOf(line: string, number: number, file: string): string {
   return String(label);
 }
 
-async function* columnOf(file: RowsFile, delimiter: string): AsyncGenerator<[string]> {
+async function* columnOf(file: RowsFile, ending: 'csv' | 'tsv'): AsyncGenerator<[string]> {
   let column: number | undefined;
-  for await (const { number, fields } of tableLines(file, delimiter, expected)) {
+  let width = 0;
+  for await (const { number, fields } of tableLines(file, await delimiterOf(file, ending), expected)) {
     if (column === undefined) {
       column = columnIn(fields);
+      width = fields.length;
       if (column < 0) {
         throw new DataError(
           `${file.name} has no column ${field}: its line ${number} is ${shown(fields.join(', '))}; expected names there, one of ` +
             `which is ${field}. A file with a label on each line and nothing else may end in .txt.`,
         );
       }
-    } else if (column >= fields.length) {
+    } else if (fields.length !== width) {
       throw new DataError(
-        `${file.name}, line ${grouped(number)}, has ${counted(fields.length, 'field')}; expected a ${field} in field ${column + 1}.`,
+        `${file.name}, line ${grouped(number)}, has ${counted(fields.length, 'field')}; expected ${width}, as in the line of names. What ` +
+          'has a delimiter in it has to be in quotes.',
       );
     } else {
       yield [fields[column]];

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -60,6 +60,23 @@ describe('several files', () => {
   });
 
   const mixed = ['little-f4.npy', 'fortran-f8.npy', 'rows-f16.safetensors', 'one.npz', 'rows-f4.idx2'];
+  it('of which links lead nowhere: a sentence', async () => {
+    const path = shards('links', [1]);
+    symlinkSync('gone.npy', join(path, 'x2.npy'));
+    const sentence = (name: string) =>
+      new RegExp(`${name} is a link to gone\\.npy, which is not there\\. Check its name and folder\\.`);
+    for (const named of [path, join(path, '*.npy'), join(path, '?2.npy')]) {
+      expect(await failure(DataError, () => readDataset(named))).toMatch(sentence('x2\\.npy'));
+    }
+  });
+
+  it.each(['.zarray', '.zgroup', 'zarr.json'])('of Zarr are refused, by their %s', async (name) => {
+    const path = shards(`zarr${name}`, [1], { [name]: '{}' });
+    expect(await failure(DataError, () => readDataset(path))).toMatch(
+      /is a folder of Zarr, by its .*, and Zarr is not read\. Write its array as a \.npy file: in Python, numpy\.save\('rows\.npy', zarr\.open\('zarr/,
+    );
+  });
+
   it.each([[mixed], [[...mixed, 'rows.csv', 'little-f4.npy.gz']]])(
     'of several formats: %s',
     async (names) => {

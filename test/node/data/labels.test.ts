@@ -50,6 +50,17 @@ describe('labels', () => {
     expect(await labelsOf(folder.write('many.txt', lines.join('\n')), many.length)).toEqual(lines);
   });
 
+  it.each([
+    ['label\na; b\nc; d\n', ['a; b', 'c; d']],
+    ['label\n"a, b"\n"c;\td"\n', ['a, b', 'c;\td']],
+    ['"x,y";label\n1;a, b\n2;c, d, e\n', ['a, b', 'c, d, e']],
+    ['label\n""\n\na\n', ['', 'a']],
+    ['label\n"two\nlines"\n""\n', ['two\nlines', '']],
+  ])('%j: delimiters within labels, and empty ones', async (content, labels) => {
+    const file = folder.write('table.csv', content);
+    expect((await labelled(file, labels.length)).labels).toEqual(labels);
+  });
+
   it('stay with their rows where some are taken', async () => {
     const rows = await labelled(folder.write('four.txt', 'a\nb\nc\nd'), 4);
     expect(sliceRows(rows, 1, 3)).toMatchObject({ data: Float32Array.of(1, 2), labels: ['b', 'c'] });
@@ -89,7 +100,12 @@ describe('labels', () => {
       'word.csv',
       /word\.csv has no column label: its line 1 is "word, id"; .* end in \.txt\.$/,
     ],
-    ['id,label\n1,a\n2\n', 'short.csv', /short\.csv, line 3, has 1 field; expected a label in field 2\.$/],
+    ['label\na\nb, c\n', 'comma.csv', /comma\.csv, line 3, has 2 fields; expected 1, as in .* in quotes\.$/],
+    [
+      'id,label\n1,a\n2\n',
+      'short.csv',
+      /short\.csv, line 3, has 1 field; expected 2, as in the line of names\. What has a /,
+    ],
     [
       'label\na\n"b\n',
       'open.csv',

@@ -31,6 +31,16 @@ it('columns that pandas numbers are named so, and what is not a number is no nam
   expect([numbered.rows, ...numbered.data]).toEqual([1, 0.5, 1, 2]);
   const nan = folder.write('nan.csv', 'nan,nan\n1,2\n');
   expect(await refusal(nan)).toMatch(/nan\.csv, line 1, field 1, is "nan"; expected a finite number/);
+  const spaces = folder.write('spaces.csv', '1 2 3\n4 5 6\n');
+  expect(await refusal(spaces)).toMatch(
+    /line 2, field 1, is "4 5 6"; expected a finite number\. Its numbers are separated by spaces; a table's are by /,
+  );
+  const words = folder.write('words.csv', 'the,0.5,1\nof,2,3\n');
+  expect(await refusal(words)).toMatch(
+    /line 1, field 1, is "the"; expected a finite number\. The first column is text: leave it out \(cut -d, -f2-\), and .* that --labels takes\.$/,
+  );
+  const one = folder.write('one.csv', '1,2\nx,y\n');
+  expect(await refusal(one)).toMatch(/line 2, field 1, is "x"; expected a finite number\.$/);
 });
 
 describe('files that numpy and Python wrote', () => {

@@ -36,8 +36,7 @@ export async function openArrow(file: RowsFile, options: OpenOptions): Promise<O
   const bytes = partsOf(file, fail);
   const { fields, batches, ended } = await readArrowMessages(bytes, fail);
   const columns = fields.map((field, index) => columnOf(field, index, batches));
-  const { picked, notes } = pickColumns(columns, options.tensor, name);
-  const source = columns.length > 1 && picked.length === 1 ? `${name}, column ${picked[0].name},` : name;
+  const { picked, source, notes } = pickColumns(columns, options.tensor, name);
   const open = picked[0].levels.length > 1 ? openList : openNumbers;
   const opened = await open({ bytes, source, options, fail }, batches, picked);
   return { ...opened, notes: [...notes, ...opened.notes, ...(ended ? [] : [cutNote(name)])] };

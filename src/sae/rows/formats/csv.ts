@@ -127,18 +127,32 @@ function numbersOf(
     row[i] = field === '' ? Number.NaN : Number(field);
     if (Number.isFinite(row[i])) continue;
     if (!keep || !(nonfiniteWord.test(field) || Number.isFinite(Number(field)))) {
-      throw notANumber(field, file, number, i);
+      throw notANumber(fields, i, file, number);
     }
     if (/inf/i.test(field)) row[i] = field.startsWith('-') ? -Infinity : Infinity;
   }
   return row;
 }
 
-function notANumber(field: string, file: string, line: number, index: number): DataError {
+function notANumber(fields: readonly string[], index: number, file: string, line: number): DataError {
+  const field = fields[index].trim();
   const place = `${file}, line ${line}, field ${index + 1},`;
   if (field === '') return new DataError(`${place} is empty; expected a number.`);
   const value = Number(field);
   const shown = JSON.stringify(field.length > 40 ? `${field.slice(0, 40)}...` : field);
   const what = Number.isFinite(value) ? `is ${shown}, which is beyond the range of f32` : `is ${shown}`;
-  return new DataError(`${place} ${what}; expected a finite number.`);
+  return new DataError(`${place} ${what}; expected a finite number.${hintFor(fields, index)}`);
+}
+
+/** What is likely to be meant where a field is no number. */
+function hintFor(fields: readonly string[], index: number): string {
+  const [first, ...others] = fields;
+  const numbers = (words: readonly string[]) =>
+    words.length > 0 && words.every((word) => Number.isFinite(Number(word || 'x')));
+  if (fields.length === 1 && numbers(first.trim().split(/\s+/))) {
+    return " Its numbers are separated by spaces; a table's are by commas, semicolons or tabs.";
+  }
+  return index === 0 && numbers(others)
+    ? ' The first column is text: leave it out (cut -d, -f2-), and put it into a file of its own (cut -d, -f1) that --labels takes.'
+    : '';
 }

@@ -86,13 +86,14 @@ export function pickedNote(
 /**
  * Picks the columns of a table that hold the rows: one of lists or, if there is none, all columns of numbers, a value of
  * a row each. Those that are named by `wanted`, or all; of all, those of floats if there are any.
+ * @returns also what they are called in messages.
  * @throws DataError that lists what is there.
  */
 export function pickColumns<T extends NamedArray>(
   columns: readonly T[],
   wanted: string | undefined,
   file: string,
-): { readonly picked: readonly T[]; readonly notes: readonly Note[] } {
+): { readonly picked: readonly T[]; readonly source: string; readonly notes: readonly Note[] } {
   const asked = wanted === undefined ? columns : named(columns, wanted);
   const unread = asked.find(({ readable }) => !readable);
   if (wanted !== undefined && asked.length === 1 && unread) {
@@ -118,13 +119,20 @@ export function pickColumns<T extends NamedArray>(
     );
   }
   const others = columns.filter((column) => !picked.includes(column));
-  if (lists.length === 1) return { picked, notes: pickedNote(columns, lists[0], wanted, file, 'columns') };
+  const source = columns.length > 1 && picked.length === 1 ? `${file}, column ${picked[0].name},` : file;
+  if (lists.length === 1) {
+    return { picked, source, notes: pickedNote(columns, lists[0], wanted, file, 'columns') };
+  }
   const are =
     picked.length === 1
       ? 'a row has the value of its column'
       : `a row has the values of its ${picked.length} columns`;
   const not = others.length > 0 ? `; ${names(others)} ${others.length === 1 ? 'is' : 'are'} not read` : '';
-  return { picked, notes: [{ about: 'array', sentence: `In ${file} ${are} ${names(picked)}${not}.` }] };
+  return {
+    picked,
+    source,
+    notes: [{ about: 'array', sentence: `In ${file} ${are} ${names(picked)}${not}.` }],
+  };
 }
 
 function names(columns: readonly NamedArray[]): string {

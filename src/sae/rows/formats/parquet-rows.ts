@@ -38,8 +38,7 @@ export async function openParquet(file: RowsFile, options: OpenOptions): Promise
   const bytes = partsOf(file, fail);
   const { metadata, schema } = await readFooter(bytes, fail);
   const columns = schema.children.map((field) => columnOf(field, metadata));
-  const { picked, notes } = pickColumns(columns, options.tensor, name);
-  const source = columns.length > 1 && picked.length === 1 ? `${name}, column ${picked[0].name},` : name;
+  const { picked, source, notes } = pickColumns(columns, options.tensor, name);
   const lists = picked[0].repeated > 0;
   const { groups, sides } = await openGroups(bytes, metadata, picked, source, fail);
   const rows = groups.reduce((sum, group) => sum + group.rows, 0);

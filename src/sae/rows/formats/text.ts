@@ -50,8 +50,11 @@ export interface TableLine {
   readonly fields: readonly string[];
 }
 
+const lineBreak = /\r\n|\n|\r/;
+const lineBreaks = new RegExp(lineBreak, 'g');
+
 /** Delimiters of a .csv file, of which its first lines tell one: spreadsheets write others than the comma. */
-const delimiters = [',', '\t', ';'];
+export const delimiters = [',', '\t', ';'];
 
 /**
  * The lines of a table, as in RFC 4180, that are not blank.
@@ -78,11 +81,14 @@ export async function* tableLines(
     }
     delimiter = meta.delimiter;
     const quoted = text.includes('"');
+    const [first, lines] = [number, quoted ? text.split(lineBreak) : []];
     for (const fields of data) {
-      if (fields.length > 1 || fields[0].trim() !== '') yield { number, fields };
+      // A field that is empty, in quotes, is one.
+      const blank = fields.length === 1 && fields[0].trim() === '' && !lines[number - first]?.includes('"');
+      if (!blank) yield { number, fields };
       number += 1;
       // A quoted field may have line breaks.
-      if (quoted) number += fields.join('').match(/\r\n|\n|\r/g)?.length ?? 0;
+      if (quoted) number += fields.join('').match(lineBreaks)?.length ?? 0;
     }
   }
 }
