@@ -156,6 +156,12 @@ export const trainingGroup = [
   text('--init <path>', 'start from a saved model, or one that `sae import` takes; its sizes apply'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures', true),
+  text('--step-metrics <file>', 'write the metrics of each step as well, as .csv or .jsonl'),
+  text('--epoch-metrics <file>', 'write the metrics of each epoch as .csv or .jsonl, besides metrics.jsonl'),
+  text(
+    '--tensorboard <folder>',
+    'write the metrics of steps, epochs and held-out rows for TensorBoard, as a new event file there',
+  ),
   text('--files-dir <folder>', 'folder for the model, metrics.jsonl, run.json and latents.csv', 'files'),
 ];
 

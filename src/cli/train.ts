@@ -45,6 +45,7 @@ import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar, readingBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import { reportLatents } from './latents.js';
+import { MetricsLogs, type MetricsLogValues } from './metrics-logs.js';
 import * as options from './options.js';
 import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
 import {
@@ -56,11 +57,12 @@ import {
   saveModel,
   unaskedChange,
 } from './saved.js';
-import { isOurRecord, runEpochs, type Trained } from './training-run.js';
+import { isOurRecord, type Run, runEpochs, type Trained } from './training-run.js';
 
 interface TrainValues
   extends ReporterOptions,
     options.PictureValues,
+    MetricsLogValues,
     Omit<LoadOptions, 'in_dims' | 'normalize'> {
   readonly train: boolean;
   readonly init?: string;
@@ -153,6 +155,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   let config = parseTrainConfig<SparsityName>(engine.training);
   const requested = parseModelConfig(engine.model, config.sparsity);
   options.checkPictures(values);
+  MetricsLogs.check(values, values.train);
   if (values.init === undefined) {
     checkStart(requested, config);
   }
@@ -189,8 +192,10 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   }
   const opening = await options.openOptions(values);
   await preparePlaces(values);
+  await MetricsLogs.prepare(values);
 
   const signal = interruptible(reporter);
+  const logs = new MetricsLogs(values, reporter);
   const gpu = await openGpu(opening);
   try {
     const loaded = await loadWithBar(reporter, {
@@ -222,7 +227,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
       await checkRoom(values.files_dir, modelBytes(model, dataset), 'the model');
     }
 
-    const run = { reporter, signal, files_dir: values.files_dir, init, placement };
+    const run = { reporter, signal, files_dir: values.files_dir, init, placement, logs };
     const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
     const saving = { ...run, training: trained ? config : saved?.training, trained };
     if (values.save_model) {
@@ -232,10 +237,8 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
     const beside: unknown = unread
       ? undefined
-      : await lookInside(model, loaded, seen, config, trained, values, reporter).catch(
-          (error: unknown) => error,
-        );
-    const failed = trained?.failure ?? beside ?? trained?.unrecorded;
+      : await lookInside(model, loaded, seen, config, trained, values, run).catch((error: unknown) => error);
+    const failed = trained?.failure ?? beside ?? trained?.unrecorded ?? logs.failure;
     if (trained && !values.save_model) {
       if (beside || trained.unrecorded || unread) {
         await rescueModel(model, dataset, saving);
@@ -249,6 +252,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     signal.throwIfAborted();
   } finally {
     closePipes();
+    logs.close();
     reporter.stopBar();
     gpu.close();
   }
@@ -265,7 +269,7 @@ async function lookInside(
   config: TrainConfig<SparsityName>,
   trained: Trained | undefined,
   values: TrainValues,
-  reporter: Reporter,
+  { reporter, logs }: Run,
 ): Promise<NonFiniteError | undefined> {
   if (trained?.history.length === 0) {
     reporter.line('No epoch was finished, so there are no pictures.');
@@ -292,6 +296,7 @@ async function lookInside(
       );
       reporter.line(metricsLine('held out ', figures, config.sparsity));
       reporter.json({ validation: figures });
+      logs.write((log) => log.heldOut(figures, trained?.steps ?? 0));
     });
   }
   const { labels } = dataset;

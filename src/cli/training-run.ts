@@ -15,6 +15,7 @@ import {
   writeRunFile,
 } from '../node/index.js';
 import { writeWhole } from '../node/write-file.js';
+import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
 
 /** Where a run reports and writes, and what can end it. */
@@ -24,6 +25,7 @@ export interface Run {
   readonly files_dir: string;
   readonly init: string | undefined;
   readonly placement: Placement;
+  readonly logs: MetricsLogs;
 }
 
 /** The outcome of a run. */
@@ -32,7 +34,7 @@ export interface Trained {
   readonly steps: number;
   readonly history: readonly EpochMetrics<SparsityName>[];
   readonly failure: NonFiniteLossError | DataError | undefined;
-  /** Why metrics.jsonl or run.json could not be written. */
+  /** Why a file of metrics or run.json could not be written. */
   readonly unrecorded: EngineError | undefined;
 }
 
@@ -50,7 +52,7 @@ export async function runEpochs(
   model: Model,
   dataset: Rows,
   config: TrainConfig<SparsityName>,
-  { reporter, signal, files_dir, init, placement }: Run,
+  { reporter, signal, files_dir, init, placement, logs }: Run,
 ): Promise<Trained> {
   const file = join(files_dir, 'metrics.jsonl');
   const trainer = await Trainer.create<SparsityName>(model, dataset, config, placement);
@@ -72,7 +74,9 @@ export async function runEpochs(
         reporter.json({ first_step_seconds: seconds });
         first = false;
       }
+      logs.write((log) => log.steps(steps));
       if (epoch) {
+        logs.write((log) => log.epoch(epoch, steps[steps.length - 1].step));
         history.push(epoch);
         try {
           if (history.length === 1) {
@@ -95,11 +99,11 @@ export async function runEpochs(
       done = steps[steps.length - 1].step;
       reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     }
-    return { steps: done, history, failure: undefined, unrecorded };
+    return { steps: done, history, failure: undefined, unrecorded: unrecorded ?? logs.failure };
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.
     if (error instanceof NonFiniteLossError || (error instanceof DataError && done > 0)) {
-      return { steps: done, history, failure: error, unrecorded };
+      return { steps: done, history, failure: error, unrecorded: unrecorded ?? logs.failure };
     }
     throw error;
   } finally {

@@ -25,6 +25,9 @@ export { type SparseFormat, writeSparse } from './data/write-sparse.js';
 export { checkFile, checkRoom, makeFolder } from './folder.js';
 export { readForeignModel, writeForeignModel } from './foreign-models.js';
 export { isOurLatentsFile, topRowsInFile, writeLatentsFile } from './latents-file.js';
+export type { MetricsLog } from './metrics/metrics-log.js';
+export { checkTableName, isOurTable, TableLog } from './metrics/table-log.js';
+export { TensorboardLog } from './metrics/tensorboard-log.js';
 export { readModelFile, writeModelFile } from './model-file.js';
 export {
   type DrawOptions,

@@ -149,6 +149,21 @@ describe('a record of epochs that cannot be written any more', () => {
     }
   });
 
+  it.skipIf(process.platform !== 'linux')('nor one of steps, beside others that can', async () => {
+    const cwd = folder.make();
+    symlinkSync('/dev/full', join(cwd, 'steps.csv'));
+    const logs = ['--step_metrics', 'steps.csv', '--epoch_metrics', 'more/epochs.csv', '--save-model'];
+    const { status, stdout, stderr } = await sae(
+      ['--data', rows, '--epochs', '3', '--h_dims', '4', '--no-save-plots', ...logs],
+      { cwd },
+    );
+    const sentence = 'steps.csv cannot be written: the disk is full.';
+    expect([status, stderr]).toEqual([1, `sae: ${sentence}\n`]);
+    expect(stdout.split(`${sentence} Training goes on.`)).toHaveLength(2);
+    expect(read(cwd, join('more', 'epochs.csv')).toString()).toMatch(/^epoch,.*\n1,.*\n2,.*\n3,.*\n$/);
+    expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([4]);
+  });
+
   it.skipIf(!posix)('has all of them again, once it can be written', async () => {
     const cwd = folder.make();
     mkdirSync(join(cwd, 'files', 'gone'), { recursive: true });
@@ -156,7 +171,7 @@ describe('a record of epochs that cannot be written any more', () => {
     symlinkSync(join('gone', 'metrics.jsonl'), join(cwd, 'files', 'metrics.jsonl'));
     const { child, ended, says } = start([...endless, '--json'], { cwd });
     await says(/"epoch":1,/);
-    rmSync(join(cwd, 'files', 'gone'), { recursive: true });
+    rmSync(join(cwd, 'files', 'gone'), { recursive: true, maxRetries: 10 });
     await says(/metrics.jsonl cannot be written: the folder does not exist. Training goes on./);
     mkdirSync(join(cwd, 'files', 'gone'));
     await says(/"epoch":8,/);
@@ -183,6 +198,7 @@ describe('a file of somebody else', () => {
     ['files', 'sae.safetensors', foreign({ config: '{"activation": "relu", "d_sae": 1}' })],
     ['files', 'metrics.jsonl', Buffer.from('{"step": 1}\n')],
     ['files', 'run.json', Buffer.from('{"name": "mine"}')],
+    ['files', 'steps.csv', Buffer.from('step,loss\n1,0.5\n')],
     ['files', 'latents.csv', Buffer.from('latent,mine\n1,2\n')],
     ['images', 'plot.png', Buffer.from('not even a picture')],
     // As sharp writes them, without our name.
@@ -192,9 +208,10 @@ describe('a file of somebody else', () => {
     const place = join(where, name);
     mkdirSync(join(cwd, where));
     writeFileSync(join(cwd, place), content);
-    const { status, stdout, stderr } = await sae(['--data', rows, '--labels', labels, '--save-model'], {
-      cwd,
-    });
+    const { status, stdout, stderr } = await sae(
+      ['--data', rows, '--labels', labels, '--save-model', '--step_metrics', join('files', 'steps.csv')],
+      { cwd },
+    );
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toBe(
       `sae: ${place} was not made by this program, or is damaged, so it is not replaced. Move it, or choose another folder.\n`,

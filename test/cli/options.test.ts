@@ -54,6 +54,9 @@ const common = {
   save_model: 'True',
   save_plots: 'True',
   files_dir: 'my-files',
+  step_metrics: 'steps.csv',
+  epoch_metrics: 'epochs.jsonl',
+  tensorboard: 'events',
   images_dir: 'my-images',
   dataset: 'auto',
   data: named,
@@ -262,11 +265,15 @@ describe('names', () => {
           const cwd = folder.make();
           const args = given.flatMap((option) => [`--${write(option)}`, values[option]!]);
           const lines = objects(await succeeds(args, { cwd })).map(figures);
-          expect(filesIn(cwd)).toEqual([
+          const files = filesIn(cwd).map((file) => file.replace(/tfevents\..*/, 'tfevents'));
+          expect(files).toEqual([
+            'epochs.jsonl',
+            join('events', 'events.out.tfevents'),
             ...['latents.csv', 'metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
             ...(sparsity === 'kl' ? ['features', 'loss', 'plot'] : []).map((file) =>
               join('my-images', `${file}.png`),
             ),
+            'steps.csv',
           ]);
           const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
           expect(JSON.parse(metadata.config)).toEqual({

@@ -93,6 +93,15 @@ describe('wrong usage', () => {
       ['--data', rows, wide],
       /data takes one path each time, and is followed by ".*wide\.npy" as well\. Repeat it/,
     ],
+    [
+      ['--step_metrics', 'steps.txt'],
+      /step_metrics is steps\.txt; expected a file whose name ends in \.csv or \.jsonl/,
+    ],
+    [['--step_metrics', 'a.csv', '--epoch_metrics', 'a.csv'], /are both a\.csv\. Name two files/],
+    [
+      ['--no-train', '--init', 'x', '--tensorboard', 'runs'],
+      /tensorboard is of a training, and train is False/,
+    ],
     [['reconstruct'], /missing required argument 'model'/],
     [['reconstruct', 'one', 'two'], /too many arguments/],
     [['encode', 'model'], /required option '--data <.*>' not specified/],

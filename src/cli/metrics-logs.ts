@@ -1,0 +1,82 @@
+import { dirname } from 'node:path';
+import {
+  ConfigError,
+  checkFile,
+  checkTableName,
+  type EngineError,
+  isOurTable,
+  type MetricsLog,
+  makeFolder,
+  TableLog,
+  TensorboardLog,
+} from '../node/index.js';
+import type { Reporter } from './reporter.js';
+
+/** Where metrics go besides metrics.jsonl. */
+export interface MetricsLogValues {
+  readonly step_metrics?: string;
+  readonly epoch_metrics?: string;
+  readonly tensorboard?: string;
+}
+
+/** The files of metrics that a run writes. One that cannot be written any more does not end the training. */
+export class MetricsLogs {
+  /** Why one could not be written. */
+  failure: EngineError | undefined;
+  #logs: readonly MetricsLog[];
+
+  constructor(
+    { step_metrics, epoch_metrics, tensorboard }: MetricsLogValues,
+    readonly reporter: Reporter,
+  ) {
+    this.#logs = [
+      ...(step_metrics === undefined ? [] : [new TableLog(step_metrics, 'step')]),
+      ...(epoch_metrics === undefined ? [] : [new TableLog(epoch_metrics, 'epoch')]),
+      ...(tensorboard === undefined ? [] : [new TensorboardLog(tensorboard)]),
+    ];
+  }
+
+  /** Checks options before anything is done. @throws ConfigError. */
+  static check({ step_metrics, epoch_metrics, tensorboard }: MetricsLogValues, train: boolean): void {
+    for (const [option, file] of Object.entries({ step_metrics, epoch_metrics })) {
+      if (file !== undefined) checkTableName(option, file);
+    }
+    if (step_metrics !== undefined && step_metrics === epoch_metrics) {
+      throw new ConfigError(`step_metrics and epoch_metrics are both ${step_metrics}. Name two files.`);
+    }
+    const [named] =
+      Object.entries({ step_metrics, epoch_metrics, tensorboard }).find(([, value]) => value) ?? [];
+    if (named !== undefined && !train) {
+      throw new ConfigError(`${named} is of a training, and train is False. Leave one out.`);
+    }
+  }
+
+  /** Checks, before the training, that they can be written. @throws EngineError. */
+  static async prepare({ step_metrics, epoch_metrics, tensorboard }: MetricsLogValues): Promise<void> {
+    for (const file of [step_metrics, epoch_metrics]) {
+      if (file === undefined) continue;
+      await makeFolder(dirname(file));
+      await checkFile(file, isOurTable);
+    }
+    if (tensorboard !== undefined) await makeFolder(tensorboard);
+  }
+
+  /** Writes to each. */
+  write(to: (log: MetricsLog) => void): void {
+    for (const log of this.#logs) {
+      try {
+        to(log);
+      } catch (error) {
+        // The training matters more than its record.
+        this.reporter.warn(`${(error as Error).message} Training goes on.`);
+        this.failure ??= error as EngineError;
+        this.#logs = this.#logs.filter((other) => other !== log);
+        log.close();
+      }
+    }
+  }
+
+  close(): void {
+    for (const log of this.#logs) log.close();
+  }
+}

@@ -1,0 +1,73 @@
+import { extname } from 'node:path';
+import { ConfigError, type EpochMetrics, type SparsityName, type StepMetrics } from '../../sae/index.js';
+import { GrowingFile, type MetricsLog } from './metrics-log.js';
+
+/** What has a line of its own. */
+export type LineOf = 'step' | 'epoch';
+
+/** Endings of such files. */
+const endings = ['.csv', '.jsonl'];
+
+/** @throws ConfigError if the name has another ending than .csv or .jsonl. @param option whose value it is. */
+export function checkTableName(option: string, file: string): void {
+  if (!endings.includes(extname(file).toLowerCase())) {
+    throw new ConfigError(
+      `${option} is ${file}; expected a file whose name ends in ${endings.join(' or ')}.`,
+    );
+  }
+}
+
+/** The metrics of each step or epoch, a line each: JSON objects, or the columns of a .csv file under their names. */
+export class TableLog implements MetricsLog {
+  readonly #file: GrowingFile;
+  #columns: readonly string[] | undefined;
+
+  constructor(
+    path: string,
+    readonly of: LineOf,
+  ) {
+    this.#file = new GrowingFile(path);
+  }
+
+  steps(metrics: readonly StepMetrics<SparsityName>[]): void {
+    if (this.of === 'step') this.#add(metrics);
+  }
+
+  epoch(metrics: EpochMetrics<SparsityName>): void {
+    if (this.of === 'epoch') this.#add([metrics]);
+  }
+
+  heldOut(): void {}
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #add(metrics: readonly object[]): void {
+    if (metrics.length === 0) return;
+    const table = extname(this.#file.path).toLowerCase() === '.csv';
+    const lines = table ? this.#fields(metrics) : metrics.map((each) => JSON.stringify(each));
+    this.#file.append(Buffer.from(`${lines.join('\n')}\n`));
+  }
+
+  /** Numbers, and lists as their numbers with spaces between: nothing that needs quotes. */
+  #fields(metrics: readonly object[]): string[] {
+    const first = this.#columns === undefined;
+    // The step or epoch leads; all lines of a run have the same columns.
+    this.#columns ??= [this.of, ...Object.keys(metrics[0]).filter((name) => name !== this.of)];
+    const columns = this.#columns;
+    const lines = metrics.map((each) => {
+      return columns
+        .map((name) => (each as Record<string, unknown>)[name] ?? '')
+        .map((value) => (Array.isArray(value) ? value.join(' ') : String(value)))
+        .join(',');
+    });
+    return first ? [columns.join(','), ...lines] : lines;
+  }
+}
+
+/** Whether this program wrote a table of metrics that begins so. */
+export function isOurTable(content: Uint8Array): boolean {
+  const [first] = new TextDecoder().decode(content).split('\n');
+  return /^(\{"|)(step|epoch)\b.*\bloss\b.*\bexplained_variance\b/.test(first);
+}

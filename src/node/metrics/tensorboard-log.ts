@@ -1,0 +1,111 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { PbfWriter } from 'pbf';
+import type { EpochMetrics, Metrics, SparsityName, StepMetrics } from '../../sae/index.js';
+import { GrowingFile, type MetricsLog } from './metrics-log.js';
+
+// Event files are records (https://github.com/tensorflow/tensorflow/blob/v2.16.1/tensorflow/core/lib/io/record_writer.h) of the messages Event
+// (.../core/util/event.proto) and Summary (.../core/framework/summary.proto).
+
+/** The first event of every file says in what version it is. */
+const version = 'brain.Event:2';
+
+/** Metrics that are places or settings of a run, not what one looks at as a curve. */
+const places = new Set(['step', 'epoch', 'seconds']);
+
+/** Scalars in an event file of TensorBoard: `step/loss` of each step, `epoch/loss` of each epoch, `held_out/loss` at the end. */
+export class TensorboardLog implements MetricsLog {
+  readonly #file: GrowingFile;
+
+  /** A new file in a folder, which TensorBoard shows as a run. */
+  constructor(folder: string) {
+    const seconds = Math.floor(Date.now() / 1000);
+    const name = `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${TensorboardLog.#made++}`;
+    this.#file = new GrowingFile(join(folder, name));
+  }
+
+  /** Files that this process made: their names differ. */
+  static #made = 0;
+  #begun = false;
+
+  steps(metrics: readonly StepMetrics<SparsityName>[]): void {
+    const events = metrics.map((each) => scalars('step', each, each.step));
+    if (events.length > 0) this.#add(Buffer.concat(events));
+  }
+
+  epoch(metrics: EpochMetrics<SparsityName>, step: number): void {
+    this.#add(scalars('epoch', metrics, step));
+  }
+
+  heldOut(metrics: Metrics<SparsityName>, step: number): void {
+    this.#add(scalars('held_out', metrics, step));
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #add(events: Uint8Array): void {
+    if (!this.#begun) this.#file.append(record(event(0, (pbf) => pbf.writeStringField(3, version))));
+    this.#begun = true;
+    this.#file.append(events);
+  }
+}
+
+/** An event with all metrics that are numbers. */
+function scalars(kind: string, metrics: object, step: number): Uint8Array {
+  const named = Object.entries(metrics).filter(
+    ([name, value]) => typeof value === 'number' && !places.has(name),
+  );
+  const summary = (_: unknown, pbf: PbfWriter) => {
+    for (const [name, value] of named) {
+      pbf.writeMessage(
+        1,
+        (_: unknown, inner: PbfWriter) => {
+          inner.writeStringField(1, `${kind}/${name}`);
+          inner.writeFloatField(2, value);
+        },
+        undefined,
+      );
+    }
+  };
+  return record(event(step, (pbf) => pbf.writeMessage(5, summary, undefined)));
+}
+
+function event(step: number, write: (pbf: PbfWriter) => void): Uint8Array {
+  const pbf = new PbfWriter();
+  pbf.writeDoubleField(1, Date.now() / 1000);
+  pbf.writeVarintField(2, step);
+  write(pbf);
+  return pbf.finish();
+}
+
+/** A record: its length, a checksum of that, itself, and a checksum of itself. */
+function record(content: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(content.length + 16);
+  bytes.writeBigUInt64LE(BigInt(content.length), 0);
+  bytes.writeUInt32LE(masked(bytes.subarray(0, 8)), 8);
+  bytes.set(content, 12);
+  bytes.writeUInt32LE(masked(content), 12 + content.length);
+  return bytes;
+}
+
+/** CRC-32C, turned and moved, since checksums of what has checksums in it are weak. */
+function masked(bytes: Uint8Array): number {
+  const sum = crc32c(bytes);
+  return (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;
+}
+
+/** What a byte adds to a CRC-32C, by the polynomial of RFC 3720 with its bits turned round. */
+const crcOfByte = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  return crc;
+});
+
+/** The CRC-32C of bytes: packages with it are native code, or no longer kept. */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ crcOfByte[(crc ^ byte) & 0xff];
+  return ~crc >>> 0;
+}
