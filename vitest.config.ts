@@ -4,6 +4,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What other tests at the same time would disturb: it asks how soon. */
 const alone = ['test/web/at-rest.test.ts'];
 const site = ['test/web/**/*.test.ts'];
+/** What computes for longer than it compiles. */
+const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
+
+/**
+ * Mesa's compiler, which takes most of the time, does without LLVM's optimisations, with which it takes half as long again. They change
+ * how fast a kernel is, and none of its bits. `GALLIVM_PERF= npm test` has them, as users do.
+ */
+const compiler = { GALLIVM_PERF: process.env.GALLIVM_PERF ?? 'nopt' };
 
 /** What takes longest begins first, so that no core is idle at the end: without a cache, vitest knows only how large files are. */
 const long = [
@@ -38,18 +46,24 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongestFirst },
     projects: [
       // `--mode long` is `npm run test:long`.
-      project('engine', { include: ['test/**/*.test.ts'], exclude: site, env: { SAE_TESTS: mode } }),
-      project('page', { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }),
-      project('alone', { include: alone, globalSetup: 'test/support/site.ts', sequence: { groupOrder: 1 } }),
-    ].map(({ test }) => ({ test: { ...test, env: { SAE_TESTS: mode } } })),
+      project('engine', mode, { include: ['test/**/*.test.ts'], exclude: [...site, ...jobs] }, compiler),
+      project('jobs', mode, { include: jobs }),
+      project('page', mode, { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }, compiler),
+      project('alone', mode, {
+        include: alone,
+        globalSetup: 'test/support/site.ts',
+        sequence: { groupOrder: 1 },
+      }),
+    ],
   },
 }));
 
-function project(name: string, own: object) {
+function project(name: string, mode: string, own: object, env: Record<string, string> = {}) {
   return {
     test: {
       name,
       setupFiles: ['test/support/seed.ts'],
+      env: { SAE_TESTS: mode, ...env },
       // Dawn keeps one instance a process: a process a file, so that one file's device cannot disturb another's.
       pool: 'forks' as const,
       testTimeout: 120_000,
