@@ -16,16 +16,23 @@ const compiler = { GALLIVM_PERF: process.env.GALLIVM_PERF ?? 'nopt' };
 /** What takes longest begins first, so that no core is idle at the end: without a cache, vitest knows only how large files are. */
 const long = [
   'web/t',
+  'runtimes/deno',
   'step/parity',
+  'web/page',
+  'sparse/lists',
+  'cli/readme',
+  'cli/lost',
   'web/',
   'gpu/gemm',
-  'cli/lost',
-  'cli/readme',
-  'runtimes/',
+  'sparse/parity',
+  'cli/options',
+  'model/saved-model',
   'training/default-job',
-  'training/trainer',
+  'step/stored',
   'gpu/tuner',
   'cli/',
+  'runtimes/',
+  'training/trainer',
   'step/',
 ];
 
