@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import {
   type Activation,
+  closePipes,
   type Evaluation,
   evaluation,
   type LoadOptions,
@@ -75,7 +76,7 @@ async function evaluateModel(file: string, values: EvalValues): Promise<void> {
       );
     }
   } finally {
-    if (values.data?.includes('-')) process.stdin.destroy();
+    closePipes();
     gpu.close();
   }
 }

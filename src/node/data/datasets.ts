@@ -165,7 +165,7 @@ async function loadPiped(
   normalize: NormalizeOption | undefined,
 ): Promise<LoadedDatasets<Rows>> {
   const { data, in_dims, image_shape, tensor, rows_type } = options;
-  const pipe = openPipe(onlyPipe([data].flat() as string[]));
+  const pipe = await openPipe(onlyPipe([data].flat() as string[]));
   const { name } = pipe;
   for (const [option, value] of [
     ['split', options.split],

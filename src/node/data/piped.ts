@@ -1,6 +1,8 @@
-import { createReadStream, type Stats, statSync } from 'node:fs';
+import { open, type Stats, statSync } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { ConfigError, DataError } from '../../sae/errors.js';
 import type { Dataset, Normalization } from '../../sae/rows/dataset.js';
 import type { RowFiles } from '../../sae/rows/decode.js';
@@ -49,9 +51,12 @@ function statusOf(path: string): Stats | undefined {
 const opened = new Set<Readable>();
 
 /** Opens what `isPipe`, until `closePipes`. */
-export function openPipe(path: string): { readonly name: string; readonly stream: Readable } {
+export async function openPipe(path: string): Promise<{ readonly name: string; readonly stream: Readable }> {
   const stdin = isStdin(path);
-  const stream = stdin ? process.stdin : createReadStream(path);
+  // Unlike a stream of a file, it is closed at once while it waits for more.
+  const stream = stdin
+    ? process.stdin
+    : new Socket({ fd: await promisify(open)(path, 'r'), writable: false });
   opened.add(stream);
   return { name: stdin ? 'standard input' : path, stream };
 }
@@ -128,7 +133,7 @@ export async function pipedFile(
   paths: readonly string[],
   options: PipeOptions,
 ): Promise<Pick<RowFiles, 'files' | 'rows' | 'in_dims' | 'type' | 'image_shape'>> {
-  const pipe = openPipe(onlyPipe(paths));
+  const pipe = await openPipe(onlyPipe(paths));
   const { rows: source, element } = await pipedRows(pipe, options);
   const { rows, in_dims, type, image_shape } = source;
   const pieces = () =>
