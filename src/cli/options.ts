@@ -162,6 +162,10 @@ export const trainingGroup = [
     '--tensorboard <folder>',
     'write the metrics of steps, epochs and held-out rows for TensorBoard, as a new event file there',
   ),
+  text(
+    '--animate <steps>',
+    'if rows are images: draw all decoder directions every so many steps, as the animation features.webp in --images-dir',
+  ).argParser(parseNumber),
   text('--files-dir <folder>', 'folder for the model, metrics.jsonl, run.json and latents.csv', 'files'),
 ];
 
@@ -354,6 +358,23 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
     throw new ConfigError(`num_samples must be a whole number of at least 1, and is ${num_samples}.`);
   }
   checkImageShape(image_shape);
+}
+
+/** @throws ConfigError */
+export function checkAnimate({
+  animate,
+  train,
+}: {
+  readonly animate?: number;
+  readonly train: boolean;
+}): void {
+  if (animate === undefined) return;
+  if (!isCount(animate)) {
+    throw new ConfigError(`animate must be a whole number of steps of at least 1, and is ${animate}.`);
+  }
+  if (!train) {
+    throw new ConfigError('animate is of a training, and train is False. Leave one out.');
+  }
 }
 
 /** @throws ConfigError */

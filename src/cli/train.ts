@@ -13,6 +13,7 @@ import {
   evaluate,
   type Gpu,
   imageShape,
+  isOurAnimation,
   isOurLatentsFile,
   isOurModel,
   isOurRunFile,
@@ -65,6 +66,7 @@ interface TrainValues
     MetricsLogValues,
     Omit<LoadOptions, 'in_dims' | 'normalize'> {
   readonly train: boolean;
+  readonly animate?: number;
   readonly init?: string;
   readonly save_model: boolean;
   readonly save_plots: boolean;
@@ -73,6 +75,8 @@ interface TrainValues
   readonly tune: string;
   readonly normalize?: string;
 }
+
+const animationFile = 'features.webp';
 
 export const trainExamples = `
 Examples:
@@ -156,6 +160,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   const requested = parseModelConfig(engine.model, config.sparsity);
   options.checkPictures(values);
   MetricsLogs.check(values, values.train);
+  options.checkAnimate(values);
   if (values.init === undefined) {
     checkStart(requested, config);
   }
@@ -227,7 +232,8 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
       await checkRoom(values.files_dir, modelBytes(model, dataset), 'the model');
     }
 
-    const run = { reporter, signal, files_dir: values.files_dir, init, placement, logs };
+    const animate = animateOf(values, dataset);
+    const run = { reporter, signal, files_dir: values.files_dir, init, placement, logs, animate };
     const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
     const saving = { ...run, training: trained ? config : saved?.training, trained };
     if (values.save_model) {
@@ -304,13 +310,28 @@ async function lookInside(
     const file = join(values.files_dir, 'latents.csv');
     await attempt(() => reportLatents(model, dataset, labels, file, reporter));
   }
+  const animation = trained?.animation;
+  const files = animation ? [await animation.write()] : [];
   if (values.save_plots) {
     const history = trained?.history ?? [];
-    await attempt(() => {
-      return drawPictures(model, validation ?? dataset, dataset, history, config, values, reporter);
+    await attempt(async () => {
+      files.push(...(await drawPictures(model, validation ?? dataset, dataset, history, config, values)));
     });
   }
+  if (files.length > 0 || (values.save_plots && !failed)) reporter.pictures(files);
   return failed;
+}
+
+/** @throws ConfigError if rows are no images. */
+function animateOf({ animate: every, images_dir }: TrainValues, dataset: Rows): Run['animate'] {
+  if (every === undefined) return undefined;
+  const image_shape = imageShape(dataset);
+  if (!image_shape) {
+    throw new ConfigError(
+      `animate draws latents as images, and it is not known whether rows of ${dataset.in_dims} values are images. If they are, pass --image_shape H,W.`,
+    );
+  }
+  return { every, file: join(images_dir, animationFile), image_shape };
 }
 
 async function drawPictures(
@@ -320,8 +341,7 @@ async function drawPictures(
   history: readonly EpochMetrics<SparsityName>[],
   config: TrainConfig<SparsityName>,
   { images_dir, num_samples, features }: TrainValues,
-  reporter: Reporter,
-): Promise<void> {
+): Promise<string[]> {
   const image_shape = imageShape(dataset);
   const shaped = image_shape ? { ...samples, image_shape } : samples;
   const drawing = { images_dir, num_samples, features, seed: config.seed, measured_on: dataset };
@@ -329,7 +349,7 @@ async function drawPictures(
   if (history.length > 0) {
     files.push(await drawLoss(history, config, images_dir));
   }
-  reporter.pictures(files);
+  return files;
 }
 
 /** A new model, for whose output bias rows may be read. */
@@ -401,6 +421,7 @@ function withShape(dataset: Rows, saved: SavedModel | undefined): Rows {
 /** Checks before the training that all results can be written after it. @throws EngineError. */
 async function preparePlaces({
   train,
+  animate,
   save_model,
   save_plots,
   files_dir,
@@ -421,6 +442,10 @@ async function preparePlaces({
   }
   if (save_model) {
     await checkFile(join(files_dir, 'sae.safetensors'), isOurModel);
+  }
+  if (animate !== undefined) {
+    await makeFolder(images_dir);
+    await checkFile(join(images_dir, animationFile), isOurAnimation, Number.POSITIVE_INFINITY);
   }
   if (save_plots) {
     await makeFolder(images_dir);

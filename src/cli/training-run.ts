@@ -2,10 +2,14 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFileError } from '../node/data/files.js';
 import {
+  Animation,
+  ConfigError,
   DataError,
   EngineError,
   type EpochMetrics,
+  type ImageShape,
   type Model,
+  mostFrames,
   NonFiniteLossError,
   type Placement,
   type Rows,
@@ -26,6 +30,14 @@ export interface Run {
   readonly init: string | undefined;
   readonly placement: Placement;
   readonly logs: MetricsLogs;
+  readonly animate: Animate | undefined;
+}
+
+/** An animation of the latents' directions: a picture every so many steps. */
+export interface Animate {
+  readonly every: number;
+  readonly file: string;
+  readonly image_shape: ImageShape;
 }
 
 /** The outcome of a run. */
@@ -36,6 +48,8 @@ export interface Trained {
   readonly failure: NonFiniteLossError | DataError | undefined;
   /** Why a file of metrics or run.json could not be written. */
   readonly unrecorded: EngineError | undefined;
+  /** What there is to be written of an animation. */
+  readonly animation: Animation | undefined;
 }
 
 const deadAdvice =
@@ -52,11 +66,17 @@ export async function runEpochs(
   model: Model,
   dataset: Rows,
   config: TrainConfig<SparsityName>,
-  { reporter, signal, files_dir, init, placement, logs }: Run,
+  { reporter, signal, files_dir, init, placement, logs, animate }: Run,
 ): Promise<Trained> {
   const file = join(files_dir, 'metrics.jsonl');
   const trainer = await Trainer.create<SparsityName>(model, dataset, config, placement);
   const allSteps = trainer.runSteps;
+  const animation =
+    animate &&
+    (await animationOf(animate, allSteps).catch((error) => {
+      trainer.close();
+      throw error;
+    }));
   const epochs = Math.ceil(allSteps / trainer.step.batches);
   const label = (epoch: number) => `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`;
   const history: EpochMetrics<SparsityName>[] = [];
@@ -66,7 +86,7 @@ export async function runEpochs(
   try {
     let first = true;
     let silent = false;
-    for await (const { steps, samples_per_second, epoch } of trainer.steps({ count: allSteps, signal })) {
+    for await (const { steps, samples_per_second, epoch } of stepsOf(trainer, signal, animate, animation)) {
       if (first) {
         // Since this process began: what a user waits for, with compilation.
         const seconds = performance.now() / 1000;
@@ -99,16 +119,46 @@ export async function runEpochs(
       done = steps[steps.length - 1].step;
       reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     }
-    return { steps: done, history, failure: undefined, unrecorded: unrecorded ?? logs.failure };
+    return { steps: done, history, failure: undefined, unrecorded: unrecorded ?? logs.failure, animation };
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.
     if (error instanceof NonFiniteLossError || (error instanceof DataError && done > 0)) {
-      return { steps: done, history, failure: error, unrecorded: unrecorded ?? logs.failure };
+      return { steps: done, history, failure: error, unrecorded: unrecorded ?? logs.failure, animation };
     }
     throw error;
   } finally {
     reporter.stopBar();
     trainer.close();
+  }
+}
+
+/** @throws ConfigError if it would have too many pictures; EngineError. */
+async function animationOf({ every, file, image_shape }: Animate, steps: number): Promise<Animation> {
+  const frames = 1 + Math.ceil(steps / every);
+  if (frames > mostFrames) {
+    const least = Math.ceil(steps / (mostFrames - 1));
+    throw new ConfigError(
+      `animate is ${every}, which makes ${count(frames)} pictures of ${count(steps)} steps; expected at most ${count(mostFrames)}: --animate ${least} or more.`,
+    );
+  }
+  return Animation.create(file, image_shape, steps);
+}
+
+/** All steps of a training, with pictures between them. */
+async function* stepsOf(
+  trainer: Trainer<SparsityName>,
+  signal: AbortSignal,
+  animate: Animate | undefined,
+  animation: Animation | undefined,
+) {
+  const all = trainer.runSteps;
+  const { model } = trainer.step;
+  await animation?.add(model, 0);
+  const every = animate?.every ?? all;
+  for (let done = 0; done < all && !signal.aborted; done += every) {
+    const some = Math.min(every, all - done);
+    yield* trainer.steps({ count: some, signal });
+    if (!signal.aborted) await animation?.add(model, done + some);
   }
 }
 

@@ -26,9 +26,14 @@ const telling = 2 ** 20;
 /**
  * Checks whether a file can be written, or replaced, later.
  * @param ours whether this program made a file that begins so: another one's may be the only copy.
+ * @param most bytes of its beginning that tell.
  * @throws EngineError if it is a folder, write-protected or somebody else's.
  */
-export async function checkFile(file: string, ours: (content: Uint8Array) => boolean): Promise<void> {
+export async function checkFile(
+  file: string,
+  ours: (content: Uint8Array) => boolean,
+  most = telling,
+): Promise<void> {
   let content: Uint8Array | undefined;
   try {
     const status = await stat(file);
@@ -39,7 +44,7 @@ export async function checkFile(file: string, ours: (content: Uint8Array) => boo
     if (status.isFile() && status.size > 0) {
       const handle = await open(file);
       const { buffer, bytesRead } = await handle
-        .read(Buffer.alloc(Math.min(status.size, telling)))
+        .read(Buffer.alloc(Math.min(status.size, most)))
         .finally(() => handle.close());
       content = buffer.subarray(0, bytesRead);
     }

@@ -29,6 +29,7 @@ export type { MetricsLog } from './metrics/metrics-log.js';
 export { checkTableName, isOurTable, TableLog } from './metrics/table-log.js';
 export { TensorboardLog } from './metrics/tensorboard-log.js';
 export { readModelFile, writeModelFile } from './model-file.js';
+export { Animation, isOurAnimation, mostFrames } from './pictures/animation.js';
 export {
   type DrawOptions,
   drawLoss,

@@ -201,6 +201,7 @@ describe('a file of somebody else', () => {
     ['files', 'steps.csv', Buffer.from('step,loss\n1,0.5\n')],
     ['files', 'latents.csv', Buffer.from('latent,mine\n1,2\n')],
     ['images', 'plot.png', Buffer.from('not even a picture')],
+    ['images', 'features.webp', Buffer.from('RIFF, and a picture')],
     // As sharp writes them, without our name.
     ['images', 'features.png', readFileSync(join(import.meta.dirname, '../../images/readme/page.png'))],
   ])('is not replaced: %s/%s', async (where, name, content) => {
@@ -209,7 +210,17 @@ describe('a file of somebody else', () => {
     mkdirSync(join(cwd, where));
     writeFileSync(join(cwd, place), content);
     const { status, stdout, stderr } = await sae(
-      ['--data', rows, '--labels', labels, '--save-model', '--step_metrics', join('files', 'steps.csv')],
+      [
+        '--data',
+        rows,
+        '--labels',
+        labels,
+        '--save-model',
+        '--step_metrics',
+        join('files', 'steps.csv'),
+        '--animate',
+        '2',
+      ],
       { cwd },
     );
     expect([status, stdout]).toEqual([1, '']);

@@ -54,6 +54,7 @@ const common = {
   save_model: 'True',
   save_plots: 'True',
   files_dir: 'my-files',
+  animate: '1',
   step_metrics: 'steps.csv',
   epoch_metrics: 'epochs.jsonl',
   tensorboard: 'events',
@@ -270,9 +271,10 @@ describe('names', () => {
             'epochs.jsonl',
             join('events', 'events.out.tfevents'),
             ...['latents.csv', 'metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
-            ...(sparsity === 'kl' ? ['features', 'loss', 'plot'] : []).map((file) =>
-              join('my-images', `${file}.png`),
-            ),
+            ...(sparsity === 'kl'
+              ? ['features.png', 'features.webp', 'loss.png', 'plot.png']
+              : ['features.webp']
+            ).map((file) => join('my-images', file)),
             'steps.csv',
           ]);
           const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
@@ -315,7 +317,7 @@ describe('names', () => {
             'model',
             'validation',
             'latents',
-            ...(sparsity === 'kl' ? ['pictures'] : []),
+            'pictures',
           ]);
           return { lines, tensors };
         },

@@ -15,6 +15,7 @@ import {
   npy,
   objects,
   readSafetensors,
+  sae,
   succeeds,
   temporaryFolder,
 } from './sae.js';
@@ -307,5 +308,60 @@ describe('rows that are not squares', () => {
       const { columns, tops } = await latentTiles(join(cwd, name, 'features.png'), [h, w], 3);
       expect(columns * tops.length).toBeGreaterThanOrEqual(3);
     }
+  });
+});
+
+describe('an animation', () => {
+  const images = folder.write('frames.npy', npy([24, 3, 5], bytes(360)));
+  const args = ['--data', images, '--epochs', '3', '--batch_size', '4', '--h_dims', '12', '--save-model'];
+
+  it('has the untrained latents, those every so many steps, and the trained ones, and changes nothing', async () => {
+    const [cwd, without] = [folder.make(), folder.make()];
+    const said = await succeeds([...args, '--animate', '5', '--no-save-plots'], { cwd });
+    await succeeds([...args, '--no-save-plots'], { cwd: without });
+    const model = (of: string) => readFileSync(join(of, 'files', modelName));
+    expect(model(cwd)).toEqual(model(without));
+
+    const file = join(cwd, 'images', 'features.webp');
+    expect(said).toContain(`pictures  ${join('images', 'features.webp')}\n`);
+    // After 0, 5, 10, 15 and 18 steps.
+    const { pages, delay, loop } = await sharp(file, { animated: true }).metadata();
+    expect({ pages, delay, loop }).toEqual({ pages: 5, delay: [120, 120, 120, 120, 2000], loop: 0 });
+    const seen = await Promise.all(
+      [0, 4].map((page) => sharp(file, { page }).removeAlpha().png().toBuffer()),
+    );
+    const { tensors } = readSafetensors(join(cwd, 'files', modelName));
+    const direction = (latent: number) =>
+      Array.from({ length: 15 }, (_, i) => tensors['decoder.0.weight'][i * 12 + latent]);
+    for (const [i, picture] of seen.entries()) {
+      const png = folder.write(`${i}.png`, picture);
+      const { colour } = await latentTiles(png, [3, 5], 12);
+      const worst = Array.from({ length: 12 }, (_, latent) =>
+        colourDifference(
+          Array.from({ length: 15 }, (_, value) => colour(latent, value)),
+          direction(latent),
+        ),
+      );
+      expect(Math.max(...worst) < 2).toBe(i === 1);
+    }
+    // It is replaced by a later one.
+    await succeeds([...args, '--animate', '100', '--no-save-plots'], { cwd });
+    expect((await sharp(readFileSync(file), { animated: true }).metadata()).pages).toBe(2);
+  });
+
+  it.each([
+    [
+      [...args, '--epochs', '1001', '--animate', '1'],
+      /animate is 1, which makes 6,007 pictures of 6,006 steps; expected at most 1,000: --animate 7 or more/,
+    ],
+    [
+      ['--data', folder.write('no-images.npy', npy([9, 7], bytes(63))), '--animate', '1'],
+      /animate draws latents as images, and it is not known whether rows of 7 values are images/,
+    ],
+  ])('is refused before the training: %j', async (given, sentence) => {
+    const { status, stderr, stdout } = await sae(given, { cwd: folder.make() });
+    expect(stderr).toMatch(sentence);
+    expect(status).toBe(2);
+    expect(stdout).not.toContain('epoch 1/');
   });
 });

@@ -102,6 +102,8 @@ describe('wrong usage', () => {
       ['--no-train', '--init', 'x', '--tensorboard', 'runs'],
       /tensorboard is of a training, and train is False/,
     ],
+    [['--animate', '0'], /animate must be a whole number of steps of at least 1, and is 0/],
+    [['--no-train', '--init', 'x', '--animate', '5'], /animate is of a training, and train is False/],
     [['reconstruct'], /missing required argument 'model'/],
     [['reconstruct', 'one', 'two'], /too many arguments/],
     [['encode', 'model'], /required option '--data <.*>' not specified/],

@@ -1,7 +1,6 @@
 import type { ImageShape } from '../../sae/rows/dataset.js';
 
 // All in pixels.
-const maxSide = 1000;
 const maxTile = 224;
 /** The width of the line between tiles and around all of them. */
 export const border = 1;
@@ -15,10 +14,10 @@ export interface Grid {
 }
 
 /**
- * A roughly square grid of `count` tiles of h by w pixels with borders, enlarged to at most 1000 pixels along each
+ * A roughly square grid of `count` tiles of h by w pixels with borders, enlarged to at most so many pixels along each
  * side, or not at all if there are too many tiles.
  */
-export function gridOf(count: number, [h, w]: ImageShape): Grid {
+export function gridOf(count: number, [h, w]: ImageShape, maxSide = 1000): Grid {
   const columns = Math.min(count, Math.max(1, Math.ceil(Math.sqrt((count * h) / w))));
   const rows = Math.ceil(count / columns);
   const side = Math.min(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { LatentPictures, latentDensities } from '../../sae/insight/latents.js';
+import { decoderDirections } from '../../sae/insight/evaluation/directions.js';
+import { latentDensities } from '../../sae/insight/latents.js';
 import { imageShape, shownReconstructions, shownRows } from '../../sae/insight/pictures.js';
 import type { Model } from '../../sae/model/model.js';
 import { sampleRows } from '../../sae/model/random.js';
@@ -36,8 +37,6 @@ export type FeaturesKind = (typeof featuresKinds)[number];
 
 /** Most rows on which densities are measured; of more rows, the seed chooses a sample. */
 const measuredRows = 10_000;
-/** Latents that are decoded at a time. */
-const latentsAtATime = 256;
 
 /**
  * Checks whether pictures can be written into a folder later, and loads what every one needs, before a run that ends
@@ -92,25 +91,10 @@ export async function drawModel(
     const chosen =
       rows > measuredRows ? sampleRows(rows, measuredRows, seed) : Array.from({ length: rows }, (_, i) => i);
     const densities = await latentDensities(model, measured_on, chosen);
-    const drawings = await drawingsOf(model);
+    const drawings = await decoderDirections(model);
     await writeDrawings(file, { drawings, densities, rows: chosen.length, rowsInAll: rows, image_shape });
   }
   return { files: [plot, file] };
-}
-
-/** The decoder direction of each latent, [hidden, in_dims]. */
-async function drawingsOf(model: Model): Promise<Float32Array> {
-  const { hidden, config } = model;
-  const drawings = new Float32Array(hidden * config.in_dims);
-  const pictures = await LatentPictures.create(model, Math.min(hidden, latentsAtATime));
-  try {
-    for (let first = 0; first < hidden; first += latentsAtATime) {
-      drawings.set(await pictures.drawings(first), first * config.in_dims);
-    }
-    return drawings;
-  } finally {
-    pictures.close();
-  }
 }
 
 /**
