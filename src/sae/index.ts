@@ -25,6 +25,7 @@ export {
 } from './config.js';
 export * from './deprecated.js';
 export * from './errors.js';
+export { decoderDirections, type Neighbours, nearestLatents } from './insight/evaluation/directions.js';
 export {
   type EvaluatedLatent,
   type Evaluation,
