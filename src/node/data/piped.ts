@@ -1,6 +1,5 @@
 import { open, type Stats, statSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ConfigError, DataError } from '../../sae/errors.js';
@@ -48,10 +47,17 @@ function statusOf(path: string): Stats | undefined {
   }
 }
 
-const opened = new Set<Readable>();
+/** A pipe that was opened. */
+export interface Pipe {
+  /** Its name in messages. */
+  readonly name: string;
+  readonly stream: AsyncIterable<Uint8Array> & { destroy(): void };
+}
+
+const opened = new Set<Pipe['stream']>();
 
 /** Opens what `isPipe`, until `closePipes`. */
-export async function openPipe(path: string): Promise<{ readonly name: string; readonly stream: Readable }> {
+export async function openPipe(path: string): Promise<Pipe> {
   const stdin = isStdin(path);
   // Unlike a stream of a file, it is closed at once while it waits for more.
   const stream = stdin
