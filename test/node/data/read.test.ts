@@ -419,6 +419,10 @@ describe('files that are not what they should be', () => {
     ['wrong/empty.npz', /it is a ZIP archive without arrays of numpy\.savez/],
     ['wrong/torch.npz', /not a file of torch\.save that can be read: its pickle is truncated or damaged/],
     ['wrong/other.npz', /its part a\.npy is not a \.npy file with a whole header/],
+    [
+      'wrong/flipped.npz',
+      /its part .*\.npy is damaged: its zip archive has the checksum \(CRC-32\) of other/,
+    ],
     ['wrong/cut.npz', /its zip archive is truncated or damaged/],
     ['wrong/bomb.npz', /its part acts\.npy claims 2147483648 bytes, and \d+ packed ones cannot hold that/],
     ['wrong/ragged.csv', /, line 4, has 1 field; expected 2, as in line 1\./],

@@ -2,6 +2,7 @@ import { unzipRaw } from 'unzipit';
 import { EngineError } from '../../../gpu/errors.js';
 import { viewOf } from './array.js';
 import { type ByteSource, type Fail, readPart } from './bytes.js';
+import { crc32 } from './crc32.js';
 
 /** A file in a zip archive. */
 export interface ZipMember {
@@ -9,7 +10,7 @@ export interface ZipMember {
   readonly length: number;
   /** Reads all of it into memory of its own. */
   read(): Promise<Uint8Array<ArrayBuffer>>;
-  /** Its bytes from `begin` on, in pieces. */
+  /** Its bytes from `begin` on, in pieces. After the last one, all of its bytes are compared with its checksum. */
   stream(begin: number): AsyncIterable<Uint8Array>;
   /** Where its bytes lie in the archive, if they are stored as they are. */
   place(): Promise<number | undefined>;
@@ -55,15 +56,23 @@ export async function openZip(file: ByteSource, fail: Fail): Promise<ReadonlyMap
       },
       async *stream(begin) {
         const reader = (await damagedUnless(fail, () => entry.stream())).getReader();
+        let checksum = 0;
         try {
           for (let before = begin; ; ) {
             const { value, done } = await damagedUnless(fail, () => reader.read());
             if (done) break;
+            checksum = crc32(value, checksum);
             if (before < value.length) yield value.subarray(before);
             before = Math.max(0, before - value.length);
           }
         } finally {
           await reader.cancel().catch(() => {});
+        }
+        // biome-ignore lint/complexity/useLiteralKeys: by its types, the library keeps it for itself.
+        if (checksum !== entry['_rawEntry'].crc32) {
+          fail(
+            `its part ${entry.name} is damaged: its zip archive has the checksum (CRC-32) of other bytes. Copy or download it again.`,
+          );
         }
       },
       async place() {
