@@ -55,7 +55,7 @@ describe('rows of one’s own', () => {
     const all = await run([]);
     // Rows of 16 bytes.
     const streamed = await run(['--window', '1kb']);
-    expect(streamed.data).toBe(`${all.data}, through two windows of 30 rows (1 MB each)`);
+    expect(streamed.data).toBe(`${all.data}, through two windows of 30 rows (1 kB each)`);
     expect(streamed.figures).toEqual(all.figures);
     expect(all.figures.length).toBe(3);
     expect(streamed.model.equals(all.model)).toBe(true);

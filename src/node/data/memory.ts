@@ -38,6 +38,8 @@ export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
 export function windowsInWords(rows: Rows, placement: Placement, batch_size: number): string {
   const window_rows = windowRows(placement, batch_size);
   if (window_rows === undefined || window_rows >= rows.rows) return '';
-  const megabytes = Math.ceil((window_rows * rowBytesOf(rowSource(rows))) / 1e6);
-  return `, through two windows of ${grouped(window_rows)} rows (${grouped(megabytes)} MB each)`;
+  const bytes = window_rows * rowBytesOf(rowSource(rows));
+  const size =
+    bytes < 1e6 ? `${grouped(Math.ceil(bytes / 1e3))} kB` : `${grouped(Math.round(bytes / 1e6))} MB`;
+  return `, through two windows of ${grouped(window_rows)} rows (${size} each)`;
 }
