@@ -50,9 +50,12 @@ async function readAt(
   try {
     const { size, mtimeMs } = await handle.stat();
     if (size !== was.bytes || mtimeMs !== was.changed) {
+      const what =
+        size === was.bytes
+          ? 'it has as many bytes as before, and another time of change'
+          : `it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}`;
       throw new DataError(
-        `${was.name} was written to while it was read: it had ${grouped(was.bytes)} bytes, and now has ${grouped(size)}. Begin again ` +
-          'when it is complete.',
+        `${was.name} was written to while it was read: ${what}. Begin again when it is complete.`,
       );
     }
     for (let filled = 0; filled < into.length; ) {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -122,6 +122,12 @@ describe('rows that are more than memory is for', () => {
     writeFileSync(file, shard(0, 39));
     expect(await failure(DataError, () => source.read(3, 4))).toBe(
       `${file} was written to while it was read: it had 1,088 bytes, and now has 1,064. Begin again when it is complete.`,
+    );
+    const same = folder.write('as-long.npy', shard(0, 40));
+    const unchanged = await opened(same);
+    utimesSync(same, 1e9, 1e9);
+    expect(await failure(DataError, () => unchanged.read(3, 4))).toBe(
+      `${same} was written to while it was read: it has as many bytes as before, and another time of change. Begin again when it is complete.`,
     );
   });
 });
