@@ -159,9 +159,12 @@ class RemoteFile {
       this.#get([begin + filled, begin + into.length], undefined, async (response, chunks) => {
         const { bytes, tag } = this.#versionOf(response, begin + filled);
         if (bytes !== this.version.bytes || tag !== this.version.tag) {
+          const what =
+            bytes === this.version.bytes
+              ? `${this.#url.host} says that it is another version (${tag}, before ${this.version.tag})`
+              : `it had ${grouped(this.version.bytes)} bytes, and now has ${grouped(bytes)}`;
           throw new DataError(
-            `${this.name} was changed while it was read: it had ${grouped(this.version.bytes)} bytes, and now has ${grouped(bytes)}. ` +
-              'Begin again when it is complete.',
+            `${this.name} was changed while it was read: ${what}. Begin again when it is complete.`,
           );
         }
         for await (const chunk of chunks) {
@@ -243,10 +246,12 @@ class RemoteFile {
         if (!(error instanceof Passing)) throw error;
         why = error.message;
       }
-      // Where some of it came, attempts are counted anew.
+      // Where much of it came, attempts are counted anew. A few bytes each time would be waited for without end.
       const [done] = progress();
-      if (done > before) attempt = 0;
-      before = done;
+      if (done - before >= startBytes) {
+        attempt = 0;
+        before = done;
+      }
     }
     throw new DataError(
       `${this.name} cannot be read: ${this.#url.host} ${why}, ${mostAttempts} times. Try again later.`,

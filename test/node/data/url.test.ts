@@ -197,7 +197,23 @@ describe('files on a server', () => {
       (_, response, { whole, begin, end, count }) =>
         count > 1 &&
         !!response.writeHead(206, part(begin, end, whole.length, '"2"')).end(whole.subarray(begin, end)),
-      /rows\.npy was changed while it was read: it had 320,128 bytes/,
+      /rows\.npy was changed while it was read: .* says that it is another version \("2", before "1"\)\. Begin/,
+    ],
+    [
+      'has a longer file meanwhile',
+      (_, response, { whole, begin, end, count }) =>
+        count > 1 &&
+        !!response.writeHead(206, part(begin, end, whole.length + 16, '"2"')).end(whole.subarray(begin, end)),
+      /rows\.npy was changed while it was read: it had 320,128 bytes, and now has 320,144\. Begin/,
+    ],
+    [
+      'sends a few bytes each time, and nothing more',
+      (_, response, { whole, begin, end }) => {
+        response.writeHead(206, part(begin, end, whole.length));
+        response.write(whole.subarray(begin, begin + 50));
+        return true;
+      },
+      /sent nothing more for 0\.3 s, 4 times\. Try again later\.$/,
     ],
     [
       'packs what it sends',
