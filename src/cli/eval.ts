@@ -39,7 +39,9 @@ export function evalCommand(): Command {
     )
     .argument('<model>', options.savedModel)
     .addOption(options.activationOption);
-  for (const option of [...options.dataGroup, options.labelsOption]) command.addOption(option);
+  for (const option of [...options.dataGroup, options.labelsOption, ...options.partOptions]) {
+    command.addOption(option);
+  }
   command.addOption(options.otherVariancesOption).addOption(options.markdownOption.conflicts('json'));
   for (const option of options.runGroup) command.addOption(option);
   return command.action(async (file: string) => {
@@ -51,7 +53,7 @@ async function evaluateModel(file: string, values: EvalValues): Promise<void> {
   const reporter = new Reporter(values);
   const saved = await readSaved(file, reporter, values.activation);
   const normalize = modelNormalization(file, saved, values.normalize);
-  const signal = interruptible(reporter);
+  const signal = interruptible(reporter, 'rows');
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const { in_dims } = saved.config;

@@ -36,15 +36,15 @@ export function interrupt(status: number): boolean {
   return running !== undefined;
 }
 
-/** A signal that is aborted with Interrupted when the process is asked to end; a second request ends it at once. */
-export function interruptible(reporter: Reporter): AbortSignal {
+/** A signal that is aborted with Interrupted when the process is asked to end; a second request ends it at once. @param what it is at work on. */
+export function interruptible(reporter: Reporter, what: 'steps' | 'rows'): AbortSignal {
   const controller = new AbortController();
   running = controller;
   let pressed = Number.NEGATIVE_INFINITY;
   const stop = (name: Asking) => {
     interrupt(statusOf(name));
     const again = name === 'SIGINT' ? 'press Ctrl-C again' : 'send another signal';
-    reporter.warn(`Stopping after the current steps; ${again} to quit at once.`);
+    reporter.warn(`Stopping after the current ${what}; ${again} to quit at once.`);
   };
   for (const name of signals) {
     process.on(name, () => {

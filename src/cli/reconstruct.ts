@@ -119,7 +119,7 @@ async function reconstruct(
   reporter: Reporter,
 ): Promise<void> {
   const normalize = modelNormalization(file, saved, values.normalize);
-  const signal = interruptible(reporter);
+  const signal = interruptible(reporter, 'rows');
   const gpu = await openGpu(await options.openOptions(values));
   try {
     const { in_dims } = saved.config;

@@ -54,7 +54,7 @@ async function rows(paths: readonly string[], values: RowsValues): Promise<void>
   }
   options.checkImageShape(image_shape);
   const reporter = new Reporter(values);
-  const signal = interruptible(reporter);
+  const signal = interruptible(reporter, 'rows');
   const reading = { in_dims, image_shape, tensor, rows_type, nonfinite: 'keep' } as const;
   const onNote = (note: string) => reporter.warn(note);
   const files = paths.some(isPipe)

@@ -54,7 +54,7 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   const { sizes, config, evaluation } = run;
   const { steps, batch_size } = config;
   const reporter = new Reporter(values);
-  const signal = interruptible(reporter);
+  const signal = interruptible(reporter, 'steps');
   const gpu = await openGpu(await options.openOptions(values));
   try {
     reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);

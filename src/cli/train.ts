@@ -199,7 +199,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   await preparePlaces(values);
   await MetricsLogs.prepare(values);
 
-  const signal = interruptible(reporter);
+  const signal = interruptible(reporter, 'steps');
   const logs = new MetricsLogs(values, reporter);
   const gpu = await openGpu(opening);
   try {

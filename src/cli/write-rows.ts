@@ -78,7 +78,7 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   // With `--out /dev/stdout`, lines would get into the values.
   const intoStdout = target !== undefined && target === identityOf(stdout);
   const reporter = new Reporter({ ...values, quiet: values.quiet || intoStdout });
-  const signal = interruptible(reporter);
+  const signal = interruptible(reporter, 'rows');
   const saved = await readSaved(file, reporter, values.activation);
   const { in_dims } = saved.config;
   const normalize = modelNormalization(file, saved, values.normalize);

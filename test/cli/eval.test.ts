@@ -66,6 +66,21 @@ describe('sae eval', () => {
     expect(markdown).toContain('\n| \\<b\\>one\\</b\\> | ');
   });
 
+  it('measures held-out rows, and leaves out what is not finite', async () => {
+    const values = Float32Array.from(bytes(960), (value) => value / 255);
+    values[16 * 7 + 3] = Number.NaN;
+    const broken = folder.write('broken.npy', npy([60, 16], values));
+    const args = ['eval', model, '--data', broken, '--json'];
+    expect(await sae(args, { cwd: folder.path })).toMatchObject({ status: 1, stdout: '' });
+    const { stdout } = await sae([...args, '--nonfinite', 'skip'], { cwd: folder.path });
+    expect(JSON.parse(stdout.trim().split('\n').at(-1)!)).toMatchObject({ rows: 59 });
+    const [held] = objects(
+      await succeeds(['eval', model, '--data', rows, '--json', '--split', '0.2'], { cwd: folder.path }),
+    );
+    expect(held.rows).toBeGreaterThan(2);
+    expect(held.rows).toBeLessThan(25);
+  });
+
   it('passes over labels that are no classes, and says so', async () => {
     const each = folder.write('each.txt', Array.from({ length: 60 }, (_, i) => `${i}\n`).join(''));
     const said = await succeeds(['eval', model, '--data', rows, '--labels', each], { cwd: folder.path });

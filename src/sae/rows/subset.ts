@@ -1,5 +1,6 @@
 import { everyRow } from './blocks.js';
 import { pickRows } from './dataset.js';
+import { unpackedName } from './formats/packing.js';
 import { pickLabels } from './labels.js';
 import type { Rows, StoredRows } from './rows.js';
 import { notFinite } from './values.js';
@@ -61,7 +62,7 @@ export interface RowPlace {
 
 /**
  * Divides the numbers of rows into those to train on and those to hold out. A row is held out by a hash of the name of its
- * file and its place there, so that it stays where it is when files are added, or read in another order.
+ * file, unpacked, and its place there, so that it stays where it is when files are added, packed, or read in another order.
  * @param share of rows that are held out, more or less.
  * @param without numbers of rows, ascending, that are neither.
  */
@@ -75,7 +76,7 @@ export function splitRows(
   const left = new Set(without);
   let number = 0;
   for (const { file, rows } of places) {
-    const seed = hashOf(file);
+    const seed = hashOf(unpackedName(file));
     for (let row = 0; row < rows; row++, number++) {
       if (left.has(number)) continue;
       (mixed(seed, row) < share * 2 ** 32 ? held_out : training).push(number);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { loadDatasets, openDatasets } from '../../../src/node/data/datasets.js';
@@ -54,6 +54,9 @@ describe('rows that are held out', () => {
       // 2000 rows: 200, more or less 4 standard deviations.
       expect(Math.abs(one.length - 200)).toBeLessThan(4 * Math.sqrt(180));
       expect(both.filter((row) => row < 2000)).toEqual(one);
+      const packed = `${x}.gz`;
+      writeFileSync(packed, gzipSync(readFileSync(x)));
+      expect(await split([packed])).toEqual(one);
       const other = both.filter((row) => row >= 2000).map((row) => row - 2000);
       expect(other).not.toEqual(one.filter((row) => row < 1000));
     },
