@@ -10,6 +10,9 @@ import { rowsFile } from '../../../src/node/data/rows-file.js';
 import { DataError } from '../../../src/sae/errors.js';
 import { type DecodeOptions, decodeDataset } from '../../../src/sae/rows/decode.js';
 import { arrow } from '../../../src/sae/rows/formats/arrow.js';
+import { ArrowBuffer } from '../../../src/sae/rows/formats/arrow-buffer.js';
+import { readArrowMessages } from '../../../src/sae/rows/formats/arrow-messages.js';
+import { readPart } from '../../../src/sae/rows/formats/bytes.js';
 import type { RowFormat } from '../../../src/sae/rows/formats/file.js';
 import { parquet } from '../../../src/sae/rows/formats/parquet.js';
 import { failure, temporaryFolder } from './folder.js';
@@ -95,6 +98,69 @@ describe('columns of numbers', () => {
     ]);
     expect((await read('columns.arrow', { tensor: '?' })).data).toEqual(all);
     expect((await read('columns.arrow', { image_shape: [1, 5] })).shape).toEqual([12, 5]);
+  });
+});
+
+describe('compressed buffers', () => {
+  it.each(['columns-lz4.arrow', 'columns-zstd.arrow'])('%s: columns of numbers', async (name) => {
+    expect((await read(name)).data).toEqual(await numpy('f32'));
+  });
+
+  it.each(readdirSync(fixture('long')))('%s: of several blocks', async (name) => {
+    const { data, shape } = await read(join('long', name));
+    expect(shape).toEqual([5000, 8]);
+    expect(data.findIndex((value, i) => value !== i % 251)).toBe(-1);
+  });
+
+  it.each(['lz4', 'zstd'])("pyarrow's, generated_%s.stream", async (codec) => {
+    const bytes = bytesOf(`arrow-testing/generated_${codec}.stream`);
+    const file = {
+      length: bytes.length,
+      read: async (begin: number, into: Uint8Array) => into.set(bytes.subarray(begin, begin + into.length)),
+    };
+    const fail = (sentence: string): never => {
+      throw new Error(sentence);
+    };
+    const { batches } = await readArrowMessages(file, fail);
+    const values = [];
+    for (const { buffers, body, codec, rows } of batches) {
+      // The first column's second one; integers of 64 bits are no rows.
+      const stored = { place: body + buffers[2], bytes: buffers[3], codec };
+      const part = new ArrowBuffer(file, stored, 8, 8 * rows - 8, 'x', fail);
+      values.push(...new BigInt64Array((await readPart(part, 0, part.length, fail)).buffer));
+    }
+    // By the JSON files beside it, each from its second value on.
+    const from = (first: bigint) => Array.from({ length: 29 }, (_, i) => first + BigInt(i) + 1n);
+    expect(values).toEqual([...from(42n), ...from(4200n)]);
+  });
+
+  it('a batch is unpacked once while its rows are read in turn', async () => {
+    const file = await rowsFile(fixture('list-f32-lz4.arrows'));
+    let reads = 0;
+    const read: typeof file.read = (begin, into) => {
+      reads += 1;
+      return file.read(begin, into);
+    };
+    const { at } = await arrow.open({ ...file, read }, {});
+    reads = 0;
+    const counts = [];
+    // Of 7 rows and 5: the length of a buffer is read, and what follows it.
+    for (const [first, end] of [
+      [0, 3],
+      [3, 7],
+      [6, 9],
+      [9, 12],
+      [0, 1],
+    ]) {
+      await at!(first, end);
+      counts.push(reads);
+    }
+    expect(counts).toEqual([2, 2, 4, 4, 6]);
+  });
+
+  it("pyarrow's, of which the numbers are not compressed", async () => {
+    const { data } = await read('arrow-testing/generated_uncompressible_lz4.stream');
+    expect(data).toEqual(Float32Array.of(19006, 35514, 17250, 14399));
   });
 });
 
@@ -265,11 +331,30 @@ describe('what is wrong', () => {
     ],
     ['no-rows.arrows', /has no values: its shape is \(0, 0\)/],
     ['integers.arrow', /has no column of numbers .*; there are ids \(i64 \[2\]\)/],
+    ['lz4-cut.arrows', /a buffer at byte 480 that cannot be unpacked \(it is cut off\)\. It is damaged\.$/],
+    ['lz4-short.arrows', /cannot be unpacked \(it unpacks to 200 bytes instead of 240\)\. It is damaged\.$/],
+    ['lz4-long.arrows', /cannot be unpacked \(it is longer than it claims\)\. It is damaged\.$/],
     [
-      'lz4.arrows',
-      /the message at byte 192 has values compressed with LZ4, and none that are compressed can be read/,
+      'lz4-few.arrows',
+      /lz4-few\.arrows is not .*: its column 1 has a buffer at byte 480 that has 200 bytes, and 240 are needed/,
     ],
-    ['zstd.arrows', /compressed with ZSTD/],
+    [
+      'lz4-claims.arrows',
+      /claims to unpack to 1,099,511,627,776 bytes, and has 259 of LZ4\. It is damaged\.$/,
+    ],
+    ['lz4-negative.arrows', /has -2 bytes, and 240 are needed/],
+    [
+      'zstd-cut.arrows',
+      /zstd-cut\.arrows, at byte 488, is damaged or truncated: its zstd stream cannot be unpacked/,
+    ],
+    ['zstd-short.arrows', /unpacks to 200 bytes instead of the 240 bytes that it claims\. It is damaged\.$/],
+    ['zstd-long.arrows', /unpacks to more than the 240 bytes that it claims\. It is damaged\.$/],
+    ['zstd-few.arrows', /has 200 bytes, and 240 are needed/],
+    [
+      'zstd-claims.arrows',
+      /claims to unpack to 1,099,511,627,776 bytes, and has 253 of ZSTD\. It is damaged\.$/,
+    ],
+    ['zstd-negative.arrows', /has -2 bytes, and 240 are needed/],
     [
       'ragged.parquet',
       /has a list of another length at row 7 \(from 0\); expected 5 values, as in the first one\. Leave/,
@@ -315,7 +400,12 @@ describe('what is wrong', () => {
   });
 
   it('a stream or file that is cut anywhere, or goes on', async () => {
-    for (const name of ['list-f32.arrows', 'fixed-f32.arrow', 'fixed-f32-rust.parquet']) {
+    for (const name of [
+      'list-f32.arrows',
+      'list-f32-lz4.arrows',
+      'fixed-f32.arrow',
+      'fixed-f32-rust.parquet',
+    ]) {
       const whole = bytesOf(name);
       const stream = name.endsWith('s');
       for (let length = 8; length < whole.length; length += 4) {
@@ -330,7 +420,7 @@ describe('what is wrong', () => {
       }
       const longer = new Blob([whole, new Uint8Array(8)]);
       expect(await failure(DataError, () => decodeDataset(longer, 'x'))).toMatch(
-        stream ? /goes on after byte \d+, where its stream ends/ : /does not end as an? \w+ file does/,
+        stream ? /goes on after byte [\d,]+, where its stream ends/ : /does not end as an? \w+ file does/,
       );
     }
     const lines: string[] = [];
@@ -345,6 +435,10 @@ describe('what is wrong', () => {
       'fixed-f32.arrow',
       'beside.arrow',
       'columns.arrow',
+      'list-f32-lz4.arrows',
+      'fixed-f16-lz4.arrow',
+      'list-f64-zstd.arrow',
+      'long/linked-lz4.arrow',
       'saved/data-00000-of-00002.arrow',
     ];
     for (const name of damaged) {

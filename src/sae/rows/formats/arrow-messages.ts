@@ -17,6 +17,9 @@ const continuation = 0xffffffff;
 const fileStart = new TextEncoder().encode('ARROW1\0\0');
 const messages = { schema: 1, dictionary: 2, batch: 3 } as const;
 
+/** What each buffer of a batch may be compressed with, by their numbers. */
+const codecs = ['LZ4', 'ZSTD'] as const;
+
 /** Types by their numbers: their names, and how many buffers they have in a batch. */
 const types: Readonly<Record<number, readonly [name: string, buffers: number]>> = {
   1: ['null', 0],
@@ -66,6 +69,7 @@ export interface ArrowField {
 /** Where the columns of some rows are. */
 export interface ArrowBatch {
   readonly rows: number;
+  readonly codec: (typeof codecs)[number] | undefined;
   /** Of each field in the order of the schema: how many values it has and how many of them are null. */
   readonly nodes: readonly number[];
   /** The begin within the body and the length of each buffer, in the same order. */
@@ -233,18 +237,16 @@ function parseMessage(bytes: Uint8Array, body: number, schema: Schema | undefine
   if (kind === messages.dictionary) return { bodyBytes };
   if (kind !== messages.batch) return fail(`is of kind ${kind}; a record batch was expected.`);
   const compression = header.table(3);
-  if (compression) {
-    const codec = compression.int(0, 8) === 1 ? 'ZSTD' : 'LZ4';
-    fail(
-      `has values compressed with ${codec}, and none that are compressed can be read. Write it without, in pyarrow: ` +
-        "feather.write_feather(table, file, compression='uncompressed').",
-    );
+  const codec = compression && codecs[compression.int(0, 8)];
+  if (compression && !(codec && compression.int(1, 8) === 0)) {
+    fail('has values compressed in a way that is not known; LZ4 or ZSTD was expected.');
   }
   const rows = header.int(0, 64);
   if (rows < 0) throw new RangeError('a negative number of rows');
   const variadic = header.integers(4, 1, 8);
   const batch = {
     rows,
+    codec,
     nodes: header.integers(1, 2, 16),
     buffers: header.integers(2, 2, 16),
     columns: variadic.length > 0 ? layout(schema.fields, variadic) : schema.usual,

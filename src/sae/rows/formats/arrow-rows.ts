@@ -1,5 +1,6 @@
 import { DataError } from '../../errors.js';
 import { counted, type Element, elements, grouped, product, viewOf } from './array.js';
+import { ArrowBuffer } from './arrow-buffer.js';
 import { type ArrowBatch, type ArrowField, readArrowMessages } from './arrow-messages.js';
 import { type ByteSource, type Fail, readPart } from './bytes.js';
 import { type Note, type OpenedRows, type OpenOptions, partsOf, type RowsFile } from './file.js';
@@ -23,8 +24,8 @@ interface Stretch {
   /** How many rows come before them, and how many they are. */
   readonly first: number;
   readonly rows: number;
-  /** Where they begin in the file: those of each column, if several are read. */
-  readonly places: readonly number[];
+  /** Their bytes: those of each column, if several are read. */
+  readonly values: readonly ArrowBuffer[];
 }
 
 /** Opens a stream or file of Arrow. @throws DataError. */
@@ -38,7 +39,7 @@ export async function openArrow(file: RowsFile, options: OpenOptions): Promise<O
   const columns = fields.map((field, index) => columnOf(field, index, batches));
   const { picked, source, notes } = pickColumns(columns, options.tensor, name);
   const open = picked[0].levels.length > 1 ? openList : openNumbers;
-  const opened = await open({ bytes, source, options, fail }, batches, picked);
+  const opened = await open({ name, bytes, source, options, fail }, batches, picked);
   return { ...opened, notes: [...notes, ...opened.notes, ...(ended ? [] : [cutNote(name)])] };
 }
 
@@ -72,6 +73,7 @@ function levelsOf(field: ArrowField): ArrowField[] {
 
 /** What is opened. */
 interface Opening {
+  readonly name: string;
   readonly bytes: ByteSource;
   /** What is read, in messages. */
   readonly source: string;
@@ -91,22 +93,20 @@ async function openList(
   for (const batch of batches) {
     if (batch.rows === 0) continue;
     const column = new BatchColumn(opening, batch, index, rows);
-    stretches.push({ first: rows, rows: batch.rows, places: [await column.check(levels, sides)] });
+    stretches.push({ first: rows, rows: batch.rows, values: [await column.check(levels, sides)] });
     rows += batch.rows;
   }
   const element = levels.at(-1)!.element!;
   const shape = [rows, ...sides.map((side) => side ?? 0)];
   const rowBytes = product(shape.slice(1)) * elements[element].bytes;
+  const within = stretchesOf(stretches);
   return openedRows(opening, shape, element, async (begin, into) => {
     let filled = 0;
-    for (const { first, rows: own, places } of stretchesOf(
-      stretches,
-      begin / rowBytes,
-      (begin + into.length) / rowBytes,
-    )) {
+    for (const stretch of within(begin / rowBytes, (begin + into.length) / rowBytes)) {
+      const { first, rows: own, values } = stretch;
       const skipped = Math.max(0, begin - first * rowBytes);
       const part = into.subarray(filled, filled + own * rowBytes - skipped);
-      await opening.bytes.read(places[0] + skipped, part);
+      await values[0].read(skipped, part);
       filled += part.length;
     }
   });
@@ -122,27 +122,28 @@ async function openNumbers(
   let rows = 0;
   for (const batch of batches) {
     if (batch.rows === 0) continue;
-    const places: number[] = [];
+    const values: ArrowBuffer[] = [];
     for (const { index, levels, name } of columns) {
       const source = columns.length > 1 ? `${opening.source}, column ${name},` : opening.source;
-      places.push(await new BatchColumn({ ...opening, source }, batch, index, rows).check(levels, []));
+      values.push(await new BatchColumn({ ...opening, source }, batch, index, rows).check(levels, []));
     }
-    stretches.push({ first: rows, rows: batch.rows, places });
+    stretches.push({ first: rows, rows: batch.rows, values });
     rows += batch.rows;
   }
   const own = columns.map(({ levels }) => levels[0].element!);
   const element = commonElement(own);
   const rowBytes = columns.length * elements[element].bytes;
+  const within = stretchesOf(stretches);
   return openedRows(opening, [rows, columns.length], element, async (begin, into) => {
     const [from, to] = [begin / rowBytes, (begin + into.length) / rowBytes];
-    for (const stretch of stretchesOf(stretches, from, to)) {
+    for (const stretch of within(from, to)) {
       const first = Math.max(from, stretch.first);
       const count = Math.min(to, stretch.first + stretch.rows) - first;
       const values = [];
-      for (const [j, place] of stretch.places.entries()) {
+      for (const [j, buffer] of stretch.values.entries()) {
         const { bytes: size } = elements[own[j]];
         const bytes = new Uint8Array(count * size);
-        await opening.bytes.read(place + (first - stretch.first) * size, bytes);
+        await buffer.read((first - stretch.first) * size, bytes);
         values.push({ element: own[j], bytes });
       }
       into.set(interleaved(values, count), (first - from) * rowBytes);
@@ -162,18 +163,26 @@ function openedRows(
   return openedArray(source, header, { bytes, packed: undefined }, options, 'Arrow', { read, within });
 }
 
-/** Those that have any of the rows from `from` up to, not including, `to`. */
-function stretchesOf(stretches: readonly Stretch[], from: number, to: number): readonly Stretch[] {
-  // Of the last that begins at or before a row, by halving.
-  let [low, high] = [0, stretches.length - 1];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (stretches[middle].first <= from) low = middle;
-    else high = middle - 1;
-  }
-  let end = low;
-  while (end < stretches.length && stretches[end].first < to) end += 1;
-  return stretches.slice(low, end);
+/**
+ * Goes through those that have any of the rows from `from` up to, not including, `to`. Of those that were read before, nothing is
+ * kept.
+ */
+function stretchesOf(stretches: readonly Stretch[]): (from: number, to: number) => Iterable<Stretch> {
+  let last: Stretch | undefined;
+  return function* within(from, to) {
+    // Of the last that begins at or before a row, by halving.
+    let [low, high] = [0, stretches.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (stretches[middle].first <= from) low = middle;
+      else high = middle - 1;
+    }
+    for (; low < stretches.length && stretches[low].first < to; low++) {
+      if (last !== stretches[low]) for (const buffer of last?.values ?? []) buffer.release();
+      last = stretches[low];
+      yield last;
+    }
+  };
 }
 
 /** A column in a batch: what is null in it, and how long its lists are. */
@@ -189,9 +198,9 @@ class BatchColumn {
   /**
    * Checks that nothing is null and that all lists are of one length.
    * @param levels as in `Column`. @param sides the length of each list, which the first one sets.
-   * @returns where the values begin in the file.
+   * @returns the values.
    */
-  async check(levels: readonly ArrowField[], sides: (number | undefined)[]): Promise<number> {
+  async check(levels: readonly ArrowField[], sides: (number | undefined)[]): Promise<ArrowBuffer> {
     const { batch, index } = this;
     let [start, count] = [0, batch.rows];
     let { node, buffer } = batch.columns[index];
@@ -201,7 +210,7 @@ class BatchColumn {
         this.#damaged(`has ${grouped(length)} values where ${grouped(start + count)} are needed`);
       if (nulls !== 0) await this.#checkNulls(buffer, start, count);
       if (element)
-        return this.#place(buffer + 1, start * elements[element].bytes, count * elements[element].bytes);
+        return this.#part(buffer + 1, start * elements[element].bytes, count * elements[element].bytes);
       start = offsetBytes
         ? await this.#checkLengths(buffer + 1, offsetBytes, start, count, sides, i)
         : start * size!;
@@ -216,7 +225,7 @@ class BatchColumn {
   async #checkNulls(buffer: number, start: number, count: number): Promise<void> {
     const first = Math.floor(start / 8);
     const end = Math.ceil((start + count) / 8);
-    const bits = await this.#read(this.#place(buffer, first, end - first), end - first);
+    const bits = await readPart(this.#part(buffer, first, end - first), 0, end - first, this.opening.fail);
     for (let i = start; i < start + count; i++) {
       if (((bits[(i >> 3) - first] >> (i & 7)) & 1) === 0) {
         const row = this.#row(i - start, count);
@@ -239,9 +248,10 @@ class BatchColumn {
     let first: number | undefined;
     let before = 0;
     const each = checkedBytes / bytes;
-    for (let at = start; at <= start + count; at += each) {
-      const some = Math.min(each, start + count + 1 - at);
-      const view = viewOf(await this.#read(this.#place(buffer, at * bytes, some * bytes), some * bytes));
+    const offsets = this.#part(buffer, start * bytes, (count + 1) * bytes);
+    for (let at = 0; at <= count; at += each) {
+      const some = Math.min(each, count + 1 - at);
+      const view = viewOf(await readPart(offsets, at * bytes, some * bytes, this.opening.fail));
       for (let i = 0; i < some; i++) {
         const offset = bytes === 4 ? view.getInt32(4 * i, true) : Number(view.getBigInt64(8 * i, true));
         if (first === undefined) {
@@ -251,7 +261,7 @@ class BatchColumn {
         } else {
           sides[level] ??= offset - before;
           if (offset - before !== sides[level] || offset < before)
-            this.#otherLength(at + i - 1 - start, count, offset - before, sides[level]);
+            this.#otherLength(at + i - 1, count, offset - before, sides[level]);
         }
         before = offset;
       }
@@ -276,18 +286,20 @@ class BatchColumn {
     return value ?? this.#damaged('has fewer parts than its schema says');
   }
 
-  /** The place in the file of a part of a buffer. */
-  #place(buffer: number, begin: number, length: number): number {
-    const { buffers, body, bodyBytes } = this.batch;
+  /** A part of a buffer. */
+  #part(buffer: number, begin: number, length: number): ArrowBuffer {
+    const { bytes: file, name, fail } = this.opening;
+    const { buffers, body, bodyBytes, codec } = this.batch;
     const [offset, bytes] = [this.#known(buffers[2 * buffer]), this.#known(buffers[2 * buffer + 1])];
-    if (offset < 0 || bytes < begin + length || offset + bytes > bodyBytes) {
-      this.#damaged(`has ${grouped(bytes)} bytes of a part where ${grouped(begin + length)} are needed`);
+    const place = body + offset;
+    const failBuffer: Fail = (sentence, cause) =>
+      fail(`its column ${this.index + 1} has a buffer at byte ${grouped(place)} that ${sentence}`, cause);
+    if (offset < 0 || bytes < 0 || offset + bytes > bodyBytes) {
+      failBuffer(
+        `claims ${grouped(bytes)} bytes, and its batch ends at byte ${grouped(body + bodyBytes)}. It is damaged.`,
+      );
     }
-    return body + offset + begin;
-  }
-
-  #read(place: number, length: number): Promise<Uint8Array> {
-    return readPart(this.opening.bytes, place, length, this.opening.fail);
+    return new ArrowBuffer(file, { place, bytes, codec }, begin, length, name, failBuffer);
   }
 
   #damaged(sentence: string): never {

@@ -29,7 +29,8 @@ export async function readPart(
   return bytes;
 }
 
-function allocate(length: number, fail: Fail): Uint8Array<ArrayBuffer> {
+/** Memory for a part of a file. @param fail is called where there is none. */
+export function allocate(length: number, fail: Fail): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(length);
   } catch (error) {
