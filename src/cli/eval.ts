@@ -72,7 +72,8 @@ async function evaluateModel(file: string, values: EvalValues): Promise<void> {
     );
     reporter.json({ data: rows.name, ...figures });
     print(rows.name, model, figures, values.markdown, reporter);
-    if (rows.labels && !figures.labels) {
+    // Words are labels, too, of which nobody expects classes.
+    if (values.labels !== undefined && !figures.labels) {
       reporter.warn(
         'The labels are no classes: nearly every row has one of its own, or there are 1,000 or more.',
       );
