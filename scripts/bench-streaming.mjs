@@ -207,5 +207,7 @@ async function plot(points) {
   });
   const file = join(folder, 'memory.png');
   await sharp(Buffer.from(chart.renderToSVGString())).png().toFile(file);
+  // It would keep the process.
+  chart.dispose();
   console.log(file);
 }
