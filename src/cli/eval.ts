@@ -13,7 +13,7 @@ import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import { printable } from './latents.js';
 import * as options from './options.js';
-import { count, Reporter, type ReporterOptions } from './reporter.js';
+import { count, Reporter, type ReporterOptions, short } from './reporter.js';
 import { modelNormalization, readSaved } from './saved.js';
 
 /** Labels that are listed with the latents that predict them best, at most. */
@@ -189,11 +189,6 @@ function markdownTable(heading: readonly string[], rows: readonly (readonly stri
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replace(/[\\|`*_<>[\]]/g, '\\$&')).join(' | ')} |`;
   return [line(heading), line(heading.map(() => '---')), ...rows.map(line)];
-}
-
-/** Four digits. */
-function short(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }
 
 function percent(share: number): string {

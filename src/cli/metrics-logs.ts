@@ -37,17 +37,12 @@ export class MetricsLogs {
   }
 
   /** Checks options before anything is done. @throws ConfigError. */
-  static check({ step_metrics, epoch_metrics, tensorboard }: MetricsLogValues, train: boolean): void {
+  static check({ step_metrics, epoch_metrics }: MetricsLogValues): void {
     for (const [option, file] of Object.entries({ step_metrics, epoch_metrics })) {
       if (file !== undefined) checkTableName(option, file);
     }
     if (step_metrics !== undefined && step_metrics === epoch_metrics) {
       throw new ConfigError(`step_metrics and epoch_metrics are both ${step_metrics}. Name two files.`);
-    }
-    const [named] =
-      Object.entries({ step_metrics, epoch_metrics, tensorboard }).find(([, value]) => value) ?? [];
-    if (named !== undefined && !train) {
-      throw new ConfigError(`${named} is of a training, and train is False. Leave one out.`);
     }
   }
 

@@ -360,20 +360,22 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
   checkImageShape(image_shape);
 }
 
+/** Options of a training that have no effect without one. */
+const ofTraining = ['animate', 'step_metrics', 'epoch_metrics', 'tensorboard'] as const;
+
 /** @throws ConfigError */
-export function checkAnimate({
-  animate,
-  train,
-}: {
-  readonly animate?: number;
-  readonly train: boolean;
-}): void {
-  if (animate === undefined) return;
-  if (!isCount(animate)) {
+export function checkTraining(
+  values: { readonly train: boolean; readonly animate?: number } & {
+    readonly [name in (typeof ofTraining)[number]]?: unknown;
+  },
+): void {
+  const { animate, train } = values;
+  if (animate !== undefined && !isCount(animate)) {
     throw new ConfigError(`animate must be a whole number of steps of at least 1, and is ${animate}.`);
   }
-  if (!train) {
-    throw new ConfigError('animate is of a training, and train is False. Leave one out.');
+  const named = ofTraining.find((name) => values[name] !== undefined);
+  if (named !== undefined && !train) {
+    throw new ConfigError(`${named} is of a training, and train is False. Leave one out.`);
   }
 }
 

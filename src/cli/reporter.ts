@@ -145,3 +145,8 @@ function duration(seconds: number | string): string {
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en');
 }
+
+/** Four digits. */
+export function short(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

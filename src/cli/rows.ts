@@ -16,7 +16,7 @@ import {
 import { parseNumber, valuesOf } from './arguments.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
-import { count, Reporter, type ReporterOptions } from './reporter.js';
+import { count, Reporter, type ReporterOptions, short } from './reporter.js';
 
 /** Files that are listed one by one, at most. */
 const mostListed = 20;
@@ -180,11 +180,6 @@ function barsOf({ edges, counts, below, above }: Histogram): string[] {
     const bar = '█'.repeat(Math.floor(eighths / 8)) + blocks[eighths % 8];
     return `  ${label.padStart(labelWidth)}  ${numbers[i].padStart(numberWidth)}  ${bar}`.trimEnd();
   });
-}
-
-/** Four digits. */
-function short(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }
 
 function percent(share: number): string {

@@ -159,8 +159,8 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   let config = parseTrainConfig<SparsityName>(engine.training);
   const requested = parseModelConfig(engine.model, config.sparsity);
   options.checkPictures(values);
-  MetricsLogs.check(values, values.train);
-  options.checkAnimate(values);
+  options.checkTraining(values);
+  MetricsLogs.check(values);
   if (values.init === undefined) {
     checkStart(requested, config);
   }
@@ -244,9 +244,10 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     const beside: unknown = unread
       ? undefined
       : await lookInside(model, loaded, seen, config, trained, values, run).catch((error: unknown) => error);
-    const failed = trained?.failure ?? beside ?? trained?.unrecorded ?? logs.failure;
+    const unrecorded = trained?.unrecorded ?? logs.failure;
+    const failed = trained?.failure ?? beside ?? unrecorded;
     if (trained && !values.save_model) {
-      if (beside || trained.unrecorded || unread) {
+      if (beside || unrecorded || unread) {
         await rescueModel(model, dataset, saving);
       } else {
         reporter.line('The model was not saved; --save-model saves it.');

@@ -46,7 +46,7 @@ export interface Trained {
   readonly steps: number;
   readonly history: readonly EpochMetrics<SparsityName>[];
   readonly failure: NonFiniteLossError | DataError | undefined;
-  /** Why a file of metrics or run.json could not be written. */
+  /** Why metrics.jsonl or run.json could not be written. */
   readonly unrecorded: EngineError | undefined;
   /** What there is to be written of an animation. */
   readonly animation: Animation | undefined;
@@ -119,11 +119,11 @@ export async function runEpochs(
       done = steps[steps.length - 1].step;
       reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     }
-    return { steps: done, history, failure: undefined, unrecorded: unrecorded ?? logs.failure, animation };
+    return { steps: done, history, failure: undefined, unrecorded, animation };
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.
     if (error instanceof NonFiniteLossError || (error instanceof DataError && done > 0)) {
-      return { steps: done, history, failure: error, unrecorded: unrecorded ?? logs.failure, animation };
+      return { steps: done, history, failure: error, unrecorded, animation };
     }
     throw error;
   } finally {

@@ -282,7 +282,6 @@ function readingOf({
   nonfinite,
 }: LoadOptions) {
   const most_memory = mostInMemory(window);
-  const watching = { onRows, signal };
   return {
     in_dims,
     image_shape,
@@ -290,9 +289,10 @@ function readingOf({
     tensor,
     rows_type,
     onNote,
+    onRows,
+    signal,
     nonfinite,
     most_memory,
-    ...watching,
   };
 }
 

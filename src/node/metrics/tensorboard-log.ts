@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { PbfWriter } from 'pbf';
 import type { EpochMetrics, Metrics, SparsityName, StepMetrics } from '../../sae/index.js';
+import { crc32c } from '../../sae/rows/formats/crc.js';
 import { GrowingFile, type MetricsLog } from './metrics-log.js';
 
 // Event files are records (https://github.com/tensorflow/tensorflow/blob/v2.16.1/tensorflow/core/lib/io/record_writer.h) of the messages Event
@@ -15,7 +16,10 @@ const places = new Set(['step', 'epoch', 'seconds']);
 
 /** Scalars in an event file of TensorBoard: `step/loss` of each step, `epoch/loss` of each epoch, `held_out/loss` at the end. */
 export class TensorboardLog implements MetricsLog {
+  /** Files that this process made: their names differ. */
+  static #made = 0;
   readonly #file: GrowingFile;
+  #begun = false;
 
   /** A new file in a folder, which TensorBoard shows as a run. */
   constructor(folder: string) {
@@ -23,10 +27,6 @@ export class TensorboardLog implements MetricsLog {
     const name = `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${TensorboardLog.#made++}`;
     this.#file = new GrowingFile(join(folder, name));
   }
-
-  /** Files that this process made: their names differ. */
-  static #made = 0;
-  #begun = false;
 
   steps(metrics: readonly StepMetrics<SparsityName>[]): void {
     const events = metrics.map((each) => scalars('step', each, each.step));
@@ -94,18 +94,4 @@ function record(content: Uint8Array): Uint8Array {
 function masked(bytes: Uint8Array): number {
   const sum = crc32c(bytes);
   return (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;
-}
-
-/** What a byte adds to a CRC-32C, by the polynomial of RFC 3720 with its bits turned round. */
-const crcOfByte = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-  return crc;
-});
-
-/** The CRC-32C of bytes: packages with it are native code, or no longer kept. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ crcOfByte[(crc ^ byte) & 0xff];
-  return ~crc >>> 0;
 }

@@ -18,6 +18,12 @@ export function intervened(
   return codes.map((code, latent) => (off.has(latent) ? 0 : (given.get(latent) ?? code)));
 }
 
+/** Codes of rows, [rows, hidden], and their reconstructions, [rows, in_dims], both as the model has them. */
+export interface Reconstructed {
+  readonly codes: Float32Array<ArrayBuffer>;
+  readonly reconstructions: Float32Array<ArrayBuffer>;
+}
+
 /**
  * A model's forward pass for a few rows at a time. Recorded once, with its buffers kept; it uses the current weights,
  * also during training, and calls may overlap.
@@ -52,19 +58,21 @@ export class Probe {
     return this.decoder.run(codes, this.#atMost(codes.length / this.model.hidden));
   }
 
-  /**
-   * Both in one go: codes [rows, hidden] and their reconstructions [rows, in_dims].
-   * @param first the number of the first row in messages.
-   * @throws DataError as `encode`; NonFiniteError.
-   */
-  async reconstruct(
-    dataset: Dataset,
-    first = 0,
-  ): Promise<{ codes: Float32Array<ArrayBuffer>; reconstructions: Float32Array<ArrayBuffer> }> {
+  /** Both in one go: codes [rows, hidden] and their reconstructions [rows, in_dims]. @throws DataError as `encode`. */
+  async reconstruct(dataset: Dataset): Promise<Reconstructed> {
     this.#check(dataset);
-    const running = this.encoder.run(normalizedRows(dataset, first), dataset.rows, first);
+    return this.run(normalizedRows(dataset), dataset.rows);
+  }
+
+  /**
+   * The same of normalised rows, [rows, in_dims].
+   * @param first the number of the first row in messages.
+   * @throws NonFiniteError.
+   */
+  async run(values: Float32Array<ArrayBuffer>, rows: number, first = 0): Promise<Reconstructed> {
+    const running = this.encoder.run(values, this.#atMost(rows), first);
     this.decoder.program.submit();
-    const [codes, reconstructions] = await Promise.all([running, this.decoder.read(dataset.rows, first)]);
+    const [codes, reconstructions] = await Promise.all([running, this.decoder.read(rows, first)]);
     return { codes, reconstructions };
   }
 

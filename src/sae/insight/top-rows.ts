@@ -1,7 +1,7 @@
 import { Scope } from '../../gpu/scope.js';
 import { activeAbove, denseAbove } from '../model/activity.js';
 import type { Model } from '../model/model.js';
-import { blocks, everyRow } from '../rows/blocks.js';
+import { datasets } from '../rows/blocks.js';
 import { normalizedRows, sliceRows } from '../rows/dataset.js';
 import { type Rows, rowSource } from '../rows/source.js';
 import { encoderPass, type LatentActivity } from './latents.js';
@@ -32,12 +32,10 @@ export async function topRows(
   const best = new Best(hidden, top, activeAbove(model.config));
   await Scope.during(async (scope) => {
     const pass = scope.use(await encoderPass(model, source.rows));
-    const { name, in_dims, normalization } = source;
-    for await (const { values, first, rows: count } of blocks(source, everyRow(source))) {
-      const block = { name, rows: count, in_dims, data: values, normalization };
+    for await (const [block, first] of datasets(source)) {
       const some = (from: number, end: number) => normalizedRows(sliceRows(block, from, end), first + from);
       let row = first;
-      for await (const codes of pass.blocks(count, some)) {
+      for await (const codes of pass.blocks(block.rows, some)) {
         signal?.throwIfAborted();
         for (let at = 0; at < codes.length; at += hidden) best.add(codes, at, row++);
         progress?.(row);

@@ -71,6 +71,14 @@ export async function* blocks(source: RowSource, runs: Runs) {
   while (ahead.length > 0) yield await first();
 }
 
+/** All rows as data sets without labels, some at a time, with the number of the first row of each. @throws as `blocks`. */
+export async function* datasets(source: RowSource): AsyncGenerator<readonly [block: Dataset, first: number]> {
+  const { name, in_dims, normalization } = source;
+  for await (const { values, first, rows } of blocks(source, everyRow(source))) {
+    yield [{ name, rows, in_dims, data: values, normalization }, first];
+  }
+}
+
 /** Some rows of a source, in that order, in memory. @throws DataError if a value is not finite, and what the source throws. */
 export async function takeRows(given: Rows, rows: readonly number[]): Promise<Dataset> {
   if (!('read' in given)) return pickRows(given, rows);

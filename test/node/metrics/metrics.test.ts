@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { TableLog } from '../../../src/node/metrics/table-log.js';
-import { crc32c, TensorboardLog } from '../../../src/node/metrics/tensorboard-log.js';
+import { TensorboardLog } from '../../../src/node/metrics/tensorboard-log.js';
+import { crc32c } from '../../../src/sae/rows/formats/crc.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'webgpu-sae-metrics-'));
 afterAll(() => rmSync(folder, { recursive: true }));

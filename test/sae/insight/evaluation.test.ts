@@ -138,11 +138,24 @@ test('a sparse probe finds the latents that tell a class, among others that do n
   const probes = new SparseProbes(classesOf(labels)!, 6);
   probes.add(values.subarray(0, 6 * 700), 0);
   probes.add(values.subarray(6 * 700), 700);
-  const [[first], [second]] = [await probes.fit(1), await probes.fit(2)];
+  const [[first], [second]] = (await probes.fit([1, 2])).map(({ classes }) => classes);
   expect(first.latents).toEqual([4]);
   expect(second.latents).toEqual([4, 1]);
   expect(first.accuracy).toBeGreaterThan(0.93);
   expect(first.accuracy).toBeLessThan(0.995);
+});
+
+test('directions are what latents draw, also where they are multiplied by norms, which decoding divides by', async () => {
+  const model = await Model.create(gpu, { in_dims: 9, h_dims: [13] }, 3);
+  model.select({ topk: 4, rescale_acts_by_decoder_norm: true });
+  const directions = await decoderDirections(model);
+  const code = new Float32Array(2 * 13);
+  for (const latent of [0, 7, 12]) {
+    code.fill(0)[latent] = 1;
+    const drawn = await model.decode(code);
+    const change = drawn.subarray(0, 9).map((value, i) => value - drawn[9 + i]);
+    expect(directions.subarray(latent * 9, (latent + 1) * 9)).toBeCloseTensor([...change], 1e-6);
+  }
 });
 
 describe('a model', () => {

@@ -116,8 +116,7 @@ function histogram(densities: Float64Array): ActivityFigures['densities'] {
   const counts = new Array<number>(bins).fill(0);
   for (const density of densities) {
     if (density > 0) {
-      const bin = edges.findIndex((edge) => density <= edge) - 1;
-      counts[Math.max(0, bin < -1 ? bins - 1 : bin)] += 1;
+      counts[Math.max(0, edges.findIndex((edge) => density <= edge) - 1)] += 1;
     }
   }
   return { edges, counts };

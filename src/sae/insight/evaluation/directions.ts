@@ -14,12 +14,12 @@ export type Neighbours = readonly { readonly latent: number; readonly cosine: nu
 
 /**
  * Decoder directions: the change of the reconstruction when a latent alone goes from 0 to 1, [latents, in_dims]. In a model of
- * one hidden layer, the decoder's weights.
+ * one hidden layer, the decoder's weights, unless latents are multiplied by norms that the decoder divides by.
  * @throws ClosedError, LimitError, OutOfMemoryError.
  */
 export async function decoderDirections(model: Model): Promise<Float32Array<ArrayBuffer>> {
   const { hidden, config, decoder } = model;
-  if (decoder.length === 1) {
+  if (decoder.length === 1 && !model.rescaling) {
     const [{ weight, byLatents, outputs }] = decoder;
     const weights = await weight.read();
     return byLatents ? weights : transposed(weights, outputs);

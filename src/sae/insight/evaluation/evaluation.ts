@@ -2,7 +2,7 @@ import { Scope } from '../../../gpu/scope.js';
 import { activeAbove } from '../../model/activity.js';
 import { rowsAtATime } from '../../model/forward-pass.js';
 import type { Model } from '../../model/model.js';
-import { blocks, everyRow } from '../../rows/blocks.js';
+import { datasets } from '../../rows/blocks.js';
 import { normalizedRows, sliceRows } from '../../rows/dataset.js';
 import { RowMoments } from '../../rows/moments.js';
 import { type RowSource, type Rows, rowSource } from '../../rows/source.js';
@@ -91,12 +91,13 @@ export async function evaluation(
     const each = rowsAtATime([...model.encoder, ...model.decoder], Math.min(source.rows, mostRows));
     const probe = await Probe.create(model, each);
     scope.adopt(probe, (made) => made.close());
-    for await (const { block, first } of datasets(source)) {
+    for await (const [block, first] of datasets(source)) {
       for (let from = 0; from < block.rows; from += each) {
         signal?.throwIfAborted();
         const some = sliceRows(block, from, Math.min(block.rows, from + each));
-        const { codes, reconstructions } = await probe.reconstruct(some, first + from);
-        fidelity.add(normalizedRows(some), reconstructions);
+        const values = normalizedRows(some, first + from);
+        const { codes, reconstructions } = await probe.run(values, some.rows, first + from);
+        fidelity.add(values, reconstructions);
         activity.add(codes);
         counts?.add(codes, first + from);
         probes?.add(codes, first + from);
@@ -122,18 +123,10 @@ export async function evaluation(
   };
 }
 
-/** All rows as data sets, one after another. */
-async function* datasets(source: RowSource) {
-  const { name, in_dims, normalization } = source;
-  for await (const { values, first, rows } of blocks(source, everyRow(source))) {
-    yield { block: { name, rows, in_dims, data: values, normalization }, first };
-  }
-}
-
 /** The mean of each value, normalised. */
 async function meanRow(source: RowSource, signal: AbortSignal | undefined): Promise<Float64Array> {
   const moments = new RowMoments(source.in_dims);
-  for await (const { block, first } of datasets(source)) {
+  for await (const [block, first] of datasets(source)) {
     signal?.throwIfAborted();
     moments.add(normalizedRows(block, first));
   }
@@ -160,16 +153,13 @@ async function labelFigures(
   return {
     classes,
     mean_f1: known.length > 0 ? mean(known.map(({ f1 }) => f1)) : 0,
-    probes: await Promise.all(
-      probeSizes.map(async (k) => {
-        const fitted = await probes.fit(k);
-        return {
-          k,
-          rows: probes.rows,
-          accuracy: mean(fitted.map(({ accuracy }) => accuracy)),
-          classes: fitted,
-        };
-      }),
-    ),
+    probes: (await probes.fit(probeSizes)).map(({ k, classes: fitted }) => {
+      return {
+        k,
+        rows: probes.rows,
+        accuracy: mean(fitted.map(({ accuracy }) => accuracy)),
+        classes: fitted,
+      };
+    }),
   };
 }

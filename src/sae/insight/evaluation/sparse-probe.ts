@@ -58,55 +58,68 @@ export class SparseProbes {
     return this.#rows.length;
   }
 
-  /** The probes of the classes that have enough rows, those with the most first. @param k latents of each, at most. */
-  async fit(k: number): Promise<ClassProbe[]> {
+  /**
+   * The probes of the classes that have enough rows, those with the most first, for each number of latents.
+   * @param sizes latents of each probe, at most.
+   */
+  async fit(
+    sizes: readonly number[],
+  ): Promise<{ readonly k: number; readonly classes: readonly ClassProbe[] }[]> {
     const { classes } = this;
     const held_out = new Set(sampleRows(this.rows, Math.round(measuredShare * this.rows), 1));
-    const measured = this.#rows.map((_, i) => held_out.has(i));
-    const enough = (some: readonly boolean[]) =>
-      [true, false].every((side) => some.filter((value) => value === side).length >= leastRows);
-    const probes: ClassProbe[] = [];
+    const fitted = this.#rows.map((_, i) => i).filter((i) => !held_out.has(i));
+    const held = this.#rows.map((_, i) => i).filter((i) => held_out.has(i));
+    const means = this.#means(fitted);
     const order = [...classes.names.keys()].sort((a, b) => classes.rows[b] - classes.rows[a] || a - b);
-    const means = this.#means(measured);
+    const probes = sizes.map((k) => ({ k, classes: [] as ClassProbe[] }));
     for (const own of order.slice(0, mostProbed)) {
       const is = this.#rows.map((row) => classes.of[row] === own);
-      const pick = (side: boolean) => [...is.keys()].filter((i) => measured[i] === side);
-      const [fitted, held] = [pick(false), pick(true)];
-      if (!enough(fitted.map((i) => is[i])) || !enough(held.map((i) => is[i]))) continue;
-      const latents = means.telling(own, k);
-      const inputs = this.#columns(latents);
-      const rowsOf = (some: readonly number[]) =>
-        some.map((i) => inputs.subarray(i * latents.length, (i + 1) * latents.length));
-      const weights = await logisticRegression(
-        rowsOf(fitted),
-        fitted.map((i) => is[i]),
-      );
-      const told = rowsOf(held).map((row) => logit(weights, row) > 0);
-      const share = (side: boolean) => {
-        const those = held.filter((i) => is[i] === side);
-        return held.filter((i, at) => is[i] === side && told[at] === side).length / those.length;
-      };
-      probes.push({ label: classes.names[own], latents, accuracy: (share(true) + share(false)) / 2 });
+      if (![fitted, held].every((some) => hasBoth(some.map((i) => is[i])))) continue;
+      const telling = means.telling(own, Math.max(...sizes));
+      for (const { k, classes: found } of probes) {
+        const latents = telling.slice(0, k);
+        const accuracy = await this.#accuracy(latents, is, fitted, held);
+        found.push({ label: classes.names[own], latents, accuracy });
+      }
     }
     return probes;
   }
 
+  /** That of a probe of some latents. @param is whether each kept row has the label. */
+  async #accuracy(
+    latents: readonly number[],
+    is: readonly boolean[],
+    fitted: readonly number[],
+    held: readonly number[],
+  ): Promise<number> {
+    const inputs = this.#columns(latents);
+    const rowOf = (i: number) => inputs.subarray(i * latents.length, (i + 1) * latents.length);
+    const weights = await logisticRegression(
+      fitted.map(rowOf),
+      fitted.map((i) => is[i]),
+    );
+    const share = (side: boolean) => {
+      const those = held.filter((i) => is[i] === side);
+      return those.filter((i) => logit(weights, rowOf(i)) > 0 === side).length / those.length;
+    };
+    return (share(true) + share(false)) / 2;
+  }
+
   /** The means of latents over the rows of each class that probes are fitted on. */
-  #means(measured: readonly boolean[]) {
+  #means(fitted: readonly number[]) {
     const { classes, hidden } = this;
     const count = classes.names.length;
     const sums = new Float64Array(count * hidden);
     const rows = new Float64Array(count);
     const all = new Float64Array(hidden);
-    this.#rows.forEach((row, i) => {
-      if (measured[i]) return;
-      const own = classes.of[row];
+    for (const i of fitted) {
+      const own = classes.of[this.#rows[i]];
       rows[own] += 1;
       this.#latents[i].forEach((latent, at) => {
         sums[own * hidden + latent] += this.#values[i][at];
         all[latent] += this.#values[i][at];
       });
-    });
+    }
     const total = rows.reduce((sum, some) => sum + some, 0);
     return {
       telling(own: number, k: number): number[] {
@@ -134,6 +147,11 @@ export class SparseProbes {
     });
     return values;
   }
+}
+
+/** Whether there are enough rows with a label and without it. */
+function hasBoth(is: readonly boolean[]): boolean {
+  return [true, false].every((side) => is.filter((value) => value === side).length >= leastRows);
 }
 
 /** Newton steps, at most, and how little one changes a weight when there are no more. */

@@ -2,7 +2,7 @@ import { unzipRaw } from 'unzipit';
 import { EngineError } from '../../../gpu/errors.js';
 import { viewOf } from './array.js';
 import { type ByteSource, type Fail, readPart } from './bytes.js';
-import { crc32 } from './crc32.js';
+import { crc32 } from './crc.js';
 
 /** A file in a zip archive. */
 export interface ZipMember {
