@@ -85,7 +85,8 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     writeFileSync(join(cwd, model), encodeModel({ config, parameters }));
 
     const { child, ended } = start(['encode', model, '--data', digitsFile, '--out', 'out.npz'], { cwd });
-    await until(() => filesIn(cwd).some((file) => file.endsWith('.tmp')));
+    // The command's own folder for what does not fit in memory comes and goes here, which a walk would trip over.
+    await until(() => readdirSync(cwd).some((file) => file.endsWith('.tmp')));
     child.kill('SIGINT');
     expect((await ended).status).toBe(130);
     expect(filesIn(cwd)).toEqual([model]);
