@@ -36,7 +36,7 @@ const titlePlace = '<!--title-->';
 export async function* packReport(template: string, report: Report): AsyncGenerator<string, void, void> {
   const { facts, rows, models, labels, sheets } = report;
   const at = template.indexOf(dataPlace);
-  yield template.slice(0, at).replace(titlePlace, escaped(facts.title));
+  yield template.slice(0, at).replace(titlePlace, () => escaped(facts.title));
   // A script's text ends at "</script", wherever that comes from.
   yield `<script type="application/json" id="${factsBlock}">${JSON.stringify(facts).replaceAll('<', '\\u003c')}</script>\n`;
   yield await gzippedBlock(rowsBlock, joined(rows));
