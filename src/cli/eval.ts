@@ -2,9 +2,12 @@ import { Command } from 'commander';
 import {
   type Activation,
   closePipes,
+  densityTable,
   type Evaluation,
   evaluation,
+  figureTable,
   type LoadOptions,
+  labelTable,
   Model,
   openGpu,
 } from '../node/index.js';
@@ -13,7 +16,7 @@ import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import { printable } from './latents.js';
 import * as options from './options.js';
-import { count, Reporter, type ReporterOptions, short } from './reporter.js';
+import { count, Reporter, type ReporterOptions } from './reporter.js';
 import { modelNormalization, readSaved } from './saved.js';
 
 /** Labels that are listed with the latents that predict them best, at most. */
@@ -85,92 +88,25 @@ async function evaluateModel(file: string, values: EvalValues): Promise<void> {
 }
 
 function print(name: string, model: Model, figures: Evaluation, markdown: boolean, reporter: Reporter): void {
-  const table = markdown ? markdownTable : textTable;
-  const lines = [
-    ...table(['', `${name}, ${count(figures.rows)} rows`], figureRows(model, figures)),
-    '',
-    ...table(['density', 'latents', ...(markdown ? [] : [''])], densityRows(figures, markdown)),
-  ];
-  const told = labelRows(figures);
-  if (told.length > 0) {
-    lines.push('', ...table(['label', 'best latent', 'precision', 'recall', 'F1', 'density'], told));
+  const { heading, rows } = densityTable(figures);
+  const latents = rows.map(([, text]) => Number(text.replaceAll(',', '')));
+  const bar = (i: number) => '█'.repeat(Math.ceil((widest * latents[i]) / Math.max(...latents)));
+  const densities = markdown
+    ? { heading, rows }
+    : { heading: [...heading, ''], rows: rows.map((row, i) => [...row, bar(i)]) };
+  const tables = [figureTable(`${name}, ${count(figures.rows)} rows`, model.hidden, figures), densities];
+  const labels = labelTable(figures);
+  if (labels.rows.length > 0) {
+    tables.push({
+      ...labels,
+      rows: labels.rows.slice(0, shownLabels).map(([label, ...others]) => [printable(label), ...others]),
+    });
   }
-  for (const line of lines) reporter.line(line);
-}
-
-/** What there is to say of the whole model, as names and values. */
-function figureRows(model: Model, figures: Evaluation): string[][] {
-  const { active_quantiles: active, directions, labels, other_variances } = figures;
-  const { hidden } = model;
-  const share = (latents: number) => `${count(latents)} of ${count(hidden)}`;
-  return [
-    ['MSE', short(figures.mse)],
-    ['explained variance', figures.explained_variance.toFixed(4)],
-    ...Object.entries(other_variances ?? {}).map(([whose, value]) => [`as ${whose}`, value.toFixed(4)]),
-    ['cosine similarity', figures.cosine_similarity.toFixed(4)],
-    ['shrinkage', `${figures.shrinkage.toFixed(4)} (norms, reconstruction / row)`],
-    ['relative bias', figures.relative_reconstruction_bias.toFixed(4)],
-    [
-      'L0',
-      `${figures.active.toFixed(2)} (least ${active[0]}, 5% ${active[0.05]}, median ${active[0.5]}, 95% ${active[0.95]}, most ${active[1]})`,
-    ],
-    ['L1', short(figures.l1)],
-    ['dead', share(figures.dead)],
-    ['dense', `${share(figures.dense)} (active for more than 10% of the rows)`],
-    [
-      'directions',
-      `cosine to the nearest: median ${directions.median_cosine.toFixed(2)}, largest ${directions.max_cosine.toFixed(2)}; ` +
-        `${count(directions.copies)} above 0.9`,
-    ],
-    ...(labels
-      ? [
-          ['labels', `${count(labels.classes)}; best F1 of a latent: mean ${labels.mean_f1.toFixed(3)}`],
-          ...labels.probes.map(({ k, accuracy, classes }) => [
-            `probe of ${k}`,
-            classes.length > 0
-              ? `balanced accuracy ${accuracy.toFixed(3)} (${count(classes.length)} labels; 0.5 is chance)`
-              : 'no label has enough rows',
-          ]),
-        ]
-      : []),
-  ];
-}
-
-/** The densities that latents have, from the least of which there are any to the largest. */
-function densityRows({ densities: { edges, counts }, dead }: Evaluation, markdown: boolean): string[][] {
-  const first = counts.findIndex((latents) => latents > 0);
-  const end = counts.findLastIndex((latents) => latents > 0) + 1;
-  const most = Math.max(dead, ...counts);
-  const row = (label: string, latents: number) => [
-    label,
-    count(latents),
-    ...(markdown ? [] : ['█'.repeat(Math.ceil((widest * latents) / most))]),
-  ];
-  return [
-    row('0', dead),
-    ...counts.slice(Math.max(0, first), end).map((latents, i) => {
-      return row(`up to ${percent(edges[first + i + 1])}`, latents);
-    }),
-  ];
-}
-
-/** Of each label the latent that predicts it best, those that are predicted best first. */
-function labelRows({ latents }: Evaluation): string[][] {
-  const ordered = latents
-    .flatMap(({ predicts, density }, latent) => (predicts ? [{ ...predicts, density, latent }] : []))
-    .sort((a, b) => b.f1 - a.f1 || a.latent - b.latent);
-  const best = new Map(ordered.toReversed().map((one) => [one.label, one]));
-  return ordered
-    .filter((one) => best.get(one.label) === one)
-    .slice(0, shownLabels)
-    .map(({ label, precision, recall, f1, density, latent }) => [
-      printable(label),
-      String(latent + 1),
-      precision.toFixed(3),
-      recall.toFixed(3),
-      f1.toFixed(3),
-      percent(density),
-    ]);
+  const table = markdown ? markdownTable : textTable;
+  tables.forEach(({ heading, rows }, i) => {
+    if (i > 0) reporter.line('');
+    for (const line of table(heading, rows)) reporter.line(line);
+  });
 }
 
 /** Columns of equal width; a heading without words is left out. */
@@ -189,8 +125,4 @@ function markdownTable(heading: readonly string[], rows: readonly (readonly stri
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replace(/[\\|`*_<>[\]]/g, '\\$&')).join(' | ')} |`;
   return [line(heading), line(heading.map(() => '---')), ...rows.map(line)];
-}
-
-function percent(share: number): string {
-  return `${Number((100 * share).toPrecision(2))}%`;
 }

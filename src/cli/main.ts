@@ -11,6 +11,7 @@ import { evalCommand } from './eval.js';
 import { Interrupted, interrupt } from './interrupt.js';
 import { booleanNames } from './options.js';
 import { reconstructCommand } from './reconstruct.js';
+import { reportCommand } from './report.js';
 import { rowsCommand } from './rows.js';
 import { synthCommand } from './synth.js';
 import { trainCommand, trainExamples } from './train.js';
@@ -24,6 +25,7 @@ function program(): Command {
   const train = trainCommand();
   const others = [
     evalCommand(),
+    reportCommand(),
     reconstructCommand(),
     encodeCommand(),
     rowsCommand(),

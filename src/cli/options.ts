@@ -236,6 +236,12 @@ export const nonfiniteOption = new Option(
   .choices(['stop', 'skip'])
   .default('stop');
 
+export const reportOption = text('--out <file>', 'the report', 'report.html');
+export const neuronpediaOption = text(
+  '--neuronpedia <folder>',
+  'write the latents as JSON lines that Neuronpedia imports as well, into a folder MODEL/LAYER-SET such as exports/gpt2-small/6-res-mine',
+);
+
 export const partOptions = [
   new Option(
     '--split <share>',

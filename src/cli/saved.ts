@@ -139,11 +139,12 @@ export function modelNormalization(
  * its sparsity, how many latents of a row stay, or by what they are selected. Undefined if there is nothing.
  */
 export function unaskedChange(
-  { config: { selection }, training }: SavedModel,
+  { config, training }: SavedModel,
   now: TrainConfig<SparsityName>,
   given: ReadonlySet<string>,
 ): string | undefined {
-  const before = training?.sparsity ?? kindOf(selection);
+  const { selection } = config;
+  const before = training?.sparsity ?? kindOfModel(config);
   const k = selection && 'topk' in selection ? selection.topk : kOf(training);
   const nowK = kOf(now);
   const flag = selection?.rescale_acts_by_decoder_norm ? '--rescale_acts_by_decoder_norm' : undefined;
@@ -167,7 +168,9 @@ export function unaskedChange(
 }
 
 /** The kind of sparsity that a model must have been trained with; undefined if all its latents stay. */
-function kindOf(selection: SavedModel['config']['selection']): SparsityName | undefined {
+export function kindOfModel({
+  selection,
+}: Pick<SavedModel['config'], 'selection'>): SparsityName | undefined {
   if (selection === undefined) {
     return undefined;
   }

@@ -2,36 +2,23 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import {
   ConfigError,
-  checkFile,
   checkRoom,
   checkStart,
   closePipes,
   DataError,
-  drawLoss,
-  drawModel,
-  type EpochMetrics,
-  evaluate,
   type Gpu,
   imageShape,
-  isOurAnimation,
-  isOurLatentsFile,
-  isOurModel,
-  isOurRunFile,
   isPipe,
-  type LoadedDatasets,
   type LoadOptions,
   Model,
   type ModelConfig,
   type ModelOptions,
-  makeFolder,
-  NonFiniteError,
   type NormalizeOption,
   openGpu,
   type Placement,
   parseModelConfig,
   parseTrainConfig,
   placementOf,
-  preparePictures,
   type Rows,
   type SavedModel,
   type SparsityName,
@@ -45,10 +32,10 @@ import {
 import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar, readingBar } from './data.js';
 import { interruptible } from './interrupt.js';
-import { reportLatents } from './latents.js';
 import { MetricsLogs, type MetricsLogValues } from './metrics-logs.js';
 import * as options from './options.js';
-import { count, metricsLine, Reporter, type ReporterOptions } from './reporter.js';
+import { count, Reporter, type ReporterOptions } from './reporter.js';
+import { animationFile, prepareResults, type ResultValues, writeResults } from './results.js';
 import {
   differs,
   modelBytes,
@@ -58,25 +45,18 @@ import {
   saveModel,
   unaskedChange,
 } from './saved.js';
-import { isOurRecord, type Run, runEpochs, type Trained } from './training-run.js';
+import { type Run, runEpochs } from './training-run.js';
 
 interface TrainValues
   extends ReporterOptions,
-    options.PictureValues,
+    ResultValues,
     MetricsLogValues,
     Omit<LoadOptions, 'in_dims' | 'normalize'> {
-  readonly train: boolean;
-  readonly animate?: number;
   readonly init?: string;
-  readonly save_model: boolean;
-  readonly save_plots: boolean;
-  readonly files_dir: string;
   readonly adapter?: string;
   readonly tune: string;
   readonly normalize?: string;
 }
-
-const animationFile = 'features.webp';
 
 export const trainExamples = `
 Examples:
@@ -196,7 +176,7 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     config = { ...config, epochs: 1 };
   }
   const opening = await options.openOptions(values);
-  await preparePlaces(values);
+  await prepareResults(values);
   await MetricsLogs.prepare(values);
 
   const signal = interruptible(reporter, 'steps');
@@ -233,17 +213,21 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
     }
 
     const animate = animateOf(values, dataset);
-    const run = { reporter, signal, files_dir: values.files_dir, init, placement, logs, animate };
+    const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
+    const { files_dir } = values;
+    const measured_on = values.save_plots ? seen : undefined;
+    const run = { reporter, signal, files_dir, init, placement, logs, animate, measured_on };
     const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
     const saving = { ...run, training: trained ? config : saved?.training, trained };
     if (values.save_model) {
       await saveModel(model, dataset, saving);
     }
     const unread = trained?.failure instanceof DataError;
-    const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
     const beside: unknown = unread
       ? undefined
-      : await lookInside(model, loaded, seen, config, trained, values, run).catch((error: unknown) => error);
+      : await writeResults({ model, loaded, dataset: seen, config, trained, saved }, values, run).catch(
+          (error: unknown) => error,
+        );
     const unrecorded = trained?.unrecorded ?? logs.failure;
     const failed = trained?.failure ?? beside ?? unrecorded;
     if (trained && !values.save_model) {
@@ -265,64 +249,6 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
   }
 }
 
-/**
- * Measures held-out rows, writes what excites the latents where rows have labels, and draws the pictures, unless no epoch was finished.
- * @returns the first error for figures that are not finite; the rest is done nevertheless.
- */
-async function lookInside(
-  model: Model,
-  { validation }: LoadedDatasets<Rows>,
-  dataset: Rows,
-  config: TrainConfig<SparsityName>,
-  trained: Trained | undefined,
-  values: TrainValues,
-  { reporter, logs }: Run,
-): Promise<NonFiniteError | undefined> {
-  if (trained?.history.length === 0) {
-    reporter.line('No epoch was finished, so there are no pictures.');
-    return undefined;
-  }
-  let failed: NonFiniteError | undefined;
-  const attempt = async (work: () => Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      if (!(error instanceof NonFiniteError)) {
-        throw error;
-      }
-      failed ??= error;
-    }
-  };
-  if (validation && !trained?.failure) {
-    await attempt(async () => {
-      const figures = await evaluate(
-        model,
-        validation,
-        config,
-        placementOf(validation, model.gpu, values.window),
-      );
-      reporter.line(metricsLine('held out ', figures, config.sparsity));
-      reporter.json({ validation: figures });
-      logs.write((log) => log.heldOut(figures, trained?.steps ?? 0));
-    });
-  }
-  const { labels } = dataset;
-  if (labels) {
-    const file = join(values.files_dir, 'latents.csv');
-    await attempt(() => reportLatents(model, dataset, labels, file, reporter));
-  }
-  const animation = trained?.animation;
-  const files = animation ? [await animation.write()] : [];
-  if (values.save_plots) {
-    const history = trained?.history ?? [];
-    await attempt(async () => {
-      files.push(...(await drawPictures(model, validation ?? dataset, dataset, history, config, values)));
-    });
-  }
-  if (files.length > 0 || (values.save_plots && !failed)) reporter.pictures(files);
-  return failed;
-}
-
 /** @throws ConfigError if rows are no images. */
 function animateOf({ animate: every, images_dir }: TrainValues, dataset: Rows): Run['animate'] {
   if (every === undefined) return undefined;
@@ -333,24 +259,6 @@ function animateOf({ animate: every, images_dir }: TrainValues, dataset: Rows): 
     );
   }
   return { every, file: join(images_dir, animationFile), image_shape };
-}
-
-async function drawPictures(
-  model: Model,
-  samples: Rows,
-  dataset: Rows,
-  history: readonly EpochMetrics<SparsityName>[],
-  config: TrainConfig<SparsityName>,
-  { images_dir, num_samples, features }: TrainValues,
-): Promise<string[]> {
-  const image_shape = imageShape(dataset);
-  const shaped = image_shape ? { ...samples, image_shape } : samples;
-  const drawing = { images_dir, num_samples, features, seed: config.seed, measured_on: dataset };
-  const { files } = await drawModel(model, shaped, drawing);
-  if (history.length > 0) {
-    files.push(await drawLoss(history, config, images_dir));
-  }
-  return files;
 }
 
 /** A new model, for whose output bias rows may be read. */
@@ -417,39 +325,4 @@ function refuseDifferences(
 function withShape(dataset: Rows, saved: SavedModel | undefined): Rows {
   const image_shape = dataset.image_shape ?? saved?.image_shape;
   return image_shape ? { ...dataset, image_shape } : dataset;
-}
-
-/** Checks before the training that all results can be written after it. @throws EngineError. */
-async function preparePlaces({
-  train,
-  animate,
-  save_model,
-  save_plots,
-  files_dir,
-  images_dir,
-  dataset,
-  labels,
-}: TrainValues): Promise<void> {
-  const labelled = labels !== undefined || dataset === 'words-10k';
-  if (train || save_model || labelled) {
-    await makeFolder(files_dir);
-  }
-  if (labelled) {
-    await checkFile(join(files_dir, 'latents.csv'), isOurLatentsFile);
-  }
-  if (train) {
-    await checkFile(join(files_dir, 'metrics.jsonl'), isOurRecord);
-    await checkFile(join(files_dir, 'run.json'), isOurRunFile);
-  }
-  if (save_model) {
-    await checkFile(join(files_dir, 'sae.safetensors'), isOurModel);
-  }
-  if (animate !== undefined) {
-    await makeFolder(images_dir);
-    await checkFile(join(images_dir, animationFile), isOurAnimation, Number.POSITIVE_INFINITY);
-  }
-  if (save_plots) {
-    await makeFolder(images_dir);
-    await preparePictures(images_dir);
-  }
 }

@@ -5,6 +5,7 @@ import {
   Animation,
   ConfigError,
   DataError,
+  DensityHistory,
   EngineError,
   type EpochMetrics,
   type ImageShape,
@@ -13,6 +14,7 @@ import {
   NonFiniteLossError,
   type Placement,
   type Rows,
+  type RunRecord,
   type SparsityName,
   type TrainConfig,
   Trainer,
@@ -31,6 +33,8 @@ export interface Run {
   readonly placement: Placement;
   readonly logs: MetricsLogs;
   readonly animate: Animate | undefined;
+  /** Rows by which densities are measured as the model is trained, if a report is to tell them. */
+  readonly measured_on: Rows | undefined;
 }
 
 /** An animation of the latents' directions: a picture every so many steps. */
@@ -48,6 +52,10 @@ export interface Trained {
   readonly failure: NonFiniteLossError | DataError | undefined;
   /** Why metrics.jsonl or run.json could not be written. */
   readonly unrecorded: EngineError | undefined;
+  /** What is in run.json, after the first epoch. */
+  readonly record: RunRecord | undefined;
+  /** Latents' densities by epoch, if they were measured. */
+  readonly densities: DensityHistory['history'];
   /** What there is to be written of an animation. */
   readonly animation: Animation | undefined;
 }
@@ -66,22 +74,35 @@ export async function runEpochs(
   model: Model,
   dataset: Rows,
   config: TrainConfig<SparsityName>,
-  { reporter, signal, files_dir, init, placement, logs, animate }: Run,
+  { reporter, signal, files_dir, init, placement, logs, animate, measured_on }: Run,
 ): Promise<Trained> {
   const file = join(files_dir, 'metrics.jsonl');
   const trainer = await Trainer.create<SparsityName>(model, dataset, config, placement);
   const allSteps = trainer.runSteps;
-  const animation =
-    animate &&
-    (await animationOf(animate, allSteps).catch((error) => {
-      trainer.close();
-      throw error;
-    }));
   const epochs = Math.ceil(allSteps / trainer.step.batches);
+  const [animation, densities] = await Promise.all([
+    animate && animationOf(animate, allSteps),
+    measured_on && DensityHistory.create(model, measured_on, epochs, config.seed),
+  ]).catch((error) => {
+    trainer.close();
+    throw error;
+  });
   const label = (epoch: number) => `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`;
   const history: EpochMetrics<SparsityName>[] = [];
   let done = 0;
   let unrecorded: EngineError | undefined;
+  let run: RunRecord | undefined;
+  const trained = (failure?: Trained['failure']): Trained => {
+    return {
+      steps: done,
+      history,
+      failure,
+      unrecorded,
+      record: run,
+      densities: densities?.history,
+      animation,
+    };
+  };
   reporter.startBar(allSteps, label(1));
   try {
     let first = true;
@@ -100,7 +121,7 @@ export async function runEpochs(
         history.push(epoch);
         try {
           if (history.length === 1) {
-            await writeRunFile(join(files_dir, 'run.json'), trainer, init);
+            run = await writeRunFile(join(files_dir, 'run.json'), trainer, init, process.argv.slice(2));
           }
           await record(file, history, unrecorded !== undefined);
           unrecorded = undefined;
@@ -109,6 +130,7 @@ export async function runEpochs(
           if (!unrecorded) reporter.warn(`${(error as Error).message} Training goes on.`);
           unrecorded = error as EngineError;
         }
+        await densities?.add(epoch.epoch);
         reporter.json(epoch);
         reporter.line(metricsLine(label(epoch.epoch), epoch, config.sparsity));
         if (epoch.dead === model.hidden && model.config.activation === 'relu' && !silent) {
@@ -119,15 +141,16 @@ export async function runEpochs(
       done = steps[steps.length - 1].step;
       reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     }
-    return { steps: done, history, failure: undefined, unrecorded, animation };
+    return trained();
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.
     if (error instanceof NonFiniteLossError || (error instanceof DataError && done > 0)) {
-      return { steps: done, history, failure: error, unrecorded, animation };
+      return trained(error);
     }
     throw error;
   } finally {
     reporter.stopBar();
+    densities?.close();
     trainer.close();
   }
 }

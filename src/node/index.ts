@@ -40,5 +40,15 @@ export {
   preparePictures,
   whyNoImages,
 } from './pictures/results.js';
-export { isOurRunFile, readTiles, writeRunFile } from './run-file.js';
+export { historyName, isOurHistory, readHistory, writeHistory } from './report/history-file.js';
+export { prepareNeuronpedia, writeNeuronpedia } from './report/neuronpedia.js';
+export {
+  encodeImage,
+  isOurReport,
+  prepareReport,
+  reportImageType,
+  writeReport,
+} from './report/report-file.js';
+export { commandLine, factsOf, type RecordedTraining, readRecord } from './report/run-record.js';
+export { isOurRunFile, type RunRecord, readTiles, writeRunFile } from './run-file.js';
 export { tuningFile } from './tuning.js';

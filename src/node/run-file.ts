@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Tiles } from '../gpu/gemm/tiles.js';
+import type { ModelConfig, TrainConfig } from '../sae/config.js';
 import { ConfigError, EngineError } from '../sae/index.js';
 import { normalizationFields } from '../sae/model/saved-normalization.js';
 import type { SparsityName } from '../sae/sparsity/index.js';
@@ -11,36 +12,69 @@ import { writeWhole } from './write-file.js';
 /** The version of this package, whose package.json is beside `src` and `dist`. */
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-/**
- * Writes the description of a run as JSON: its configuration, data, adapter, driver, and the tile of every GEMM so far.
- * With the same tiles, on the same adapter and driver, the run can be repeated bit for bit.
- * @param init the saved model from which it started.
- * @throws EngineError if the file cannot be written.
- */
-export async function writeRunFile<S extends SparsityName>(
-  file: string,
+/** A run's configuration, data, adapter and driver, and the tile of every GEMM so far. */
+export interface RunRecord {
+  readonly version: string;
+  /** The words of the command, without the program's name; absent in files of older versions, as the date. */
+  readonly command?: readonly string[];
+  /** When its process began, ISO 8601. */
+  readonly date?: string;
+  /** The saved model from which it started. */
+  readonly init?: string;
+  readonly model: ModelConfig;
+  readonly training: Partial<TrainConfig<SparsityName>>;
+  readonly data: { readonly name: string; readonly rows: number; readonly normalization: object };
+  readonly adapter: {
+    readonly name?: string;
+    readonly vendor: string;
+    readonly architecture: string;
+    readonly device: string;
+    readonly driver: string;
+  };
+  readonly tiles: Tiles;
+}
+
+function runRecord<S extends SparsityName>(
   trainer: Trainer<S>,
   init?: string,
-): Promise<void> {
+  command?: readonly string[],
+): RunRecord {
   const { config, step } = trainer;
   const { epochs: _, ...training } = config;
   const { model, source } = step;
   const { gpu } = model;
   const { vendor, architecture, device, description } = gpu.adapter.info;
   const { name, rows, normalization } = source.stored ?? source;
-  const run = {
+  return {
     version,
+    ...(command && { command }),
+    date: new Date(performance.timeOrigin).toISOString(),
     ...(init !== undefined && { init }),
     model: model.config,
     // Epochs do not count where there are steps.
     training: config.steps === undefined ? config : training,
     data: { name, rows, normalization: normalizationFields(normalization) },
-    adapter: { vendor, architecture, device, driver: description },
+    adapter: { name: gpu.name, vendor, architecture, device, driver: description },
     tiles: gpu.tuner.tiles,
   };
+}
+
+/**
+ * Writes the record of a run as JSON. With the same tiles, on the same adapter and driver, the run can be repeated bit for bit.
+ * @param init the saved model from which it started. @param command the words of its command, without the program's name.
+ * @throws EngineError if the file cannot be written.
+ */
+export async function writeRunFile<S extends SparsityName>(
+  file: string,
+  trainer: Trainer<S>,
+  init?: string,
+  command?: readonly string[],
+): Promise<RunRecord> {
+  const run = runRecord(trainer, init, command);
   await writeWhole(file, [Buffer.from(`${JSON.stringify(run, null, 1)}\n`)], (why, cause) => {
     return new EngineError(`${file} cannot be written: ${why}.`, { cause });
   });
+  return run;
 }
 
 /** Whether this program wrote a run.json that begins so. */

@@ -25,12 +25,14 @@ export {
 } from './config.js';
 export * from './deprecated.js';
 export * from './errors.js';
+export { DensityHistory } from './insight/density-history.js';
 export { decoderDirections, type Neighbours, nearestLatents } from './insight/evaluation/directions.js';
 export {
   type EvaluatedLatent,
   type Evaluation,
   evaluation,
 } from './insight/evaluation/evaluation.js';
+export { densityTable, figureTable, labelTable, type Table } from './insight/evaluation/tables.js';
 export {
   type LatentActivity,
   LatentPictures,
@@ -49,6 +51,9 @@ export {
   weightGreys,
 } from './insight/pictures.js';
 export { intervened, Probe, strongestLatents } from './insight/probe.js';
+export { packReport, type Report } from './insight/report/pack.js';
+export type { EncodeImage } from './insight/report/pictures.js';
+export { type ReportOptions, type ReportSubject, report } from './insight/report/report.js';
 export { type LatentTop, spreadLatents, topRows } from './insight/top-rows.js';
 export { sizesInWords } from './model/layers.js';
 export { Model } from './model/model.js';
@@ -85,6 +90,7 @@ export {
   parseNormalize,
 } from './rows/normalize.js';
 export { type DeviceRows, type RowSource, type Rows, rowSource, type StoredRows } from './rows/source.js';
+export { evenRows } from './rows/subset.js';
 export { type RowPlace, type RowsSummary, summarizeRows } from './rows/summary.js';
 export { type Watching, watched } from './rows/watched.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
@@ -96,6 +102,7 @@ export {
   measureTraining,
   stepFlops,
 } from './training/benchmark.js';
+export { type Chart, trainingCharts } from './training/charts.js';
 export { evaluate } from './training/evaluate.js';
 export {
   type LossCurve,

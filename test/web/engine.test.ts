@@ -96,6 +96,7 @@ test('the engine imports no package that a browser has not', () => {
     'papaparse',
     'pbf',
     'pure-rand',
+    'umap-js',
     'unzipit',
     'zod',
   ]);

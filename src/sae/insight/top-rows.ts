@@ -29,7 +29,7 @@ export async function topRows(
   model.checkWidth(rows);
   const source = rowSource(rows);
   const { hidden } = model;
-  const best = new Best(hidden, top, activeAbove(model.config));
+  const best = new TopActivations(hidden, top, activeAbove(model.config));
   await Scope.during(async (scope) => {
     const pass = scope.use(await encoderPass(model, source.rows));
     for await (const [block, first] of datasets(source)) {
@@ -42,11 +42,13 @@ export async function topRows(
       }
     }
   });
-  return Array.from({ length: hidden }, (_, latent) => best.of(latent, source.rows));
+  return Array.from({ length: hidden }, (_, latent) => {
+    return { density: best.count(latent) / source.rows, exciting: best.of(latent) };
+  });
 }
 
-/** The largest activations of each latent so far. */
-class Best {
+/** The largest activations of each latent so far, and for how many rows it was active. */
+export class TopActivations {
   readonly #activations: Float32Array;
   readonly #rows: Float64Array;
   readonly #counts: Float64Array;
@@ -91,14 +93,18 @@ class Best {
     if (filled >= top - 1) this.#bars[latent] = this.#activations[first + top - 1];
   }
 
-  of(latent: number, rows: number): LatentTop {
-    const count = this.#counts[latent];
+  /** Rows that a latent was active for. */
+  count(latent: number): number {
+    return this.#counts[latent];
+  }
+
+  /** Its top-activating rows, the strongest first, of equal ones the first. */
+  of(latent: number): LatentTop['exciting'] {
     const first = latent * this.top;
-    const exciting = Array.from({ length: Math.min(this.top, count) }, (_, i) => ({
+    return Array.from({ length: Math.min(this.top, this.#counts[latent]) }, (_, i) => ({
       row: this.#rows[first + i],
       activation: this.#activations[first + i],
     }));
-    return { density: count / rows, exciting };
   }
 }
 

@@ -35,6 +35,15 @@ export function subset(rows: Rows, taken: Uint32Array): Rows {
   };
 }
 
+/** Some of the rows that are spread evenly over all of them, or all if there are not more. */
+export function evenRows(rows: Rows, most: number): Rows {
+  if (rows.rows <= most) return rows;
+  return subset(
+    rows,
+    Uint32Array.from({ length: most }, (_, i) => Math.floor(((i + 0.5) * rows.rows) / most)),
+  );
+}
+
 /**
  * The numbers of the rows that have a value that is not finite, ascending. All rows are read once.
  * @param rows whose source gives such values, too.

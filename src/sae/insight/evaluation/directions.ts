@@ -38,20 +38,22 @@ export async function decoderDirections(model: Model): Promise<Float32Array<Arra
 /**
  * The nearest latents of each, [hidden], by the cosines of their decoder directions. A direction of norm 0 has the cosine 0 with all.
  * @param count of neighbours of a latent, at most.
+ * @param among a model on the same device whose latents they are, by default the other ones of the same model.
  * @throws ClosedError, LimitError, OutOfMemoryError.
  */
-export async function nearestLatents(model: Model, count: number): Promise<Neighbours[]> {
+export async function nearestLatents(model: Model, count: number, among = model): Promise<Neighbours[]> {
   const { gpu, hidden, config } = model;
   const { in_dims } = config;
   const units = unitRows(await decoderDirections(model), in_dims);
+  const others = among === model ? units : unitRows(await decoderDirections(among), in_dims);
   return Scope.during(async (scope) => {
     const rows = Math.min(hidden, atATime);
     const [all, some, cosines] = await gpu.allocate('the cosines of directions', () => [
-      scope.use(new Tensor(gpu, 'directions', [hidden, in_dims])),
+      scope.use(new Tensor(gpu, 'directions', [among.hidden, in_dims])),
       scope.use(new Tensor(gpu, 'some directions', [rows, in_dims])),
-      scope.use(new Tensor(gpu, 'cosines of directions', [rows, hidden])),
+      scope.use(new Tensor(gpu, 'cosines of directions', [rows, among.hidden])),
     ]);
-    all.write(units);
+    all.write(others);
     const program = scope.use(new Program(gpu));
     await multiply(program, 'nt', some, all, cosines);
     await program.ready();
@@ -62,7 +64,8 @@ export async function nearestLatents(model: Model, count: number): Promise<Neigh
       program.submit();
       const values = await cosines.read(here);
       for (let i = 0; i < here; i++) {
-        found.push(largest(values.subarray(i * hidden, (i + 1) * hidden), count, first + i));
+        const own = values.subarray(i * among.hidden, (i + 1) * among.hidden);
+        found.push(largest(own, count, among === model ? first + i : undefined));
       }
     }
     return found;
@@ -70,7 +73,7 @@ export async function nearestLatents(model: Model, count: number): Promise<Neigh
 }
 
 /** Rows of norm 1; those of norm 0 stay. */
-function unitRows(rows: Float32Array<ArrayBuffer>, columns: number): Float32Array<ArrayBuffer> {
+export function unitRows(rows: Float32Array<ArrayBuffer>, columns: number): Float32Array<ArrayBuffer> {
   const units = rows.slice();
   for (let first = 0; first < units.length; first += columns) {
     const row = units.subarray(first, first + columns);
@@ -80,8 +83,8 @@ function unitRows(rows: Float32Array<ArrayBuffer>, columns: number): Float32Arra
   return units;
 }
 
-/** The largest of a latent's cosines with the others; of equal ones the first. */
-function largest(cosines: Float32Array, count: number, self: number): Neighbours {
+/** The largest of a latent's cosines, but for that with itself; of equal ones the first. */
+function largest(cosines: Float32Array, count: number, self: number | undefined): Neighbours {
   const best: { latent: number; cosine: number }[] = [];
   cosines.forEach((cosine, latent) => {
     if (latent === self || (best.length === count && cosine <= best[count - 1].cosine)) return;

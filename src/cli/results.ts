@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import {
+  checkFile,
+  drawLoss,
+  drawModel,
+  type EpochMetrics,
+  evaluate,
+  evenRows,
+  historyName,
+  imageShape,
+  isOurAnimation,
+  isOurHistory,
+  isOurLatentsFile,
+  isOurModel,
+  isOurRunFile,
+  type LoadedDatasets,
+  type LoadOptions,
+  type Model,
+  makeFolder,
+  NonFiniteError,
+  placementOf,
+  preparePictures,
+  prepareReport,
+  type RecordedTraining,
+  type Rows,
+  readRecord,
+  type SavedModel,
+  type SparsityName,
+  type TrainConfig,
+  writeHistory,
+} from '../node/index.js';
+import { reportLatents } from './latents.js';
+import type { PictureValues } from './options.js';
+import { describedSubject, makeReport } from './report.js';
+import { metricsLine } from './reporter.js';
+import { isOurRecord, type Run, type Trained } from './training-run.js';
+
+/** Options of what a training, or a look at a saved model, leaves. */
+export interface ResultValues extends PictureValues, Pick<LoadOptions, 'dataset' | 'labels' | 'window'> {
+  readonly train: boolean;
+  readonly animate?: number;
+  readonly save_model: boolean;
+  readonly save_plots: boolean;
+  readonly files_dir: string;
+}
+
+export const animationFile = 'features.webp';
+const reportFile = 'report.html';
+/** Rows of the report of a training, at most: all of more rows may take as long as training did. */
+const reportedRows = 65_536;
+
+/** Checks before the training that all results can be written after it. @throws EngineError. */
+export async function prepareResults({
+  train,
+  animate,
+  save_model,
+  save_plots,
+  files_dir,
+  images_dir,
+  dataset,
+  labels,
+}: ResultValues): Promise<void> {
+  const labelled = labels !== undefined || dataset === 'words-10k';
+  if (train || save_model || save_plots || labelled) {
+    await makeFolder(files_dir);
+  }
+  if (labelled) {
+    await checkFile(join(files_dir, 'latents.csv'), isOurLatentsFile);
+  }
+  if (train) {
+    await checkFile(join(files_dir, 'metrics.jsonl'), isOurRecord);
+    await checkFile(join(files_dir, 'run.json'), isOurRunFile);
+  }
+  if (save_model) {
+    await checkFile(join(files_dir, 'sae.safetensors'), isOurModel);
+  }
+  if (animate !== undefined) {
+    await makeFolder(images_dir);
+    await checkFile(join(images_dir, animationFile), isOurAnimation, Number.POSITIVE_INFINITY);
+  }
+  if (save_plots) {
+    await makeFolder(images_dir);
+    await preparePictures(images_dir);
+    await prepareReport(join(files_dir, reportFile));
+    if (train) await checkFile(join(files_dir, historyName), isOurHistory);
+  }
+}
+
+/** What was trained, or only looked at. */
+export interface Outcome {
+  readonly model: Model;
+  readonly loaded: LoadedDatasets<Rows>;
+  /** The training rows or, of those that come once, the first ones. */
+  readonly dataset: Rows;
+  readonly config: TrainConfig<SparsityName>;
+  readonly trained: Trained | undefined;
+  readonly saved: SavedModel | undefined;
+}
+
+/**
+ * Measures held-out rows, writes what excites the latents where rows have labels, draws the pictures and writes the report, unless no epoch
+ * was finished.
+ * @returns the first error for figures that are not finite; the rest is done nevertheless.
+ */
+export async function writeResults(
+  outcome: Outcome,
+  values: ResultValues,
+  run: Run,
+): Promise<NonFiniteError | undefined> {
+  const { model, loaded, dataset, config, trained } = outcome;
+  const { reporter, logs } = run;
+  if (trained?.history.length === 0) {
+    reporter.line('No epoch was finished, so there are no pictures.');
+    return undefined;
+  }
+  let failed: NonFiniteError | undefined;
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) {
+        throw error;
+      }
+      failed ??= error;
+    }
+  };
+  const { validation } = loaded;
+  if (validation && !trained?.failure) {
+    await attempt(async () => {
+      const placement = placementOf(validation, model.gpu, values.window);
+      const figures = await evaluate(model, validation, config, placement);
+      reporter.line(metricsLine('held out ', figures, config.sparsity));
+      reporter.json({ validation: figures });
+      logs.write((log) => log.heldOut(figures, trained?.steps ?? 0));
+    });
+  }
+  const { labels } = dataset;
+  if (labels) {
+    const file = join(values.files_dir, 'latents.csv');
+    await attempt(() => reportLatents(model, dataset, labels, file, reporter));
+  }
+  const animation = trained?.animation;
+  const files = animation ? [await animation.write()] : [];
+  if (values.save_plots) {
+    const history = trained?.history ?? [];
+    await attempt(async () => {
+      files.push(...(await drawPictures(model, validation ?? dataset, dataset, history, config, values)));
+    });
+  }
+  if (files.length > 0 || (values.save_plots && !failed)) reporter.pictures(files);
+  if (values.save_plots) {
+    await attempt(() => reportTraining(outcome, values, run));
+  }
+  return failed;
+}
+
+async function drawPictures(
+  model: Model,
+  samples: Rows,
+  dataset: Rows,
+  history: readonly EpochMetrics<SparsityName>[],
+  config: TrainConfig<SparsityName>,
+  { images_dir, num_samples, features }: ResultValues,
+): Promise<string[]> {
+  const image_shape = imageShape(dataset);
+  const shaped = image_shape ? { ...samples, image_shape } : samples;
+  const drawing = { images_dir, num_samples, features, seed: config.seed, measured_on: dataset };
+  const { files } = await drawModel(model, shaped, drawing);
+  if (history.length > 0) {
+    files.push(await drawLoss(history, config, images_dir));
+  }
+  return files;
+}
+
+/** Writes the report, and beside the model the densities that it tells of. */
+async function reportTraining(
+  { model, loaded: { validation }, dataset, config, trained, saved }: Outcome,
+  { files_dir }: ResultValues,
+  { reporter, init }: Run,
+): Promise<void> {
+  const densities = trained?.densities;
+  if (densities) await writeHistory(join(files_dir, historyName), densities);
+  let recorded: RecordedTraining | undefined;
+  if (!trained && saved && init !== undefined) recorded = await readRecord(init, saved);
+  else if (trained?.record) recorded = { record: trained.record, epochs: trained.history };
+  const rows = evenRows(validation ?? dataset, reportedRows);
+  const training = trained ? config : saved?.training;
+  const subject = describedSubject(model, 'the model', rows, training, recorded, densities);
+  // No signal: a training that was interrupted has its report as well, and another request ends the process.
+  await makeReport([subject], join(files_dir, reportFile), reporter);
+}

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Gpu } from '../../gpu/gpu.js';
+import type { ModelConfig, TrainConfig } from '../../sae/config.js';
+import { sizesInWords } from '../../sae/model/layers.js';
+import type { SavedModel } from '../../sae/model/saved-model.js';
+import type { SparsityName } from '../../sae/sparsity/index.js';
+import type { EpochMetrics } from '../../sae/training/metrics.js';
+import type { RunRecord } from '../run-file.js';
+
+/** A training that is on record: in run.json, and its epochs in metrics.jsonl. */
+export interface RecordedTraining {
+  readonly record: RunRecord;
+  readonly epochs: readonly EpochMetrics<SparsityName>[];
+}
+
+/**
+ * The record of the training of a saved model, which lies beside it. Undefined if there is none, or it is of another model.
+ */
+export async function readRecord(file: string, saved: SavedModel): Promise<RecordedTraining | undefined> {
+  const beside = (name: string) => readFile(join(dirname(file), name), 'utf8');
+  try {
+    const record: RunRecord = JSON.parse(await beside('run.json'));
+    const epochs: EpochMetrics<SparsityName>[] = (await beside('metrics.jsonl'))
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+    const same =
+      alike(record.model, saved.config) &&
+      alike(record.training, saved.training) &&
+      epochs.every(({ epoch, loss }) => Number.isInteger(epoch) && Number.isFinite(loss));
+    return same ? { record, epochs } : undefined;
+  } catch {
+    // A model has no need of a record, and what is damaged there does no harm to it.
+    return undefined;
+  }
+}
+
+/** Whether what both name is the same. */
+function alike(one: object, other: object | undefined): boolean {
+  const values = (other ?? {}) as Record<string, unknown>;
+  return Object.entries(one).every(([name, value]) => {
+    return !(name in values) || JSON.stringify(values[name]) === JSON.stringify(value);
+  });
+}
+
+/** What is known of a model and its training, as names and values. */
+export function factsOf(
+  gpu: Gpu,
+  config: ModelConfig,
+  parameters: number,
+  training: Partial<TrainConfig<SparsityName>> | undefined,
+  recorded: RecordedTraining | undefined,
+): [name: string, value: string][] {
+  const facts: [string, string][] = [
+    ['model', `${sizesInWords(config)}, ${config.activation}, ${parameters.toLocaleString('en')} parameters`],
+  ];
+  if (training?.sparsity) {
+    facts.push(['sparsity', training.sparsity]);
+    const { sparsity: _, ...options } = training;
+    facts.push(['options', Object.entries(options).map(inWords).join(', ')]);
+  }
+  if (recorded) {
+    const { record, epochs } = recorded;
+    const { data, adapter, date, version } = record;
+    facts.push(['trained on', `${data.name}, ${data.rows.toLocaleString('en')} rows`]);
+    if (date) facts.push(['trained', date]);
+    const seconds = epochs.at(-1)?.seconds;
+    if (seconds !== undefined) {
+      facts.push(['took', `${seconds.toFixed(1)} s for ${epochs.length} epochs`]);
+    }
+    facts.push(['adapter', adapter.name ?? `${adapter.device} ${adapter.driver}`.trim()]);
+    facts.push(['program', `webgpu-sae ${version}`]);
+  }
+  facts.push(['report made on', gpu.name]);
+  return facts;
+}
+
+function inWords([name, value]: readonly [string, unknown]): string {
+  return `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
+}
+
+/** Words of a command as a shell takes them. */
+export function commandLine(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(' ');
+}
