@@ -237,6 +237,10 @@ export const nonfiniteOption = new Option(
   .default('stop');
 
 export const reportOption = text('--out <file>', 'the report', 'report.html');
+export const synthReportOption = text(
+  '--report <file>',
+  'write a report as `sae report` does, in which the labels of rows are the features that are active there, such as f3 f17',
+);
 export const neuronpediaOption = text(
   '--neuronpedia <folder>',
   'write the latents as JSON lines that Neuronpedia imports as well, into a folder MODEL/LAYER-SET such as exports/gpt2-small/6-res-mine',

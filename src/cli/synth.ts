@@ -3,6 +3,7 @@ import {
   Model,
   measureRecovery,
   openGpu,
+  prepareReport,
   type SparsityName,
   SynthData,
   type SynthPreset,
@@ -16,8 +17,11 @@ import {
 import { valuesOf } from './arguments.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
+import { describedSubject, makeReport } from './report.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
 
+/** Rows of the report, at most. */
+const reportedRows = 16_384;
 /** Batches in each of the two windows of rows on the device. */
 const windowBatches = 16;
 
@@ -26,6 +30,7 @@ interface SynthValues extends ReporterOptions {
   readonly seed: number;
   readonly adapter?: string;
   readonly tune: string;
+  readonly report?: string;
 }
 
 /** `sae synth`. */
@@ -38,7 +43,7 @@ export function synthCommand(): Command {
 tiny takes seconds on a software adapter, small minutes. 16k is the benchmark
 SynthSAEBench-16k: 200 million rows, for a GPU.`,
     );
-  for (const option of [...options.synthGroup, ...options.runGroup]) {
+  for (const option of [...options.synthGroup, options.synthReportOption, ...options.runGroup]) {
     command.addOption(option);
   }
   return command.action(async () => {
@@ -53,6 +58,8 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   const run = synthRun(preset, seed, options.engineValues(values, given));
   const { sizes, config, evaluation } = run;
   const { steps, batch_size } = config;
+  const { report } = values;
+  if (report !== undefined) await prepareReport(report);
   const reporter = new Reporter(values);
   const signal = interruptible(reporter, 'steps');
   const gpu = await openGpu(await options.openOptions(values));
@@ -78,6 +85,11 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
     printScores(scores, model.hidden, reporter);
     const { epochs: _, steps: _steps, ...settings } = config;
     reporter.json({ preset: name, steps: done, h_dims: model.config.h_dims, ...settings, ...scores });
+    if (report !== undefined) {
+      const rows = data.dataset(evaluation.first, Math.min(evaluation.rows, reportedRows));
+      const subject = describedSubject(model, `the model of ${name}`, rows, config, undefined, undefined);
+      await makeReport([subject], report, reporter);
+    }
     signal.throwIfAborted();
   } finally {
     reporter.stopBar();

@@ -1,5 +1,5 @@
 import { DataError } from '../errors.js';
-import { noNormalization } from '../rows/dataset.js';
+import { type Dataset, noNormalization } from '../rows/dataset.js';
 import type { RowSource } from '../rows/source.js';
 import { endTurn } from '../turn.js';
 import { Activations, type ActiveFeatures } from './activations.js';
@@ -91,6 +91,18 @@ export class SynthData {
       normalization: noNormalization,
       read: (first, end) => this.#read(first, end),
     };
+  }
+
+  /**
+   * Rows from `first` on, in memory, each labelled with its active features: their numbers from 1, such as `f3 f17`.
+   */
+  dataset(first: number, rows: number): Dataset {
+    const { in_dims } = this.config;
+    const labels: string[] = [];
+    const data = this.rows(first, first + rows, (features) =>
+      labels.push([...features].map((feature) => `f${feature + 1}`).join(' ')),
+    );
+    return { name: 'synthetic rows', rows, in_dims, data, labels, normalization: noNormalization };
   }
 
   /** Makes rows while the event loop goes on, so that the device is not kept waiting. */

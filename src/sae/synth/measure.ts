@@ -1,5 +1,4 @@
-import { Scope } from '../../gpu/scope.js';
-import { LatentPictures } from '../insight/latents.js';
+import { decoderDirections } from '../insight/evaluation/directions.js';
 import type { Model } from '../model/model.js';
 import { noNormalization } from '../rows/dataset.js';
 import type { SynthData } from './data.js';
@@ -13,7 +12,6 @@ export interface SynthScores extends RecoveryScores {
 }
 
 const rowsAtATime = 1024;
-const latentsAtATime = 512;
 
 /**
  * Measures how well a model of the data finds the features and rebuilds the rows.
@@ -57,18 +55,4 @@ export async function measureRecovery(
     progress?.(at + count);
   }
   return { mcc, uniqueness, ...sums.scores() };
-}
-
-/** What each latent adds to a reconstruction, [latents, in_dims]. */
-async function decoderDirections(model: Model): Promise<Float32Array> {
-  const { hidden } = model;
-  const { in_dims } = model.config;
-  const directions = new Float32Array(hidden * in_dims);
-  await Scope.during(async (scope) => {
-    const pictures = scope.use(await LatentPictures.create(model, Math.min(hidden, latentsAtATime)));
-    for (let first = 0; first < hidden; first += pictures.count) {
-      directions.set(await pictures.drawings(first), first * in_dims);
-    }
-  });
-  return directions;
 }

@@ -114,6 +114,9 @@ describe('a report of two models', async () => {
         { name: '</script><b>', rows: 30 },
         { name: 'two', rows: 30 },
         { name: 'three', rows: 30 },
+        // Words of the first label.
+        { name: 'script', rows: 30, word: true },
+        { name: 'b', rows: 30, word: true },
       ],
       classes: true,
     });
@@ -204,7 +207,8 @@ describe('a report of two models', async () => {
     for (let latent = 0; latent < 20; latent++) {
       for (let i = 0; i < 5 && term_ids[latent * 5 + i] !== none; i++) {
         const term = term_ids[latent * 5 + i];
-        const share = [...rowsOf[latent]].filter((row) => row % 3 === term).length / rowsOf[latent].size;
+        const share =
+          [...rowsOf[latent]].filter((row) => row % 3 === [0, 1, 2, 0, 0][term]).length / rowsOf[latent].size;
         expect(term_share[latent * 5 + i]).toBeCloseTo(share, 6);
         expect(term_ratio[latent * 5 + i]).toBeCloseTo(3 * share, 5);
         expect(term_low[latent * 5 + i]).toBeGreaterThan(1);
@@ -263,11 +267,24 @@ test('labels that are all different have their words in common, if any', () => {
   expect(terms?.classes).toBe(false);
   // "img" and "png" are in all labels, the numbers in one each.
   expect(terms?.terms).toEqual([
-    { name: 'dogs', rows: 30 },
-    { name: 'cats', rows: 30 },
+    { name: 'dogs', rows: 30, word: true },
+    { name: 'cats', rows: 30, word: true },
   ]);
   expect([...(terms?.of(1) ?? [])]).toEqual([1]);
   expect(termsOf(['a', 'b', 'c', 'd'])).toBeUndefined();
+  // Labels that are classes come first, and the words in them that are none.
+  const sets = termsOf(['f1 f2', 'f2', 'f2', 'f1 f2', 'F3 f1', 'f3 f1', 'f3 f1', 'F3 f1']);
+  expect(sets?.classes).toBe(true);
+  expect(sets?.terms.map(({ name, rows }) => `${name}: ${rows}`)).toEqual([
+    'f1 f2: 2',
+    'f2: 2',
+    'F3 f1: 2',
+    'f3 f1: 2',
+    'f1: 6',
+    'f2: 4',
+    'f3: 4',
+  ]);
+  expect([...(sets?.of(4) ?? [])].sort()).toEqual([2, 4, 6]);
 });
 
 test('the map keeps near directions together', async () => {

@@ -152,9 +152,11 @@ export interface ReportedModel extends ReportedFigures {
   readonly history?: readonly number[];
 }
 
-/** A term of labels: a label, or a word in labels that are all different. */
+/** A term of labels: a label, or a word in labels. */
 export interface ReportedTerm {
   readonly name: string;
+  /** Whether it is a word in labels, in lower case, rather than a whole label. */
+  readonly word?: true;
   /** Rows that have it. */
   readonly rows: number;
 }
@@ -170,7 +172,7 @@ export interface ReportFacts {
   readonly models: readonly ReportedModel[];
   /** Terms of labels, if rows have some. */
   readonly terms?: readonly ReportedTerm[];
-  /** Whether each row has one term, its label: few enough to be classes. Otherwise terms are words in labels. */
+  /** Whether labels are few enough to be classes. These come first among the terms; the others are words in labels. */
   readonly classes: boolean;
   /** The shape of rows, if they are images. */
   readonly image_shape?: ImageShape;

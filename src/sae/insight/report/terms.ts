@@ -10,22 +10,43 @@ const mostShare = 0.95;
 /** Different words that are counted at a time. */
 const mostWords = 2 ** 20;
 
-/** What labels have in common: themselves, where they are classes, else the words in them. */
+/** What labels have in common: themselves, where they are few enough to be classes, and the words in them. */
 export interface Terms {
+  /** Classes first. */
   readonly terms: readonly ReportedTerm[];
-  /** Whether each row has one term, its label. */
   readonly classes: boolean;
   /** The terms of a row, by their places. */
   of(row: number): Iterable<number>;
 }
 
-/** The terms of labels. Undefined if there are none: if labels have no words in common. */
+/** The terms of labels. Undefined if there are none: if labels are all different and have no words in common. */
 export function termsOf(labels: readonly string[]): Terms | undefined {
   const classes = classesOf(labels);
-  if (classes) {
-    const terms = classes.names.map((name, i) => ({ name, rows: classes.rows[i] }));
-    return { terms, classes: true, of: (row) => [classes.of[row]] };
-  }
+  const names = classes?.names ?? [];
+  const own = new Map(names.map((name, i) => [name.toLowerCase(), classes?.rows[i]]));
+  const words = frequentWords(labels)
+    // One that all of these rows have as their whole label says nothing more.
+    .filter(({ name, rows }) => own.get(name) !== rows)
+    .slice(0, mostTerms - names.length);
+  const terms = [...names.map((name, i) => ({ name, rows: classes!.rows[i] })), ...words];
+  if (terms.length === 0) return undefined;
+  const places = new Map(words.map(({ name }, place) => [name, names.length + place]));
+  return {
+    terms,
+    classes: classes !== undefined,
+    *of(row) {
+      if (classes) yield classes.of[row];
+      if (places.size === 0) return;
+      for (const word of wordsOf(labels[row])) {
+        const place = places.get(word);
+        if (place !== undefined) yield place;
+      }
+    },
+  };
+}
+
+/** Words that some of the labels have, the most frequent first. */
+function frequentWords(labels: readonly string[]): ReportedTerm[] {
   const counts = new Map<string, number>();
   for (const label of labels) {
     for (const word of wordsOf(label)) counts.set(word, (counts.get(word) ?? 0) + 1);
@@ -34,23 +55,10 @@ export function termsOf(labels: readonly string[]): Terms | undefined {
       for (const [word, count] of counts) if (count === 1) counts.delete(word);
     }
   }
-  const terms = [...counts]
-    .map(([name, rows]) => ({ name, rows }))
+  return [...counts]
+    .map(([name, rows]) => ({ name, rows, word: true as const }))
     .filter(({ rows }) => rows >= leastRows && rows <= mostShare * labels.length)
-    .sort((a, b) => b.rows - a.rows)
-    .slice(0, mostTerms);
-  if (terms.length === 0) return undefined;
-  const places = new Map(terms.map(({ name }, place) => [name, place]));
-  return {
-    terms,
-    classes: false,
-    *of(row) {
-      for (const word of wordsOf(labels[row])) {
-        const place = places.get(word);
-        if (place !== undefined) yield place;
-      }
-    },
-  };
+    .sort((a, b) => b.rows - a.rows);
 }
 
 /** The different words of a label, in lower case: letters and digits that follow each other. */
