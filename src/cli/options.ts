@@ -155,7 +155,7 @@ export const trainingGroup = [
   boolean('--train [bool]', 'False: do not train; needs --init', true),
   text('--init <path>', 'start from a saved model, or one that `sae import` takes; its sizes apply'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
-  boolean('--save-plots [bool]', 'write the pictures', true),
+  boolean('--save-plots [bool]', 'write the pictures, and the report as report.html in --files-dir', true),
   text('--step-metrics <file>', 'write the metrics of each step as well, as .csv or .jsonl'),
   text('--epoch-metrics <file>', 'write the metrics of each epoch as .csv or .jsonl, besides metrics.jsonl'),
   text(

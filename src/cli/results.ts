@@ -82,7 +82,7 @@ export async function prepareResults({
     await makeFolder(images_dir);
     await preparePictures(images_dir);
     await prepareReport(join(files_dir, reportFile));
-    if (train) await checkFile(join(files_dir, historyName), isOurHistory);
+    if (train && save_model) await checkFile(join(files_dir, historyName), isOurHistory);
   }
 }
 
@@ -175,11 +175,12 @@ async function drawPictures(
 /** Writes the report, and beside the model the densities that it tells of. */
 async function reportTraining(
   { model, loaded: { validation }, dataset, config, trained, saved }: Outcome,
-  { files_dir }: ResultValues,
+  { files_dir, save_model }: ResultValues,
   { reporter, init }: Run,
 ): Promise<void> {
   const densities = trained?.densities;
-  if (densities) await writeHistory(join(files_dir, historyName), densities);
+  // For reports that are made of the saved model later.
+  if (densities && save_model) await writeHistory(join(files_dir, historyName), densities);
   let recorded: RecordedTraining | undefined;
   if (!trained && saved && init !== undefined) recorded = await readRecord(init, saved);
   else if (trained?.record) recorded = { record: trained.record, epochs: trained.history };

@@ -41,7 +41,10 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     expect(epochs.length).toBe(stdout.match(/^epoch +\d+\/120 /gm)?.length);
     expect(epochs.length).toBeLessThan(120);
     const pictures = ['features', 'loss', 'plot'].map((name) => join('images', `${name}.png`));
-    expect(filesIn(cwd)).toEqual([metrics, run, model, ...pictures]);
+    const others = ['densities.safetensors', 'metrics.jsonl', 'report.html'].map((name) =>
+      join('files', name),
+    );
+    expect(filesIn(cwd)).toEqual([...others, run, model, ...pictures]);
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
   });
 

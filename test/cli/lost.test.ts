@@ -209,6 +209,8 @@ describe('a file of somebody else', () => {
     ['files', 'run.json', Buffer.from('{"name": "mine"}')],
     ['files', 'steps.csv', Buffer.from('step,loss\n1,0.5\n')],
     ['files', 'latents.csv', Buffer.from('latent,mine\n1,2\n')],
+    ['files', 'report.html', Buffer.from('<!doctype html><p>My own')],
+    ['files', 'densities.safetensors', foreign({})],
     ['images', 'plot.png', Buffer.from('not even a picture')],
     ['images', 'features.webp', Buffer.from('RIFF, and a picture')],
     // As sharp writes them, without our name.
@@ -245,7 +247,7 @@ describe('a file of somebody else', () => {
     await succeeds(args, { cwd });
     const times = () => filesIn(cwd).map((file) => statSync(join(cwd, file)).mtimeMs);
     const before = times();
-    expect(before).toHaveLength(6);
+    expect(before).toHaveLength(8);
     await succeeds(args, { cwd });
     expect(times().map((time, i) => time > before[i])).toEqual(before.map(() => true));
   });
@@ -269,16 +271,21 @@ describe('a file of somebody else', () => {
 });
 
 describe('whatever is written at the end is looked at before the beginning', () => {
-  it.each(['metrics.jsonl', 'run.json', 'sae.safetensors', 'plot.png', 'features.png', 'loss.png'])(
-    '%s',
-    async (name) => {
-      const cwd = folder.make();
-      const place = join(name.endsWith('.png') ? 'images' : 'files', name);
-      mkdirSync(join(cwd, place), { recursive: true });
-      const { status, stdout, stderr } = await sae(['--data', rows, '--save-model'], { cwd });
-      expect([status, stdout, stderr]).toEqual([1, '', `sae: ${place} cannot be written: it is a folder.\n`]);
-    },
-  );
+  it.each([
+    'metrics.jsonl',
+    'report.html',
+    'run.json',
+    'sae.safetensors',
+    'plot.png',
+    'features.png',
+    'loss.png',
+  ])('%s', async (name) => {
+    const cwd = folder.make();
+    const place = join(name.endsWith('.png') ? 'images' : 'files', name);
+    mkdirSync(join(cwd, place), { recursive: true });
+    const { status, stdout, stderr } = await sae(['--data', rows, '--save-model'], { cwd });
+    expect([status, stdout, stderr]).toEqual([1, '', `sae: ${place} cannot be written: it is a folder.\n`]);
+  });
 });
 
 describe('a disk', () => {

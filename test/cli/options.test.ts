@@ -270,7 +270,14 @@ describe('names', () => {
           expect(files).toEqual([
             'epochs.jsonl',
             join('events', 'events.out.tfevents'),
-            ...['latents.csv', 'metrics.jsonl', 'run.json', model].map((file) => join('my-files', file)),
+            ...[
+              'densities.safetensors',
+              'latents.csv',
+              'metrics.jsonl',
+              'report.html',
+              'run.json',
+              model,
+            ].map((file) => join('my-files', file)),
             ...(sparsity === 'kl'
               ? ['features.png', 'features.webp', 'loss.png', 'plot.png']
               : ['features.webp']

@@ -94,7 +94,7 @@ describe('an epoch of 10,000 real digits', () => {
       '--save-model',
     ];
     const lines = objects(await succeeds([...args, '--json'], { cwd })).slice(1);
-    expect(lines).toHaveLength(3);
+    expect(lines).toHaveLength(4);
     // What PyTorch's original gives after its first epoch is 1.33 and 1.006; a zero image has an MSE of 1.016.
     expect(lines[0].loss).toBeGreaterThan(1.28);
     expect(lines[0].loss).toBeLessThan(1.4);
@@ -242,7 +242,7 @@ describe('rows that are not squares', () => {
     expect(text.split(sentence)).toHaveLength(2);
     expect(text).toContain(`pictures  ${join('images', 'loss.png')}\n`);
     expect(filesIn(cwd)).toEqual([
-      ...['metrics.jsonl', 'run.json'].map((name) => join('files', name)),
+      ...['metrics.jsonl', 'report.html', 'run.json'].map((name) => join('files', name)),
       join('images', 'loss.png'),
     ]);
     // Nobody misses pictures that were not asked for.

@@ -111,8 +111,9 @@ describe('a saved model', () => {
     const args = ['--train', 'False', '--init', file, '--data', rows, '--validation', heldOut, '--json'];
     const lines = objects(await succeeds(args, { cwd: empty }));
     const pictures = ['plot', 'features'].map((name) => join('images', `${name}.png`));
-    expect(lines).toEqual([trained[3], { pictures }]);
-    expect(filesIn(empty)).toEqual([...pictures].sort());
+    const report = join('files', 'report.html');
+    expect(lines).toEqual([trained[3], { pictures }, { report }]);
+    expect(filesIn(empty)).toEqual([report, ...[...pictures].sort()]);
   });
 
   it('--train False needs --init', async () => {

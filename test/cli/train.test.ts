@@ -117,12 +117,14 @@ describe('rows of one’s own', () => {
       expect.stringMatching(new RegExp(`^epoch 2/2 {2}${values} {2}[\\d,]+ samples/s$`)),
       expect.stringMatching(new RegExp(`^held out {3}${values}$`)),
       `pictures  ${['plot', 'features', 'loss'].map((name) => join('images', `${name}.png`)).join(', ')}`,
+      `report    ${join('files', 'report.html')}`,
       'The model was not saved; --save-model saves it.',
       '',
     ]);
     expect(filesIn(cwd)).toEqual(
       [
         'files/metrics.jsonl',
+        'files/report.html',
         'files/run.json',
         ...['features', 'loss', 'plot'].map((name) => join('images', `${name}.png`)),
       ].map((name) => join(name)),

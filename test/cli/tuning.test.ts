@@ -26,6 +26,8 @@ describe('tuning', () => {
     const run = JSON.parse(readFileSync(file, 'utf8'));
     expect(run).toEqual({
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      command: [...training],
+      date: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       model: { in_dims: 16, h_dims: [4], activation: 'relu' },
       training: expect.objectContaining({ batch_size: 64, epochs: 2, lr: 1e-4, seed: 42 }),
       data: { name: 'rows.npy', rows: 100, normalization: expect.anything() },

@@ -10,7 +10,7 @@ import { encoderPass } from './latents.js';
 
 /** Rows on which densities are measured. */
 const measuredRows = 1024;
-/** Epochs that are kept, at most. */
+/** Epochs that are kept after the first, at most. */
 const mostEpochs = 50;
 
 /** Densities of all latents as a model is trained, on a sample of the rows. */
@@ -40,10 +40,10 @@ export class DensityHistory {
     });
   }
 
-  /** Measures the model as it is after an epoch, if that one is kept: all of few, else some that are spread evenly, and the last. */
+  /** Measures the model as it is after an epoch, if that one is kept: all of few, else the first, the last, and some that are spread evenly. */
   async add(epoch: number): Promise<void> {
     const point = (of: number) => Math.floor((of * Math.min(mostEpochs, this.epochs)) / this.epochs);
-    if (point(epoch) === point(epoch - 1)) return;
+    if (epoch > 1 && point(epoch) === point(epoch - 1)) return;
     const { hidden, config } = this.model;
     const { in_dims } = config;
     const threshold = activeAbove(config);
