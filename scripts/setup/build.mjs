@@ -29,8 +29,9 @@ export const build = {
 
 /** The build's inputs. Shaders are none: they are read where they are. */
 function inputs() {
-  const others = ['tsconfig.json', 'scripts/pack-mnist-10k.mjs', 'package.json', 'package-lock.json'];
-  return [...filesIn('src').filter((path) => /\.(ts|json)$/.test(path)), ...others];
+  const others = ['tsconfig.json', 'vite.report.config.ts', 'scripts/pack-mnist-10k.mjs'];
+  const sources = filesIn('src').filter((path) => /\.(ts|json)$/.test(path) || isOfReport(path));
+  return [...sources, ...others, 'package.json', 'package-lock.json'];
 }
 
 /** The files of a folder in the root and of those in it, sorted. */
@@ -52,11 +53,17 @@ export function fingerprint(paths) {
   return hash.digest('hex');
 }
 
-/** What tsc makes of each source file; the page's are bundled by Vite. */
+/** What tsc makes of each source file; those of the page and of reports are bundled by Vite. */
 function outputs() {
-  return inputs()
-    .filter((path) => /^src.*(?<!\.d)\.ts$/.test(path) && !path.startsWith(join('src', 'web')))
+  const compiled = inputs()
+    .filter((path) => /^src.*(?<!\.d)\.ts$/.test(path))
+    .filter((path) => !path.startsWith(join('src', 'web')) && !isOfReport(path))
     .map((path) => join(root, path.replace(/^src/, 'dist').replace(/\.ts$/, '.js')));
+  return [...compiled, join(root, 'dist/report/template.html')];
+}
+
+function isOfReport(path) {
+  return path.startsWith(join('src', 'report'));
 }
 
 export function readText(path) {

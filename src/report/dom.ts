@@ -1,0 +1,94 @@
+type Child = Node | string | number | undefined | false | readonly Child[];
+type Handler = (event: never) => void;
+
+/** Attributes by name; functions are handlers of the event after `on`. There is no way to set markup or style: the file's policy forbids both. */
+export type Attributes = Readonly<Record<string, string | number | boolean | undefined | Handler>>;
+
+/** Makes an element. Strings among its children become text, whatever they hold. */
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') element.addEventListener(name.slice(2), value as EventListener);
+    else if (value !== undefined && value !== false) {
+      element.setAttribute(name, value === true ? '' : String(value));
+    }
+  }
+  append(element, children);
+  return element;
+}
+
+function append(element: Element, children: readonly Child[]): void {
+  for (const child of children) {
+    if (Array.isArray(child)) append(element, child);
+    else if (child !== undefined && child !== false) element.append(child as Node | string);
+  }
+}
+
+export function byId(id: string): HTMLElement {
+  return document.getElementById(id)!;
+}
+
+/** Tells what changed to those who do not see it. */
+export function announce(text: string): void {
+  byId('announcement').textContent = text;
+}
+
+/** A section with a heading, and what it means in a sentence or two. */
+export function section(heading: string, explanation: string, ...children: readonly Child[]): HTMLElement {
+  const id = `section-${heading.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`;
+  return el(
+    'section',
+    { 'aria-labelledby': id },
+    el('h2', { id }, heading),
+    explanation !== '' && el('p', { class: 'explanation' }, explanation),
+    ...children,
+  );
+}
+
+/** A small table. The first cell of a row names it; cells that are numbers stand right. */
+export function table(
+  name: string,
+  heading: readonly string[],
+  rows: readonly (readonly (Node | string)[])[],
+): HTMLElement {
+  const isNumber = (cell: Node | string | undefined) =>
+    /^[-−+]?\d[\d.,]*( ?[%×]| ?\(.*\)| to .*)?$/.test(
+      (typeof cell === 'string' ? cell : cell?.textContent) ?? '',
+    );
+  const numeric = heading.map((_, i) => i > 0 && rows.length > 0 && rows.every((row) => isNumber(row[i])));
+  const kind = (i: number) => (numeric[i] ? 'number' : undefined);
+  return el(
+    'div',
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': name },
+    el(
+      'table',
+      { 'aria-label': name },
+      el(
+        'thead',
+        {},
+        el(
+          'tr',
+          {},
+          heading.map((text, i) => el('th', { scope: 'col', class: kind(i) }, text)),
+        ),
+      ),
+      el(
+        'tbody',
+        {},
+        rows.map((row) =>
+          el(
+            'tr',
+            {},
+            row.map((cell, i) =>
+              i === 0 ? el('th', { scope: 'row' }, cell) : el('td', { class: kind(i) }, cell),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}

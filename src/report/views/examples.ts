@@ -1,0 +1,69 @@
+import { exampleGroups } from '../../sae/insight/report/layout.js';
+import type { Arrays, Example, ModelData, ReportFile } from '../data.js';
+import { el, section } from '../dom.js';
+import { count, number, shortened } from '../format.js';
+import { valueBars } from './terms.js';
+
+/** Characters of a label that are shown before one asks for the rest. */
+const most = 240;
+
+/** Rows that a latent is active for, from the strongest down, in groups. */
+export function examples(
+  file: ReportFile,
+  model: ModelData,
+  rows: Arrays,
+  labels: readonly string[] | undefined,
+  latent: number,
+): HTMLElement {
+  const { pictures } = file.facts.rows;
+  let first = 0;
+  const groups = exampleGroups.map(({ name, count }) => {
+    const some = model.examples(latent, first, count);
+    first += count;
+    return { name, some };
+  });
+  const drawn = groups.filter(({ some }) => some.length > 0);
+  const one = (example: Example) =>
+    el(
+      'li',
+      {},
+      pictures && file.sheets.picture(pictures, example.place, false, ''),
+      !pictures && !labels && rowValues(rows, example.place),
+      labels && labelOf(labels[example.place], file.facts.classes),
+      el(
+        'span',
+        { class: 'quiet' },
+        `row ${count(rows.get('row_numbers')[example.place] + 1)}: `,
+        el('b', {}, number(example.activation)),
+      ),
+    );
+  return section(
+    'Examples',
+    'Rows that it is active for, each with its number and the activation. Below the strongest are some by chance from each quarter of its activations, which tell whether it means the same when it is weak.',
+    ...drawn.map(({ name, some }) =>
+      el(
+        'div',
+        { class: 'group' },
+        el('h3', {}, `${name[0].toUpperCase()}${name.slice(1)}`),
+        el('ol', { class: pictures ? 'examples pictures' : 'examples' }, ...some.map(one)),
+      ),
+    ),
+  );
+}
+
+function rowValues(rows: Arrays, place: number): HTMLElement | undefined {
+  if (!rows.has('row_places')) return undefined;
+  return valueBars('Largest values of the row', rows.of('row_places', place), rows.of('row_values', place));
+}
+
+function labelOf(label: string, isClass: boolean): HTMLElement {
+  if (label.trim() === '') return el('span', { class: 'quiet' }, 'no label');
+  if (isClass) return el('span', { class: 'label' }, 'label ', el('bdi', {}, label));
+  if (label.length <= most) return el('span', { class: 'label', dir: 'auto' }, label);
+  return el(
+    'details',
+    { class: 'label', dir: 'auto' },
+    el('summary', {}, shortened(label, most)),
+    el('p', {}, label),
+  );
+}

@@ -1,0 +1,222 @@
+import type { ReportedModel } from '../../sae/insight/report/layout.js';
+import type { ModelData } from '../data.js';
+import { announce, el, section, table } from '../dom.js';
+import { count, counted, number, percent, shortened } from '../format.js';
+import { pointsChart } from '../points.js';
+import { addressOf, type Route } from '../route.js';
+import { glossary } from '../words.js';
+import { curveChart } from './curves.js';
+import { denseAbove, fitOf, meaningOf } from './meaning.js';
+import type { Context, View } from './view.js';
+
+/** What a model is, how good, and all of its latents at a glance. */
+export async function overview(context: Context, { model: index }: Route): Promise<View> {
+  const { facts } = context.file;
+  const model = await context.file.model(index);
+  const { rows } = facts;
+  const { facts: own } = model;
+  return {
+    title: facts.models.length > 1 ? `Overview of ${own.name}` : 'Overview',
+    content: [
+      el(
+        'p',
+        { class: 'lead' },
+        el('bdi', {}, own.name),
+        ` is a sparse autoencoder with ${counted(own.latents, 'latent')}. It was looked at with ${counted(rows.rows, 'row')} of `,
+        el('bdi', {}, rows.name),
+        `, each of ${counted(rows.in_dims, 'value')}. `,
+        el('a', { href: addressOf({ view: 'latents', model: index }) }, 'All latents are in a table'),
+        '.',
+      ),
+      keyFigures(own, rows.rows),
+      el('div', { class: 'columns' }, ...maps(context, model)),
+      ...curves(own),
+      ...(own.tables.length > 0
+        ? [
+            section(
+              'Figures',
+              `Measured on all ${count(rows.rows)} rows.`,
+              el(
+                'div',
+                { class: 'columns' },
+                ...own.tables.map((each) => table(each.heading[0], each.heading, each.rows)),
+              ),
+            ),
+          ]
+        : []),
+      ...commandOf(own),
+      el(
+        'div',
+        { class: 'columns' },
+        ...factsOf(own),
+        section(
+          'What the words mean',
+          '',
+          el(
+            'dl',
+            { class: 'figures words' },
+            ...glossary.map(([word, meaning]) => el('div', {}, el('dt', {}, word), el('dd', {}, meaning))),
+          ),
+        ),
+      ),
+      el(
+        'p',
+        { class: 'quiet' },
+        `Made by ${facts.program} on `,
+        el('time', { datetime: facts.created }, facts.created.slice(0, 16).replace('T', ' ')),
+        '. This file holds all that it shows and asks nothing of the network.',
+      ),
+    ],
+  };
+}
+
+function keyFigures(model: ReportedModel, rows: number): HTMLElement {
+  const figure = (name: string, value: string, meaning: string) =>
+    el('div', {}, el('dt', {}, name), el('dd', {}, value), el('dd', { class: 'quiet' }, meaning));
+  return el(
+    'dl',
+    { class: 'key-figures' },
+    figure(
+      'Explained variance',
+      percent(model.explained_variance),
+      'of what differs between rows is in the reconstruction',
+    ),
+    figure('Active latents of a row (L0)', number(model.l0), `of ${count(model.latents)}, on average`),
+    figure(
+      'Dead latents',
+      count(model.dead),
+      `${percent(model.dead / model.latents)}: active for none of ${counted(rows, 'row')}`,
+    ),
+    figure('Sparsity', model.kind, 'what keeps most latents at zero'),
+  );
+}
+
+function maps(context: Context, model: ModelData): HTMLElement[] {
+  const { arrays, latents } = model;
+  const [density, max, map] = [arrays.get('density'), arrays.get('max'), arrays.get('map')];
+  const alive = Array.from({ length: latents }, (_, i) => i).filter((latent) => density[latent] > 0);
+  const dead = latents - alive.length;
+  if (alive.length === 0) {
+    return [section('Latents', '', el('p', {}, 'All latents are dead: none is active for any of the rows.'))];
+  }
+  const dense = alive.filter((latent) => density[latent] > denseAbove).length;
+  const common = {
+    latents: alive,
+    marked: (point: number) => density[alive[point]] > denseAbove,
+    tell: (latent: number) => tellOf(context, model, latent),
+    open: (latent: number) => context.go({ view: 'latent', model: model.index, latent }),
+  };
+  const ordered = Float32Array.from(alive, (latent) => density[latent]).sort();
+  const middle = ordered[Math.floor(ordered.length / 2)];
+  const strongest = alive.reduce((best, latent) => (max[latent] > max[best] ? latent : best));
+  const legend = () =>
+    el(
+      'p',
+      { class: 'legend' },
+      el('span', {}, el('span', { class: 'mark' }), 'a latent'),
+      el(
+        'span',
+        {},
+        el('span', { class: 'mark diamond' }),
+        `a dense one, active for more than ${percent(denseAbove)} of the rows (${count(dense)})`,
+      ),
+      dead > 0 && el('span', {}, `${counted(dead, 'dead latent')} left out`),
+    );
+  const twin = `The table of latents has these numbers.`;
+  return [
+    section(
+      'How often and how strongly',
+      'Each point is a latent. To the right are those that are active for many rows (density), further up those whose strongest activation is large.',
+      pointsChart({
+        ...common,
+        alternative: `Density and strongest activation of ${counted(alive.length, 'latent')}. Densities go from ${percent(ordered[0])} to ${percent(ordered.at(-1)!)}, half are below ${percent(middle)}; ${count(dense)} dense, ${count(dead)} dead. The strongest activation of all, ${number(max[strongest])}, is that of latent ${strongest + 1}. ${twin}`,
+        x: Float32Array.from(alive, (latent) => density[latent] * 100),
+        y: Float32Array.from(alive, (latent) => max[latent]),
+        axes: {
+          names: ['density: rows that it is active for, in %', 'strongest activation'],
+          x: {
+            type: 'log',
+            min: decade(ordered[0], Math.floor),
+            max: decade(ordered.at(-1)!, (power) => Math.floor(power) + 1),
+            axisLabel: { formatter: number },
+          },
+          y: { type: 'value', min: 0 },
+        },
+      }),
+      legend(),
+    ),
+    section(
+      'Map of decoder directions',
+      'Latents whose decoder directions are alike lie near each other. Only nearness means something: the axes do not, nor do long distances.',
+      pointsChart({
+        ...common,
+        alternative: `Map of the decoder directions of ${counted(alive.length, 'latent')}: similar ones lie near each other. Each latent’s page lists those that are nearest to it, with their cosines.`,
+        x: Float32Array.from(alive, (latent) => map[2 * latent]),
+        y: Float32Array.from(alive, (latent) => map[2 * latent + 1]),
+        axes: { names: ['', ''], x: blank, y: blank },
+      }),
+      legend(),
+    ),
+  ];
+}
+
+/** The power of ten, in percent, at which an axis ends. */
+const decade = (share: number, round: (power: number) => number) => 10 ** round(Math.log10(share * 100));
+
+const blank = {
+  type: 'value',
+  scale: true,
+  axisLine: { show: false },
+  axisLabel: { show: false },
+  axisTick: { show: false },
+  splitLine: { show: false },
+};
+
+function tellOf({ file }: Context, model: ModelData, latent: number): (Node | string)[] {
+  const { directions } = model.facts;
+  const meaning = meaningOf(file.facts, model, latent);
+  return [
+    ...(directions ? [file.sheets.picture(directions, latent, true, '')] : []),
+    `Latent ${latent + 1}: active for ${percent(model.density(latent))} of the rows, at most ${number(model.arrays.get('max')[latent])}.`,
+    ...(meaning ? [' ', el('bdi', {}, shortened(meaning.name, 40)), ` (${fitOf(model, latent)}).`] : []),
+  ];
+}
+
+function curves({ charts }: ReportedModel): HTMLElement[] {
+  const drawn = charts.filter(({ curves }) => curves.some(({ data }) => data.length > 0));
+  if (drawn.length === 0) return [];
+  return [
+    section(
+      'Training',
+      'What was measured after each epoch, a pass over all training rows.',
+      el('div', { class: 'columns' }, ...drawn.map(curveChart)),
+    ),
+  ];
+}
+
+function commandOf({ command }: ReportedModel): HTMLElement[] {
+  if (command === undefined) return [];
+  return [section('To train it again', 'This command repeats the training.', copied(command))];
+}
+
+function factsOf({ facts }: ReportedModel): HTMLElement[] {
+  if (facts.length === 0) return [];
+  return [section('Facts of the training', '', table('Facts of the training', ['what', 'value'], facts))];
+}
+
+/** A command with a button that copies it. */
+function copied(command: string): HTMLElement {
+  const code = el('code', { tabindex: 0, role: 'region', 'aria-label': 'The command' }, command);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      announce('Copied.');
+      button.textContent = 'Copied';
+    } catch {
+      getSelection()!.selectAllChildren(code);
+      button.textContent = 'Marked: copy it with Ctrl+C';
+    }
+  };
+  const button = el('button', { type: 'button', onclick: copy }, 'Copy');
+  return el('div', { class: 'command' }, code, button);
+}
