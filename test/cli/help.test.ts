@@ -49,7 +49,7 @@ describe('help', () => {
     ]) {
       expect(text).toContain(` --${name} `);
     }
-    for (const command of ['train', 'eval', 'reconstruct', 'encode', 'rows', 'synth', 'devices']) {
+    for (const command of ['train', 'eval', 'report', 'reconstruct', 'encode', 'rows', 'synth', 'devices']) {
       expect(text).toContain(` ${command} `);
     }
     expect(text).toContain('$ sae --epochs 100 --h_dims "[256, 128, 64]"');
