@@ -270,14 +270,11 @@ describe('names', () => {
           expect(files).toEqual([
             'epochs.jsonl',
             join('events', 'events.out.tfevents'),
-            ...[
-              'densities.safetensors',
-              'latents.csv',
-              'metrics.jsonl',
-              'report.html',
-              'run.json',
-              model,
-            ].map((file) => join('my-files', file)),
+            // The report and its densities come with the pictures.
+            ...(sparsity === 'kl'
+              ? ['densities.safetensors', 'latents.csv', 'metrics.jsonl', 'report.html', 'run.json', model]
+              : ['latents.csv', 'metrics.jsonl', 'run.json', model]
+            ).map((file) => join('my-files', file)),
             ...(sparsity === 'kl'
               ? ['features.png', 'features.webp', 'loss.png', 'plot.png']
               : ['features.webp']
@@ -325,6 +322,7 @@ describe('names', () => {
             'validation',
             'latents',
             'pictures',
+            ...(sparsity === 'kl' ? ['report'] : []),
           ]);
           return { lines, tensors };
         },

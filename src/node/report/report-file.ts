@@ -9,7 +9,7 @@ import { writeWhole } from '../write-file.js';
 /** The viewer, built from src/report; it lies in dist, whether this runs from there or from src. */
 const viewer = new URL('../../../dist/report/template.html', import.meta.url);
 /** By it, a report of this program is told from another file. */
-const signature = '<meta name="generator" content="webgpu-sae">';
+const signature = '<meta name="generator" content="webgpu-sae"';
 
 export const reportImageType = 'image/webp';
 
