@@ -4,6 +4,8 @@ import type { Neighbours } from '../evaluation/directions.js';
 
 /** Neighbours that decide a latent's place. */
 export const neighboursOnMap = 15;
+/** Epochs of the layout: fewer for many latents, of which each takes longer and which lie well enough after a hundred. */
+const epochsFor = (latents: number) => Math.min(500, Math.max(100, Math.round(800_000 / latents)));
 /** Epochs of the layout that run before anything else may. */
 const epochsAtATime = 10;
 
@@ -26,7 +28,7 @@ export async function mapOf(
   const { UMAP } = await import('umap-js');
   const random = randomPair(seed).forOrder;
   const nNeighbors = Math.min(neighboursOnMap, count - 1);
-  const umap = new UMAP({ nNeighbors, random: () => uniformFloat32(random) });
+  const umap = new UMAP({ nNeighbors, nEpochs: epochsFor(count), random: () => uniformFloat32(random) });
   umap.setPrecomputedKNN(
     // The first neighbour of each is itself.
     neighbours.map((near, i) => [i, ...near.map(({ latent }) => latent)].slice(0, nNeighbors)),
