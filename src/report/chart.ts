@@ -16,6 +16,13 @@ export interface Colours {
   readonly series: readonly string[];
 }
 
+interface ChartSettings {
+  /** In CSS pixels. */
+  readonly height: number;
+  /** Is called whenever the chart has been drawn. */
+  readonly drawn?: (echarts: EChartsType, colours: Colours) => void;
+}
+
 /** Width of a chart on paper, in CSS pixels. */
 const paperWidth = 640;
 
@@ -24,6 +31,7 @@ export class Chart {
   readonly element: HTMLElement;
   readonly #place: HTMLElement;
   readonly #option: (colours: Colours) => EChartsCoreOption;
+  readonly #settings: ChartSettings;
   #chart: EChartsType | undefined;
 
   /**
@@ -33,27 +41,25 @@ export class Chart {
   constructor(
     alternative: string,
     option: (colours: Colours) => EChartsCoreOption,
-    readonly height = 260,
+    settings: Partial<ChartSettings> = {},
   ) {
     this.#option = option;
+    this.#settings = { height: 260, ...settings };
     this.#place = el('div', { class: 'canvas', role: 'img', 'aria-label': alternative });
-    this.#place.style.height = `${height}px`;
+    this.#place.style.height = `${this.#settings.height}px`;
     this.element = el('div', { class: 'chart' }, this.#place);
     shown.add(this);
     resized.observe(this.#place);
   }
 
-  /** Of the drawn chart; undefined until it has a place. */
-  get drawn(): EChartsType | undefined {
-    return this.#chart;
-  }
-
   draw(width?: number): void {
     if (width === undefined && this.#place.clientWidth === 0) return;
     this.#chart ??= init(this.#place, null, { renderer: 'canvas' });
-    this.#chart.resize({ width: width ?? this.#place.clientWidth, height: this.height });
-    this.#chart.setOption({ animation: false, ...this.#option(readColours()) }, { notMerge: true });
+    const colours = readColours();
+    this.#chart.resize({ width: width ?? this.#place.clientWidth, height: this.#settings.height });
+    this.#chart.setOption({ animation: false, ...this.#option(colours) }, { notMerge: true });
     this.#chart.getZr().flush();
+    this.#settings.drawn?.(this.#chart, colours);
   }
 
   dispose(): void {
@@ -64,10 +70,13 @@ export class Chart {
 }
 
 const shown = new Set<Chart>();
+// What is there to read appears first, and charts just after it.
 const resized = new ResizeObserver((entries) => {
-  for (const chart of shown) {
-    if (entries.some(({ target }) => chart.element.contains(target))) chart.draw();
-  }
+  setTimeout(() => {
+    for (const chart of shown) {
+      if (entries.some(({ target }) => chart.element.contains(target))) chart.draw();
+    }
+  });
 });
 
 /** Ends the charts that are no longer in the document. */

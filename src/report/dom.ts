@@ -39,15 +39,26 @@ export function announce(text: string): void {
 
 /** A section with a heading, and what it means in a sentence or two. */
 export function section(heading: string, explanation: string, ...children: readonly Child[]): HTMLElement {
-  const id = `section-${heading.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`;
   return el(
     'section',
-    { 'aria-labelledby': id },
-    el('h2', { id }, heading),
+    {},
+    el('h2', {}, heading),
     explanation !== '' && el('p', { class: 'explanation' }, explanation),
     ...children,
   );
 }
+
+/** What is wider than its place can be scrolled with the keyboard as well. */
+const scrolled = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const attributes = { tabindex: '0', role: 'group', 'aria-label': 'Table that goes on to the side' };
+    const cut = target.scrollWidth > target.clientWidth;
+    for (const [name, value] of Object.entries(attributes)) {
+      if (cut) target.setAttribute(name, value);
+      else target.removeAttribute(name);
+    }
+  }
+});
 
 /** A small table. The first cell of a row names it; cells that are numbers stand right. */
 export function table(
@@ -61,9 +72,9 @@ export function table(
     );
   const numeric = heading.map((_, i) => i > 0 && rows.length > 0 && rows.every((row) => isNumber(row[i])));
   const kind = (i: number) => (numeric[i] ? 'number' : undefined);
-  return el(
+  const place = el(
     'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': name },
+    { class: 'scroll' },
     el(
       'table',
       { 'aria-label': name },
@@ -91,4 +102,6 @@ export function table(
       ),
     ),
   );
+  scrolled.observe(place);
+  return place;
 }

@@ -1,10 +1,4 @@
-import {
-  defaultRangeExtractor,
-  elementScroll,
-  observeElementOffset,
-  observeElementRect,
-  Virtualizer,
-} from '@tanstack/virtual-core';
+import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from '@tanstack/virtual-core';
 import { el } from './dom.js';
 
 /** A column of a long table. */
@@ -45,6 +39,8 @@ export class Grid {
   readonly #rows = new Map<number, HTMLElement>();
   readonly #virtualizer: Virtualizer<HTMLElement, HTMLElement>;
   readonly #id = `grid-${++tables}`;
+  /** Of a row, in pixels. */
+  readonly #height: number;
   #shown: readonly number[] = [];
   #order: readonly number[] = [];
   #sorting: Sorting;
@@ -73,18 +69,15 @@ export class Grid {
     this.#scroller.addEventListener('keydown', (event) => this.#press(event));
     this.#scroller.addEventListener('click', (event) => this.#click(event));
     this.#scroller.addEventListener('focusin', ({ target }) => this.#focused(target as HTMLElement));
-    const size = rowHeight(options.tall);
+    this.#height = rowHeight(options.tall);
     this.#virtualizer = new Virtualizer<HTMLElement, HTMLElement>({
       count: 0,
       getScrollElement: () => this.#scroller,
-      estimateSize: () => size,
+      estimateSize: () => this.#height,
       overscan: 6,
       scrollToFn: elementScroll,
       observeElementRect,
       observeElementOffset,
-      // The row with the focus stays, wherever one scrolls to.
-      rangeExtractor: (range) =>
-        [...new Set([this.#at, ...defaultRangeExtractor(range)])].sort((a, b) => a - b),
       onChange: () => this.#draw(),
     });
     this.element.classList.toggle('tall', options.tall);
@@ -179,22 +172,22 @@ export class Grid {
   }
 
   #draw(): void {
-    const items = this.#virtualizer.getVirtualItems();
+    const inView = this.#virtualizer.getVirtualItems().map(({ index }) => index);
+    // The row that the keyboard is at stays, wherever one scrolls to. Readers read rows in the document's order.
+    const wanted = [...new Set(this.#order.length > 0 ? [...inView, this.#at] : [])].sort((a, b) => a - b);
     this.#room.style.height = `${this.#virtualizer.getTotalSize()}px`;
-    const wanted = new Set(items.map(({ index }) => index));
     for (const [place, row] of this.#rows) {
-      if (wanted.has(place)) continue;
+      if (wanted.includes(place)) continue;
       row.remove();
       this.#rows.delete(place);
     }
-    // Readers read rows in the document's order.
     let before: HTMLElement | undefined;
-    for (const { index, start } of items) {
-      let row = this.#rows.get(index);
+    for (const place of wanted) {
+      let row = this.#rows.get(place);
       if (!row) {
-        row = this.#row(index);
-        row.style.transform = `translateY(${start}px)`;
-        this.#rows.set(index, row);
+        row = this.#row(place);
+        row.style.transform = `translateY(${place * this.#height}px)`;
+        this.#rows.set(place, row);
         if (before) before.after(row);
         else this.#room.prepend(row);
       }
@@ -222,7 +215,7 @@ export class Grid {
 
   #press(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(this.#scroller.clientHeight / rowHeight(this.#options.tall)) - 1);
+    const page = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height) - 1);
     const moves: Record<string, number> = {
       ArrowDown: this.#at + 1,
       ArrowUp: this.#at - 1,
@@ -306,12 +299,12 @@ function sorted(
   down: boolean,
 ): readonly number[] {
   if (!key) return rows;
-  const keys = new Map(rows.map((row) => [row, key(row)]));
-  return [...rows].sort((a, b) => {
-    const [first, second] = [keys.get(a)!, keys.get(b)!];
-    if (Number.isNaN(first) || Number.isNaN(second)) {
-      return Number(Number.isNaN(first)) - Number(Number.isNaN(second)) || a - b;
-    }
-    return (down ? second - first : first - second) || a - b;
+  const last = down ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const keys = Float64Array.from(rows, (row) => {
+    const value = key(row);
+    return Number.isNaN(value) ? last : value;
   });
+  const places = Uint32Array.from(rows, (_, i) => i);
+  places.sort((a, b) => (keys[a] === keys[b] ? a - b : keys[a] < keys[b] === down ? 1 : -1));
+  return Array.from(places, (place) => rows[place]);
 }

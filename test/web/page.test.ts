@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { readWords10k } from '../../src/node/data/words.js';
 import { sampleRows } from '../../src/sae/index.js';
 import { npy, readSafetensors, temporaryFolder } from '../cli/sae.js';
+import { violations } from '../support/axe.js';
 import {
   builtPage,
   button,
@@ -16,21 +15,6 @@ import {
   shownPictures,
   trained,
 } from '../support/page.js';
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What axe-core finds wrong, by rule and element. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource);
-  return page.evaluate(async () => {
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-    // @ts-expect-error: axe has been put there.
-    const { violations } = await axe.run({ runOnly: { type: 'tag', values: tags } });
-    return violations.flatMap(({ id, nodes }: { id: string; nodes: { html: string }[] }) =>
-      nodes.map(({ html }) => `${id}: ${html.slice(0, 120)}`),
-    );
-  });
-}
 
 describe.skipIf(!chromiumPath)('the page', () => {
   const { handedOn } = builtPage();

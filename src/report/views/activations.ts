@@ -36,7 +36,7 @@ export function histogram(model: ModelData, latent: number): HTMLElement[] {
         },
       ],
     }),
-    220,
+    { height: 220 },
   );
   return [
     section(
@@ -80,7 +80,7 @@ export function densityHistory(model: ModelData, latent: number): HTMLElement[] 
         },
       ],
     }),
-    220,
+    { height: 220 },
   );
   return [
     section(

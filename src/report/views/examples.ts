@@ -1,8 +1,7 @@
-import { exampleGroups } from '../../sae/insight/report/layout.js';
+import { exampleGroups, none } from '../../sae/insight/report/layout.js';
 import type { Arrays, Example, ModelData, ReportFile } from '../data.js';
 import { el, section } from '../dom.js';
 import { count, number, shortened } from '../format.js';
-import { valueBars } from './terms.js';
 
 /** Characters of a label that are shown before one asks for the rest. */
 const most = 240;
@@ -39,7 +38,7 @@ export function examples(
     );
   return section(
     'Examples',
-    'Rows that it is active for, each with its number and the activation. Below the strongest are some by chance from each quarter of its activations, which tell whether it means the same when it is weak.',
+    `Rows that it is active for, each with its number and the activation. Below the strongest are some by chance from each quarter of its activations, which tell whether it means the same when it is weak.${pictures || labels ? '' : ' Of each row, the values of largest magnitude, as the model takes them, after their places from 1.'}`,
     ...drawn.map(({ name, some }) =>
       el(
         'div',
@@ -51,9 +50,14 @@ export function examples(
   );
 }
 
+/** A row's values of largest magnitude, each after its place. */
 function rowValues(rows: Arrays, place: number): HTMLElement | undefined {
   if (!rows.has('row_places')) return undefined;
-  return valueBars('Largest values of the row', rows.of('row_places', place), rows.of('row_values', place));
+  const values = rows.of('row_values', place);
+  const told = [...rows.of('row_places', place)].flatMap((at, i) =>
+    at === none ? [] : [`${count(at + 1)}: ${number(values[i])}`],
+  );
+  return el('span', { class: 'label' }, told.join(' · '));
 }
 
 function labelOf(label: string, isClass: boolean): HTMLElement {

@@ -43,7 +43,7 @@ export function pareto(models: readonly ReportedModel[]): HTMLElement {
         silent: true,
       })),
     }),
-    320,
+    { height: 320 },
   );
   return el(
     'figure',
