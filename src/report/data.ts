@@ -74,6 +74,8 @@ export class ModelData {
     readonly index: number,
     readonly facts: ReportedModel,
     readonly arrays: Arrays,
+    /** Of the report's rows, if they have some. */
+    readonly labels: readonly string[] | undefined,
   ) {}
 
   get latents(): number {
@@ -106,8 +108,8 @@ export class ReportFile {
     let model = this.#models.get(index);
     if (!model) {
       const facts = this.facts.models[index];
-      model = unpack(modelBlock(index)).then(
-        (bytes) => new ModelData(index, facts, new Arrays(facts.arrays, bytes)),
+      model = Promise.all([unpack(modelBlock(index)), this.#readLabels()]).then(
+        ([bytes, labels]) => new ModelData(index, facts, new Arrays(facts.arrays, bytes), labels),
       );
       this.#models.set(index, model);
     }
@@ -119,8 +121,7 @@ export class ReportFile {
     return this.#rows;
   }
 
-  /** Labels of the report's rows, if they have some. */
-  labels(): Promise<readonly string[] | undefined> {
+  #readLabels(): Promise<readonly string[] | undefined> {
     this.#labels ??= document.getElementById(labelsBlock)
       ? unpack(labelsBlock).then((bytes) => JSON.parse(new TextDecoder().decode(bytes)))
       : Promise.resolve(undefined);

@@ -84,7 +84,9 @@ export function table(
         el(
           'tr',
           {},
-          heading.map((text, i) => el('th', { scope: 'col', class: kind(i) }, text)),
+          heading.map((text, i) =>
+            text === '' ? el('td') : el('th', { scope: 'col', class: kind(i) }, text),
+          ),
         ),
       ),
       el(

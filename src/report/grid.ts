@@ -125,6 +125,7 @@ export class Grid {
     this.#head.replaceChildren(...columns.map((column, i) => this.#heading(column, i)));
     this.element.querySelector('.grid')!.ariaRowCount = String(this.#order.length + 1);
     this.#empty.hidden = this.#order.length > 0;
+    this.#scroller.hidden = this.#order.length === 0;
     this.#at = Math.max(0, row === undefined ? 0 : this.#order.indexOf(row));
     this.#forget();
     this.#virtualizer.setOptions({ ...this.#virtualizer.options, count: this.#order.length });

@@ -7,14 +7,9 @@ import { count, number, shortened } from '../format.js';
 const most = 240;
 
 /** Rows that a latent is active for, from the strongest down, in groups. */
-export function examples(
-  file: ReportFile,
-  model: ModelData,
-  rows: Arrays,
-  labels: readonly string[] | undefined,
-  latent: number,
-): HTMLElement {
+export function examples(file: ReportFile, model: ModelData, rows: Arrays, latent: number): HTMLElement {
   const { pictures } = file.facts.rows;
+  const { labels } = model;
   let first = 0;
   const groups = exampleGroups.map(({ name, count }) => {
     const some = model.examples(latent, first, count);

@@ -15,7 +15,7 @@ import type { Context, View } from './view.js';
 export async function latentView(context: Context, route: Route & { view: 'latent' }): Promise<View> {
   const { file } = context;
   const { latent } = route;
-  const [model, rows, labels] = await Promise.all([file.model(route.model), file.rows(), file.labels()]);
+  const [model, rows] = await Promise.all([file.model(route.model), file.rows()]);
   const others = await Promise.all(
     file.facts.models.flatMap((_, i) => (i === route.model ? [] : [file.model(i)])),
   );
@@ -36,7 +36,7 @@ export async function latentView(context: Context, route: Route & { view: 'laten
           ]
         : [
             ...termTable(file.facts, model, latent),
-            examples(file, model, rows, labels, latent),
+            examples(file, model, rows, latent),
             el('div', { class: 'columns' }, ...histogram(model, latent), ...densityHistory(model, latent)),
           ]),
       el('div', { class: 'columns' }, near(context, model, latent), ...activeWith(context, model, latent)),

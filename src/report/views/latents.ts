@@ -1,12 +1,20 @@
 import { none } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { announce, el } from '../dom.js';
-import { cosine, count, counted, number, percent, shortened } from '../format.js';
+import { cosine, count, counted, number, percent } from '../format.js';
 import { type Column, Grid, type Sorting } from '../grid.js';
 import { addressOf, type Route } from '../route.js';
 import { words } from '../words.js';
-import { meaningName, meaningOf, meaningText, nearestCosine } from './meaning.js';
-import { type Filter, filters, Search, strongestLabels } from './search.js';
+import {
+  hasTerms,
+  joined,
+  meaningName,
+  meaningOf,
+  meaningText,
+  nearestCosine,
+  strongestLabels,
+} from './meaning.js';
+import { type Filter, filters, Search } from './search.js';
 import type { Context, View } from './view.js';
 
 /** How a model's table is set, which stays while one looks at a latent. */
@@ -44,15 +52,15 @@ export function stateOf(model: ModelData): State {
 export async function latents(context: Context, { model: index }: Route): Promise<View> {
   const { file } = context;
   const { facts } = file;
-  const [model, labels] = await Promise.all([file.model(index), file.labels()]);
+  const model = await file.model(index);
   const state = stateOf(model);
-  state.search ??= new Search(model, facts, labels);
+  state.search ??= new Search(model, facts);
   const { search } = state;
 
   const found = el('p', { class: 'found' });
   const grid = new Grid({
     label: 'Latents',
-    columns: columnsOf(context, model, labels),
+    columns: columnsOf(context, model),
     sorting: state.sorting,
     tall: model.facts.directions !== undefined,
     empty: 'No latent is like that.',
@@ -71,7 +79,7 @@ export async function latents(context: Context, { model: index }: Route): Promis
     type: 'search',
     autocomplete: 'off',
     spellcheck: 'false',
-    placeholder: labels ? 'number, label or word' : 'number',
+    placeholder: model.labels ? 'number, label or word' : 'number',
     oninput: () => {
       state.text = input.value;
       update();
@@ -124,7 +132,7 @@ export async function latents(context: Context, { model: index }: Route): Promis
   };
 }
 
-function columnsOf(context: Context, model: ModelData, labels: readonly string[] | undefined): Column[] {
+function columnsOf(context: Context, model: ModelData): Column[] {
   const { arrays, facts: own } = model;
   const { file } = context;
   const { facts } = file;
@@ -188,12 +196,12 @@ function columnsOf(context: Context, model: ModelData, labels: readonly string[]
       cosine,
     ),
     ...meaningColumns(context, model),
-    ...(labels
+    ...(model.labels
       ? [
           {
             name: 'labels of the strongest rows',
-            kind: 'text wide over-75',
-            cell: (latent: number) => joined(strongestLabels(facts, model, labels, latent)),
+            kind: hasTerms(facts, model) ? 'text wide over-75' : 'text',
+            cell: (latent: number) => joined(strongestLabels(facts, model, latent)),
           },
         ]
       : []),
@@ -203,7 +211,7 @@ function columnsOf(context: Context, model: ModelData, labels: readonly string[]
 function meaningColumns({ file: { facts } }: Context, model: ModelData): Column[] {
   const { arrays } = model;
   const name = meaningName(facts, model);
-  if (!facts.terms || name === undefined) return [];
+  if (!facts.terms || name === undefined || !hasTerms(facts, model)) return [];
   // Terms in the order of the alphabet, to sort by.
   const collator = new Intl.Collator(undefined, { numeric: true });
   const rank = new Float64Array(facts.terms.length);
@@ -254,17 +262,7 @@ function meaningColumns({ file: { facts } }: Context, model: ModelData): Column[
   ];
 }
 
-/** Labels in a line, each apart from the others whichever way it is written. */
-function joined(labels: readonly string[]): Node | string {
-  if (labels.length === 0) return '–';
-  return el(
-    'span',
-    {},
-    ...labels.map((label, i) => [i > 0 ? ' · ' : '', el('bdi', {}, shortened(label, 40))]),
-  );
-}
-
-/** Whether two orders go on after a latent: what is next to it in the table as it is sorted and filtered. */
+/** The latents before and after one in the table, as it is sorted and filtered; `none` at its ends. */
 export function besides(model: ModelData, latent: number): { before: number; after: number; place: string } {
   const { order } = stateOf(model);
   const place = order.indexOf(latent);

@@ -1,4 +1,4 @@
-import { none, type ReportFacts } from '../../sae/insight/report/layout.js';
+import { exampleGroups, none, type ReportFacts } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { el, table } from '../dom.js';
 import { number, percent, shortened } from '../format.js';
@@ -40,10 +40,40 @@ export function nearestCosine({ arrays }: ModelData, latent: number): number {
   return arrays.of('near_latents', latent)[0] === none ? Number.NaN : arrays.of('near_cosines', latent)[0];
 }
 
-/** What `meaningOf` finds is called; undefined where rows have no labels. */
-export function meaningName(facts: ReportFacts, { arrays }: ModelData): string | undefined {
-  if (!facts.terms || !(arrays.has('term_ids') || arrays.has('predicts'))) return undefined;
-  return arrays.has('predicts') ? 'best label' : 'best word';
+/** Labels of the rows that excite a latent most: where they are classes, each once with how often it is there. */
+export function strongestLabels({ classes }: ReportFacts, model: ModelData, latent: number): string[] {
+  const { labels } = model;
+  if (!labels) return [];
+  const all = model.examples(latent, 0, exampleGroups[0].count).map(({ place }) => labels[place]);
+  if (!classes) return all;
+  const counts = new Map<string, number>();
+  for (const label of all) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([label, count]) => (count > 1 ? `${label} (${count}×)` : label));
+}
+
+/** Labels in a line, each apart from the others whichever way it is written. */
+export function joined(labels: readonly string[]): HTMLElement {
+  const parts = labels.map((label, i) => [i > 0 ? ' · ' : '', el('bdi', {}, shortened(label, 40))]);
+  return el('span', {}, labels.length > 0 ? parts : '–');
+}
+
+/** Whether terms of labels tell what latents mean. */
+export function hasTerms({ terms }: ReportFacts, { arrays }: ModelData): boolean {
+  return terms !== undefined && (arrays.has('term_ids') || arrays.has('predicts'));
+}
+
+/** What `meaningText` tells of latents is called; undefined where rows have no labels. */
+export function meaningName(facts: ReportFacts, model: ModelData): string | undefined {
+  if (hasTerms(facts, model)) return model.arrays.has('predicts') ? 'best label' : 'best word';
+  return model.labels && 'strongest rows';
+}
+
+/** What fits a latent best, or else the labels of the three rows that excite it most. */
+export function meaningText(facts: ReportFacts, model: ModelData, latent: number): HTMLElement {
+  if (!hasTerms(facts, model)) return joined(strongestLabels(facts, model, latent).slice(0, 3));
+  return el('bdi', {}, shortened(meaningOf(facts, model, latent)?.name ?? '–', 40));
 }
 
 /** A link to a latent, with its picture if it has one. */
@@ -80,8 +110,4 @@ export function latentTable(
       ...figures,
     ]),
   );
-}
-
-export function meaningText(facts: ReportFacts, model: ModelData, latent: number): HTMLElement {
-  return el('bdi', {}, shortened(meaningOf(facts, model, latent)?.name ?? '–', 40));
 }

@@ -6,7 +6,7 @@ import { pointsChart } from '../points.js';
 import { addressOf, type Route } from '../route.js';
 import { glossary } from '../words.js';
 import { curveChart } from './curves.js';
-import { denseAbove, fitOf, meaningOf } from './meaning.js';
+import { denseAbove, fitOf, joined, meaningOf, strongestLabels } from './meaning.js';
 import type { Context, View } from './view.js';
 
 /** What a model is, how good, and all of its latents at a glance. */
@@ -39,7 +39,9 @@ export async function overview(context: Context, { model: index }: Route): Promi
               el(
                 'div',
                 { class: 'columns' },
-                ...own.tables.map((each) => table(each.heading[0], each.heading, each.rows)),
+                ...own.tables.map((each) =>
+                  table(each.heading.find((text) => text !== '') ?? 'Figures', each.heading, each.rows),
+                ),
               ),
             ),
           ]
@@ -178,7 +180,10 @@ function tellOf({ file }: Context, model: ModelData, latent: number): (Node | st
   return [
     ...(directions ? [file.sheets.picture(directions, latent, true, '')] : []),
     `Latent ${latent + 1}: active for ${percent(model.density(latent))} of the rows, at most ${number(model.arrays.get('max')[latent])}.`,
-    ...(meaning ? [' ', el('bdi', {}, shortened(meaning.name, 40)), ` (${fitOf(model, latent)}).`] : []),
+    ...(meaning
+      ? [el('span', {}, el('bdi', {}, shortened(meaning.name, 40)), ` (${fitOf(model, latent)})`)]
+      : []),
+    ...(!meaning && model.labels ? [joined(strongestLabels(file.facts, model, latent))] : []),
   ];
 }
 

@@ -25,6 +25,8 @@ export function pareto(models: readonly ReportedModel[]): HTMLElement {
         type: 'value',
         scale: true,
         boundaryGap: ['15%', '15%'],
+        // There is no more than all of it.
+        ...(models.some(({ explained_variance }) => explained_variance > 0.7) && { max: 100 }),
       },
       series: models.map(({ name, l0, explained_variance }, i) => ({
         type: 'scatter',

@@ -1,4 +1,4 @@
-import { exampleGroups, examplesOfLatent, none, type ReportFacts } from '../../sae/insight/report/layout.js';
+import { examplesOfLatent, none, type ReportFacts } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { denseAbove } from './meaning.js';
 
@@ -15,14 +15,12 @@ export type Filter = keyof typeof filters;
 export class Search {
   readonly #model: ModelData;
   readonly #facts: ReportFacts;
-  readonly #labels: readonly string[] | undefined;
   /** Labels that differ, in small letters, with the rows that have them: made when one searches for the first time. */
   #rowsOf: ReadonlyMap<string, number[]> | undefined;
 
-  constructor(model: ModelData, facts: ReportFacts, labels: readonly string[] | undefined) {
+  constructor(model: ModelData, facts: ReportFacts) {
     this.#model = model;
     this.#facts = facts;
-    this.#labels = labels;
   }
 
   /** Latents that a filter lets pass and in which `text` is found, by number. */
@@ -61,9 +59,10 @@ export class Search {
 
   /** Whether a row's label has the text in it, by the row's place. */
   #rowsWith(text: string): Uint8Array | undefined {
-    if (!this.#labels) return undefined;
-    this.#rowsOf ??= byLabel(this.#labels);
-    const rows = new Uint8Array(this.#labels.length);
+    const { labels } = this.#model;
+    if (!labels) return undefined;
+    this.#rowsOf ??= byLabel(labels);
+    const rows = new Uint8Array(labels.length);
     for (const [label, places] of this.#rowsOf) {
       if (label.includes(text)) for (const place of places) rows[place] = 1;
     }
@@ -80,20 +79,4 @@ function byLabel(labels: readonly string[]): Map<string, number[]> {
     else rows.set(small, [place]);
   }
   return rows;
-}
-
-/** Labels of the rows that excite a latent most: where they are classes, each once with how often it is there. */
-export function strongestLabels(
-  facts: ReportFacts,
-  model: ModelData,
-  labels: readonly string[],
-  latent: number,
-): string[] {
-  const all = model.examples(latent, 0, exampleGroups[0].count).map(({ place }) => labels[place]);
-  if (!facts.classes) return all;
-  const counts = new Map<string, number>();
-  for (const label of all) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return [...counts]
-    .sort((a, b) => b[1] - a[1])
-    .map(([label, count]) => (count > 1 ? `${label} (${count}×)` : label));
 }

@@ -10,7 +10,7 @@ export function termTable(facts: ReportFacts, model: ModelData, latent: number):
   const { arrays } = model;
   const { terms, classes } = facts;
   if (!terms || !arrays.has('term_ids')) return [];
-  const what = classes ? 'label' : 'word';
+  const what = classes ? (terms.some(({ word }) => word) ? 'label or word' : 'label') : 'word';
   const of = (name: string) => arrays.of(name, latent);
   const [share, ratio, low, high] = ['term_share', 'term_ratio', 'term_low', 'term_high'].map(of);
   const rows = [...of('term_ids')].flatMap((term, i) =>
@@ -18,7 +18,12 @@ export function termTable(facts: ReportFacts, model: ModelData, latent: number):
       ? []
       : [
           [
-            el('bdi', {}, shortened(terms[term].name, 80)),
+            el(
+              'span',
+              {},
+              el('bdi', {}, shortened(terms[term].name, 80)),
+              classes && terms[term].word && el('span', { class: 'quiet' }, ' in the label'),
+            ),
             percent(share[i]),
             percent(terms[term].rows / facts.rows.rows),
             `${number(ratio[i])}×`,
