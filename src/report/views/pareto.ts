@@ -26,7 +26,7 @@ export function pareto(models: readonly ReportedModel[]): HTMLElement {
         scale: true,
         boundaryGap: ['15%', '15%'],
         // There is no more than all of it.
-        ...(models.some(({ explained_variance }) => explained_variance > 0.7) && { max: 100 }),
+        ...(models.every(({ explained_variance }) => explained_variance > 0.7) && { max: 100 }),
       },
       series: models.map(({ name, l0, explained_variance }, i) => ({
         type: 'scatter',
