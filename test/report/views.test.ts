@@ -134,6 +134,8 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
   test('keys go through the table, open a latent and come back to its row', async () => {
     await goTo(page, 'view=latents', /^Latents of/);
     const grid = page.getByRole('grid', { name: 'Latents' });
+    await page.getByText('What the columns mean').click();
+    await page.getByText('With the decoder direction that is most alike.').waitFor();
     expect(await grid.getAttribute('aria-rowcount')).toBe('121');
     await page.keyboard.press('/');
     await page.keyboard.press('Enter');

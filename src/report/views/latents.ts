@@ -58,9 +58,10 @@ export async function latents(context: Context, { model: index }: Route): Promis
   const { search } = state;
 
   const found = el('p', { class: 'found' });
+  const columns = columnsOf(context, model);
   const grid = new Grid({
     label: 'Latents',
-    columns: columnsOf(context, model),
+    columns,
     sorting: state.sorting,
     tall: model.facts.directions !== undefined,
     empty: 'No latent is like that.',
@@ -123,6 +124,18 @@ export async function latents(context: Context, { model: index }: Route): Promis
         found,
       ),
       grid.element,
+      el(
+        'details',
+        {},
+        el('summary', {}, 'What the columns mean'),
+        el(
+          'dl',
+          { class: 'figures words' },
+          columns.map(
+            ({ name, meaning }) => meaning && el('div', {}, el('dt', {}, name), el('dd', {}, meaning)),
+          ),
+        ),
+      ),
     ],
     start: (again) => {
       const stop = grid.start();

@@ -65,7 +65,7 @@ export async function overview(context: Context, { model: index }: Route): Promi
         'p',
         { class: 'quiet' },
         `Made by ${facts.program} on `,
-        el('time', { datetime: facts.created }, facts.created.slice(0, 16).replace('T', ' ')),
+        el('time', { datetime: facts.created }, `${facts.created.slice(0, 16).replace('T', ' ')} UTC`),
         '. This file holds all that it shows and asks nothing of the network.',
       ),
     ],

@@ -30,7 +30,8 @@ export function pareto(models: readonly ReportedModel[]): HTMLElement {
       },
       series: models.map(({ name, l0, explained_variance }, i) => ({
         type: 'scatter',
-        data: [[l0, explained_variance * 100]],
+        // Rows that are all equal have no variance to explain.
+        data: Number.isFinite(explained_variance) ? [[l0, explained_variance * 100]] : [],
         symbol: symbols[i % symbols.length],
         symbolSize: 12,
         itemStyle: { color: colours.series[i % colours.series.length] },
