@@ -172,13 +172,19 @@ export abstract class Device {
     return this.#make(label, bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
   }
 
-  #make(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+  /** A buffer for the host to fill: mapped, and others are copied from it. @throws LimitError. */
+  upload(label: string, bytes: number): GPUBuffer {
+    this.checkSize(label, bytes, this.device.limits.maxBufferSize);
+    return this.#make(label, bytes, GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, true);
+  }
+
+  #make(label: string, size: number, usage: GPUBufferUsageFlags, mappedAtCreation = false): GPUBuffer {
     if (!Number.isInteger(size / 4) || size <= 0) {
       throw new RangeError(
         `${label} cannot have ${size} bytes: the size of a buffer is a positive multiple of 4`,
       );
     }
-    const buffer = this.device.createBuffer({ label, size, usage });
+    const buffer = this.device.createBuffer({ label, size, usage, mappedAtCreation });
     this.#own(buffer, size);
     return buffer;
   }
@@ -253,8 +259,7 @@ export abstract class Device {
 
   /** Waits until everything submitted so far is done. @throws the device's first failure, if there was one. */
   async finish(): Promise<void> {
-    await this.#wait(this.device.queue.onSubmittedWorkDone());
-    this.check();
+    await this.settled(this.device.queue.onSubmittedWorkDone());
   }
 
   /**
@@ -286,18 +291,27 @@ export abstract class Device {
    */
   async map(staging: GPUBuffer, bytes: number = staging.size): Promise<ArrayBuffer> {
     try {
-      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
-      this.check();
+      await this.settled(staging.mapAsync(GPUMapMode.READ, 0, bytes));
       return staging.getMappedRange(0, bytes).slice(0);
     } catch (error) {
-      // A lost device first shows as a failed mapping: wait for its own message.
-      await new Promise<void>((resolve) => setTimeout(resolve, 0));
-      this.check();
       this.checkUse(staging);
       throw error;
     } finally {
       staging.unmap();
     }
+  }
+
+  /** Waits for what the device settles, such as the mapping of a buffer. @throws the device's first failure. */
+  async settled(promise: Promise<unknown>): Promise<void> {
+    try {
+      await this.#wait(promise);
+    } catch (error) {
+      // A lost device first shows as a failed mapping: wait for its own message.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      this.check();
+      throw error;
+    }
+    this.check();
   }
 
   /** @throws the device's first failure, if there was one. */

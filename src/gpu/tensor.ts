@@ -21,10 +21,25 @@ export function padRows<T extends Float32Array | Uint8Array>(values: T, columns:
   }
   const rows = values.length / columns;
   const out = values instanceof Uint8Array ? new Uint8Array(rows * stride) : new Float32Array(rows * stride);
-  for (let row = 0; row < rows; row++) {
-    out.set(values.subarray(row * columns, (row + 1) * columns), row * stride);
-  }
+  putPadded(values, columns, out);
   return out as T;
+}
+
+/** Puts rows of `columns` values into memory of the same type, each padded with zeros to the padded length. */
+export function putPadded(
+  values: Float32Array | Uint8Array,
+  columns: number,
+  out: Float32Array | Uint8Array,
+): void {
+  const stride = padded(columns);
+  if (columns === stride) {
+    out.set(values);
+    return;
+  }
+  for (let from = 0, to = 0; from < values.length; from += columns, to += stride) {
+    out.set(values.subarray(from, from + columns), to);
+    out.fill(0, to + columns, to + stride);
+  }
 }
 
 /**

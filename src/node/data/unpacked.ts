@@ -23,10 +23,10 @@ export async function unpackedRows(files: RowFiles): Promise<RowSource> {
   const rowBytes = in_dims * valueBytes[type];
   return files.sourceOf({
     rows: file.bytes / rowBytes,
-    async read(first, end) {
-      const values =
-        type === 'u8' ? new Uint8Array((end - first) * in_dims) : new Float32Array((end - first) * in_dims);
-      await file.read(first * rowBytes, new Uint8Array(values.buffer));
+    async read(first, end, into) {
+      const count = (end - first) * in_dims;
+      const values = into ?? (type === 'u8' ? new Uint8Array(count) : new Float32Array(count));
+      await file.read(first * rowBytes, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
       return values;
     },
   });

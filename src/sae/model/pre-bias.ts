@@ -1,9 +1,9 @@
 import type { PreBiasInit } from '../config.js';
-import { blocks, evenly, everyRow, runsOf } from '../rows/blocks.js';
+import { blocks, evenly, everyRow, inPieces, runsOf } from '../rows/blocks.js';
 import { normalizedRows } from '../rows/dataset.js';
 import { RowMoments } from '../rows/moments.js';
 import { isOnHost, kindOf, normalizedOnHost } from '../rows/normalization/index.js';
-import type { DeviceRows } from '../rows/source.js';
+import { type DeviceRows, valueBytes } from '../rows/source.js';
 import { sampleRows } from './random.js';
 
 /** Bytes of rows of which the mean is computed, more or less. */
@@ -49,7 +49,8 @@ async function meanOf(source: DeviceRows): Promise<Float32Array<ArrayBuffer>> {
   // Where a row's own norm does not matter, that of rows as they are stored will do, which need not be normalised then.
   const read = stored && kindOf(stored.normalization).linear ? stored : source;
   const moments = new RowMoments(in_dims);
-  for await (const { values } of blocks(read, evenly(read, meanBytes))) {
+  const rowBytes = in_dims * valueBytes[read.type];
+  for await (const { values } of blocks(read, inPieces(evenly(read, meanBytes), rowBytes), [])) {
     moments.add(values);
   }
   const scale = read.type === 'u8' ? 1 / 255 : 1;

@@ -1,12 +1,14 @@
 import { checkRead } from './check.js';
 import { type Dataset, pickRows, sliceRows } from './dataset.js';
 import { pickLabels, sliceLabels } from './labels.js';
-import { type RowSource, type Rows, valueBytes } from './source.js';
+import { type RowSource, type Rows, type StoredRows, valueBytes } from './source.js';
 
 /** Bytes read at a time. */
 const readBytes = 16 * 2 ** 20;
+/** Bytes of a piece of a run. */
+const pieceBytes = 2 ** 20;
 /** Bytes of runs that are read ahead: several at once, since disks are faster that way. */
-const aheadBytes = 8 * 2 ** 20;
+const aheadBytes = 4 * 2 ** 20;
 /** Runs that are read ahead, at most: each may open a file. */
 const aheadRuns = 32;
 
@@ -30,6 +32,19 @@ export function* evenly(source: RowSource, bytes: number): Generator<readonly [n
   }
 }
 
+/** How many rows are a piece, so that there may be several in memory. */
+export function pieceRows(rowBytes: number): number {
+  return Math.max(1, Math.floor(pieceBytes / rowBytes));
+}
+
+/** The same rows, in runs of no more than a piece. */
+export function* inPieces(runs: Runs, rowBytes: number): Generator<readonly [number, number]> {
+  const most = pieceRows(rowBytes);
+  for (const [first, end] of runs) {
+    for (let row = first; row < end; row += most) yield [row, Math.min(end, row + most)];
+  }
+}
+
 /** @param places of rows, in ascending order. */
 export function* runsOf(places: readonly number[]): Generator<readonly [number, number]> {
   let first = 0;
@@ -44,31 +59,44 @@ export function* runsOf(places: readonly number[]): Generator<readonly [number, 
 /**
  * The values of runs of rows as they are stored, with the first row of each run and how many there are. The next runs are
  * read while the caller works on the last.
+ * @param memory is read into, where the source does that, and gets more if there is too little. Then the values of a run are
+ *   gone when the next one is asked for, and what thousands of runs need is not left to the garbage collector, which lets
+ *   it grow. By default, each run has memory of its own.
  * @throws DataError if a row is not finite, and whatever the source throws.
  */
-export async function* blocks(source: RowSource, runs: Runs) {
+export async function* blocks(source: RowSource, runs: Runs, memory?: StoredRows[]) {
   const read = async ([first, end]: readonly [number, number]) => {
-    const values = await source.read(first, end);
+    const room = memory && roomFor((end - first) * source.in_dims, source, memory);
+    const values = await source.read(first, end, room?.subarray(0, (end - first) * source.in_dims));
     checkRead(values, source, first, end);
-    return { values, first, rows: end - first };
+    return { values, first, rows: end - first, room };
   };
   const most = Math.max(1, Math.floor(aheadBytes / (source.in_dims * valueBytes[source.type])));
   const ahead: { readonly rows: number; readonly done: ReturnType<typeof read> }[] = [];
   let rows = 0;
-  const first = () => {
+  const next = async function* () {
     const { rows: count, done } = ahead.shift()!;
     rows -= count;
-    return done;
+    const { room, ...block } = await done;
+    yield block;
+    if (room) memory?.push(room);
   };
   for (const run of runs) {
-    while (rows > most || ahead.length >= aheadRuns) yield await first();
+    while (rows > most || ahead.length >= aheadRuns) yield* next();
     const done = read(run);
     // It is awaited when its turn comes, unless the caller ends earlier.
     done.catch(() => {});
     ahead.push({ rows: run[1] - run[0], done });
     rows += run[1] - run[0];
   }
-  while (ahead.length > 0) yield await first();
+  while (ahead.length > 0) yield* next();
+}
+
+/** Takes memory that has room for so many values, or makes it. */
+function roomFor(values: number, { type }: RowSource, memory: StoredRows[]): StoredRows {
+  const last = memory.pop();
+  if (last && last.length >= values) return last;
+  return type === 'u8' ? new Uint8Array(values) : new Float32Array(values);
 }
 
 /** All rows as data sets without labels, some at a time, with the number of the first row of each. @throws as `blocks`. */

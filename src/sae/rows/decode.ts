@@ -206,7 +206,8 @@ export class RowFiles {
   async inPlace(): Promise<RowSource> {
     const files = this.opened.map(({ file, rows }) => ({
       rows: rows.rows!,
-      read: (first: number, end: number) => explained(file, () => rows.at!(first, end)),
+      read: (first: number, end: number, into?: StoredRows) =>
+        explained(file, () => rows.at!(first, end, into)),
     }));
     return this.sourceOf(joined(files));
   }

@@ -24,11 +24,15 @@ export function joined(parts: readonly Placed[]): Placed {
   };
   return {
     rows,
-    async read(first, end) {
+    async read(first, end, into) {
       const pieces: StoredRows[] = [];
       for (let part = partOf(first), row = first; row < end; part++) {
         const next = Math.min(end, firsts[part] + parts[part].rows);
-        pieces.push(await parts[part].read(row - firsts[part], next - firsts[part]));
+        // Pieces are put together in memory of their own.
+        const whole = row === first && next === end;
+        pieces.push(
+          await parts[part].read(row - firsts[part], next - firsts[part], whole ? into : undefined),
+        );
         row = next;
       }
       return pieces.length === 1 ? pieces[0] : concatenated(pieces);

@@ -65,8 +65,8 @@ export class RowMoments implements MomentsState {
     }
     const all = this.#rows + rows;
     this.#squares += squares;
-    for (const [j, value] of mean.entries()) {
-      const apart = value - this.#mean[j];
+    for (let j = 0; j < mean.length; j++) {
+      const apart = mean[j] - this.#mean[j];
       this.#squares += ((apart ** 2 * this.#rows) / all) * rows;
       this.#mean[j] += (apart * rows) / all;
     }

@@ -1,6 +1,6 @@
 import { shown } from '../../gpu/shown.js';
 import { ConfigError, DataError } from '../errors.js';
-import { blocks, everyRow, runsOf } from './blocks.js';
+import { blocks, everyRow, inPieces, runsOf } from './blocks.js';
 import { checkNormalization, checkValues, isUsable } from './check.js';
 import {
   mnistNormalization,
@@ -11,7 +11,7 @@ import {
 import { type HostKind, hostKinds, isHostKind, isOnHost } from './normalization/index.js';
 import { type FittedRows, smallestNormalF32 } from './normalization/kind.js';
 import type { Dataset, RowSource, Rows } from './rows.js';
-import { storedRows } from './source.js';
+import { storedRows, valueBytes } from './source.js';
 import { type StoredRows, unitOf } from './stored.js';
 
 /** Two numbers that are fitted to rows: zero mean and unit variance, or a mean square of 1. */
@@ -76,8 +76,9 @@ export async function fitNormalization(
     return fixedNormalization(option, source.type);
   }
   const { name, in_dims } = source;
+  const rowBytes = in_dims * valueBytes[source.type];
   const read = async function* (runs: Iterable<readonly [number, number]>) {
-    for await (const { values } of blocks(source, runs)) yield values;
+    for await (const { values } of blocks(source, inPieces(runs, rowBytes), [])) yield values;
   };
   const fitted: FittedRows = {
     name,

@@ -42,8 +42,11 @@ export interface RowSource {
   readonly labels?: readonly string[];
   /** Whether each row can be read once only, in order, as from a pipe. */
   readonly once?: true;
-  /** The rows from `first` up to, not including, `end`: [end - first, in_dims]. It may be called again before it has ended. */
-  read(first: number, end: number): StoredRows | Promise<StoredRows>;
+  /**
+   * The rows from `first` up to, not including, `end`: [end - first, in_dims]. It may be called again before it has ended.
+   * @param into memory of the caller for so many values, which may be used instead of new memory.
+   */
+  read(first: number, end: number, into?: StoredRows): StoredRows | Promise<StoredRows>;
 }
 
 /** Rows in memory, or such that are read in blocks. */

@@ -1,5 +1,5 @@
 import { DataError } from '../errors.js';
-import { type ArrayHeader, elements, grouped, product, viewOf } from './formats/array.js';
+import { type ArrayHeader, type Element, elements, grouped, product, viewOf } from './formats/array.js';
 import { inPieces, type OpenOptions, rowsAtATime } from './formats/file.js';
 import type { RowShape } from './formats/shape.js';
 import type { StoredRows } from './rows.js';
@@ -23,14 +23,14 @@ const littleEndianHost = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 /** All half floats, by their bits. */
 let halves: Float32Array | undefined;
 
-/** Values as u8 or f32, from their bytes: where these are such values already, a view of them. */
-function decoded(bytes: Uint8Array, { element, littleEndian }: ArrayHeader): StoredRows {
+/** Values as u8 or f32, from their bytes: where these are such values already, a view of them. @param into as of `rowsOf`. */
+function decoded(bytes: Uint8Array, { element, littleEndian }: ArrayHeader, into?: StoredRows): StoredRows {
   if (element === 'u8') return bytes;
   const { bytes: size, read } = elements[element];
   const count = bytes.length / size;
   const asIs = littleEndian === littleEndianHost && bytes.byteOffset % size === 0;
   if (asIs && element === 'f32') return new Float32Array(bytes.buffer, bytes.byteOffset, count);
-  const values = new Float32Array(count);
+  const values = into instanceof Float32Array ? into : new Float32Array(count);
   const view = viewOf(bytes);
   if (asIs && element === 'f16') {
     const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, count);
@@ -38,7 +38,7 @@ function decoded(bytes: Uint8Array, { element, littleEndian }: ArrayHeader): Sto
     for (let i = 0; i < count; i++) values[i] = halves[bits[i]];
   } else if (asIs && element === 'bf16') {
     const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, count);
-    const words = new Uint32Array(values.buffer);
+    const words = new Uint32Array(values.buffer, values.byteOffset, count);
     for (let i = 0; i < count; i++) words[i] = bits[i] << 16;
   } else {
     for (let i = 0; i < count; i++) values[i] = read(view, size * i, littleEndian);
@@ -71,15 +71,27 @@ export function notFinite(values: StoredRows): number {
 }
 
 /**
+ * Memory for so many bytes of values of that type: the end of the memory that the values will be in, as long as they are not wider there.
+ * As they are made from the first one on, none overwrites what is still to be read.
+ */
+export function bytesFor(count: number, element: Element, into?: StoredRows): Uint8Array<ArrayBuffer> {
+  const bytes = count * elements[element].bytes;
+  if (!into || bytes > into.byteLength) return new Uint8Array(bytes);
+  return new Uint8Array(into.buffer as ArrayBuffer, into.byteOffset + into.byteLength - bytes, bytes);
+}
+
+/**
  * Rows from their bytes, which begin at byte `begin`: [rows, in_dims].
+ * @param into memory of as many values, which may be used; `bytes` may be those of `bytesFor`.
  * @throws DataError if a value is not finite.
  */
 export function rowsOf(
   bytes: Uint8Array,
   begin: number,
   { header, shape, file, within, nonfinite, byteOf }: ArrayRows,
+  into?: StoredRows,
 ): StoredRows {
-  const values = decoded(bytes, header);
+  const values = decoded(bytes, header, into);
   const wrong = nonfinite === 'keep' ? -1 : notFinite(values);
   if (wrong < 0) return values;
   const { element, headerBytes, littleEndian, fortranOrder } = header;
@@ -88,7 +100,8 @@ export function rowsOf(
   const place = fortranOrder ? rowMajorPlace(index, header.shape) : index;
   const [row, column] = [Math.floor(place / shape.in_dims), place % shape.in_dims];
   const byte = byteOf ? byteOf(index) : begin + wrong * size;
-  const value = read(viewOf(bytes), wrong * size, littleEndian);
+  // Only f64 may be finite and beyond f32, and their bytes are not overwritten.
+  const value = element === 'f64' ? read(viewOf(bytes), wrong * size, littleEndian) : values[wrong];
   const what = Number.isFinite(value) ? `${value}, which is beyond the range of f32,` : String(value);
   throw new DataError(
     `${file} has ${what} at row ${row}, column ${column} (both from 0; byte ${grouped(byte)}${within}); ` +

@@ -1,5 +1,5 @@
 import type { Unnormalized } from './normalize.js';
-import type { Rows } from './source.js';
+import type { Rows, StoredRows } from './source.js';
 
 /** What looks on while rows are read before they are used. */
 export interface Watching {
@@ -14,9 +14,9 @@ export function watched<R extends Rows | Unnormalized>(rows: R, { signal, onRows
   if (!('read' in rows)) return rows;
   return {
     ...rows,
-    async read(first: number, end: number) {
+    async read(first: number, end: number, into?: StoredRows) {
       signal?.throwIfAborted();
-      const values = await rows.read(first, end);
+      const values = await rows.read(first, end, into);
       onRows?.(end, rows.rows);
       return values;
     },

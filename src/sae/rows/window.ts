@@ -1,9 +1,10 @@
 import type { Device } from '../../gpu/device.js';
 import type { Bindings, Program } from '../../gpu/program.js';
 import { Scope } from '../../gpu/scope.js';
-import { padded, padRows, type Tensor } from '../../gpu/tensor.js';
+import { padded, putPadded, type Tensor } from '../../gpu/tensor.js';
+import { Uploads } from '../../gpu/uploads.js';
 import { DataError } from '../errors.js';
-import { blocks } from './blocks.js';
+import { blocks, inPieces, pieceRows } from './blocks.js';
 import { type Runs, WindowSizes } from './chunks.js';
 import { grouped } from './formats/array.js';
 import { type MomentsState, RowMoments } from './moments.js';
@@ -18,10 +19,8 @@ export interface BatchInput {
   readonly batch?: Tensor;
 }
 
-/** Bytes written to the device at a time. */
-const writeBytes = 16 * 2 ** 20;
-/** Bytes of writes that wait for the device, at most: a copy of them is kept until they are done, on a software adapter in the host's memory. */
-const waitingBytes = { software: 2 ** 24, gpu: 2 ** 27 };
+/** Bytes on their way to the device, at most: what is written while it ends two submits of steps. */
+const uploadBytes = { software: 2 ** 24, gpu: 2 ** 26 };
 /** Rows per invocation of `rows/gather.wgsl`, and invocations per workgroup, which lie along columns. */
 const gatherRows = 8;
 const gatherColumns = 32;
@@ -29,16 +28,6 @@ const gatherColumns = 32;
 /** Bytes of a row on the device. */
 export function rowBytesOf({ in_dims, type }: Pick<DeviceRows, 'in_dims' | 'type'>): number {
   return padded(in_dims) * valueBytes[type];
-}
-
-/** Runs that are not too long to be written at once. */
-function* piecesOf(runs: Runs, rowBytes: number): Generator<readonly [number, number]> {
-  const most = Math.max(1, Math.floor(writeBytes / rowBytes));
-  for (const [first, end] of runs) {
-    for (let row = first; row < end; row += most) {
-      yield [row, Math.min(end, row + most)];
-    }
-  }
 }
 
 function orderOf(rows: number): string {
@@ -76,6 +65,9 @@ export class Windows {
   /** The place that steps read. */
   #current = 0;
   #loading: { readonly number: number; readonly done: Promise<void> } | undefined;
+  readonly #uploads: Uploads;
+  /** What rows are read into. */
+  readonly #memory: StoredRows[] = [];
   #destroyed = false;
 
   private constructor(
@@ -87,6 +79,10 @@ export class Windows {
   ) {
     this.#moments = new RowMoments(source.in_dims);
     this.#numbers = new Array(Math.min(2, sizes.count)).fill(undefined);
+    const rowBytes = rowBytesOf(source);
+    const piece = Math.min(pieceRows(rowBytes), sizes.size) * rowBytes;
+    const most = Math.max(2, Math.floor((gpu.software ? uploadBytes.software : uploadBytes.gpu) / piece));
+    this.#uploads = scope.use(new Uploads(gpu, piece, most));
     const bytes = sizes.size * 4;
     this.order = scope.adopt(gpu.buffer(orderOf(sizes.size), bytes), (buffer) => gpu.free(buffer));
   }
@@ -118,6 +114,8 @@ export class Windows {
       });
       if (windows.sizes.count === 1) {
         await windows.load(0, [[0, source.rows]]);
+        windows.#uploads.destroy();
+        windows.#memory.length = 0;
       }
       return windows;
     });
@@ -266,19 +264,13 @@ export class Windows {
     const counted = number >= this.#counted && number < sizes.count;
     const moments = counted ? new RowMoments(source.in_dims) : undefined;
     let row = place * sizes.size;
-    let waiting = 0;
-    for await (const { values, rows } of blocks(source, piecesOf(runs, rowBytesOf(source)))) {
+    for await (const { values, rows } of blocks(source, inPieces(runs, rowBytesOf(source)), this.#memory)) {
       if (this.#destroyed) {
         return;
       }
       moments?.add(values);
-      this.#write(row, values);
+      await this.#write(row, values);
       row += rows;
-      waiting += values.byteLength;
-      if (waiting >= (this.gpu.software ? waitingBytes.software : waitingBytes.gpu)) {
-        await this.gpu.finish();
-        waiting = 0;
-      }
     }
     if (moments) {
       this.#loaded.set(number, moments);
@@ -287,7 +279,7 @@ export class Windows {
   }
 
   /** Writes rows to places, which may lie in several parts. */
-  #write(place: number, values: StoredRows): void {
+  async #write(place: number, values: StoredRows): Promise<void> {
     const { in_dims } = this.source;
     const end = place + values.length / in_dims;
     const rowBytes = padded(in_dims) * values.BYTES_PER_ELEMENT;
@@ -296,8 +288,13 @@ export class Windows {
       const to = Math.min(end, first + rows);
       if (from < to) {
         const own = values.subarray((from - place) * in_dims, (to - place) * in_dims);
-        const bytes = padRows(own, in_dims) as StoredRows & ArrayBufferView<ArrayBuffer>;
-        this.gpu.write(buffer, bytes, (from - first) * rowBytes);
+        await this.#uploads.write(buffer, (from - first) * rowBytes, (to - from) * rowBytes, (memory) => {
+          putPadded(
+            own,
+            in_dims,
+            own instanceof Uint8Array ? new Uint8Array(memory) : new Float32Array(memory),
+          );
+        });
       }
     }
   }

@@ -31,7 +31,7 @@ const expected = { rows, in_dims, type: 'f32', normalization: { mean: 0, std: 1 
 
 /** Rows that are not read into memory. */
 async function opened(named: string | string[], options = {}): Promise<RowSource> {
-  const source = await openDataset(named, { ...options, most_memory: 100 });
+  const source = await openDataset(named, { most_memory: 100, ...options });
   if (!('read' in source)) throw new Error('the rows are in memory');
   return source;
 }
@@ -70,6 +70,31 @@ describe('rows that are more than memory is for', () => {
     const { data, rows: taken } = await takeRows(source, some);
     expect(taken).toBe(5);
     expect([...data]).toEqual(some.flatMap((row) => [...values.slice(row * in_dims, (row + 1) * in_dims)]));
+  });
+
+  it.each([
+    ['little-f4.npy', 4],
+    ['big-f4.npy', 4],
+    ['big-f2.npy', 4],
+    ['little-f2.npy', 4],
+    ['little-u2.npy', 4],
+    ['big-i4.npy', 4],
+    ['i1.npy', 4],
+    ['little-f8.npy', 4],
+    ['rows-bf16.safetensors', 4],
+    ['rows-f16.safetensors', 4],
+    ['images-u1.npy', 1],
+  ])('are read into memory that is there already: %s', async (file, size) => {
+    const { in_dims: width, rows: all, read } = await opened(fixtures + file, { most_memory: 1 });
+    const alone = await read(1, all);
+    const memory = new ArrayBuffer(size * (3 + alone.length));
+    const into =
+      size === 1 ? new Uint8Array(memory, 3, alone.length) : new Float32Array(memory, 12, alone.length);
+    into.fill(9);
+    const values = await read(1, all, into);
+    expect(values.buffer).toBe(memory);
+    expect(values).toEqual(alone);
+    expect(values.length).toBe((all - 1) * width);
   });
 
   it('are read into memory if they fit', async () => {

@@ -71,9 +71,10 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   /**
    * Reads and checks the rows from `first` up to, not including, `end`: [end - first, in_dims]. There is none where rows
    * can only be read from the first one on.
+   * @param into as of `RowSource.read`.
    * @throws as `pieces`.
    */
-  readonly at?: (first: number, end: number) => Promise<StoredRows>;
+  readonly at?: (first: number, end: number, into?: StoredRows) => Promise<StoredRows>;
 }
 
 /** Bytes read at a time. */

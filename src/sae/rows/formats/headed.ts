@@ -1,5 +1,6 @@
 import { DataError } from '../../errors.js';
-import { type ArrayRows, rowsOf, streamedRows } from '../values.js';
+import type { StoredRows } from '../rows.js';
+import { type ArrayRows, bytesFor, rowsOf, streamedRows } from '../values.js';
 import { type ArrayHeader, elements, grouped, longestHeader } from './array.js';
 import {
   beginnings,
@@ -133,11 +134,11 @@ export function describedRows(
 function placed(array: ArrayRows, read: RowsFile['read']): Pick<OpenedRows, 'at' | 'pieces'> {
   const { header, shape } = array;
   const rowBytes = shape.in_dims * elements[header.element].bytes;
-  const at = async (first: number, end: number) => {
-    const bytes = new Uint8Array((end - first) * rowBytes);
+  const at = async (first: number, end: number, into?: StoredRows) => {
+    const bytes = bytesFor((end - first) * shape.in_dims, header.element, into);
     const begin = header.headerBytes + first * rowBytes;
     await read(begin, bytes);
-    return rowsOf(bytes, begin, array);
+    return rowsOf(bytes, begin, array, into);
   };
   return { at, pieces: () => piecesAt(shape.rows, rowBytes, at) };
 }

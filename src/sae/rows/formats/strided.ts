@@ -1,5 +1,6 @@
 import { DataError } from '../../errors.js';
-import { type ArrayRows, rowsOf } from '../values.js';
+import type { StoredRows } from '../rows.js';
+import { type ArrayRows, bytesFor, rowsOf } from '../values.js';
 import { type Element, elements, grouped, product } from './array.js';
 import { type OpenedRows, type OpenOptions, type RowsFile, rowsAtATime } from './file.js';
 import { describedRows } from './headed.js';
@@ -78,8 +79,8 @@ export function openedStrided(
       },
     };
   }
-  const at = async (first: number, end: number) => {
-    const bytes = new Uint8Array((end - first) * rowBytes);
+  const at = async (first: number, end: number, memory?: StoredRows) => {
+    const bytes = bytesFor((end - first) * in_dims, element, memory);
     for (let row = first; row < end; ) {
       // Rows that follow each other, or nearly so, are read together.
       let last = row;
@@ -100,7 +101,7 @@ export function openedStrided(
       }
       row = last + 1;
     }
-    return rowsOf(bytes, first * rowBytes, values);
+    return rowsOf(bytes, first * rowBytes, values, memory);
   };
   return {
     ...described,

@@ -11,9 +11,9 @@ export interface FittedRows {
   readonly in_dims: number;
   /** What values are multiplied by first: 1 / 255 for 8-bit values, else 1. */
   readonly unit: number;
-  /** All rows, in their order, some at a time. */
+  /** All rows, in their order, some at a time, which are gone when the next ones are asked for. */
   all(): AsyncIterable<StoredRows>;
-  /** That many rows, or all if there are fewer, spread evenly over the data. */
+  /** That many rows, or all if there are fewer, spread evenly over the data; in the same way. */
   sample(most: number): AsyncIterable<StoredRows>;
   /** Tells the user what was decided, in a sentence. */
   note(sentence: string): void;
