@@ -39,8 +39,8 @@ export async function readDataset(
 
 /**
  * Opens rows as `readDataset` reads them, and reads them into memory only if they take at most `most_memory` bytes there. More
- * are read from their places whenever they are needed; if that is not possible, as in a packed file, they are unpacked into
- * a temporary file first.
+ * are read from their places whenever they are needed; if that is not possible, as in a packed file, or would unpack others each time,
+ * they are unpacked into a temporary file first.
  * @throws as `readDataset`; DataError if the temporary file cannot be written.
  */
 export async function openDataset(
@@ -136,7 +136,7 @@ async function load(files: RowFiles, most_memory: number): Promise<Rows> {
   const { rows, in_dims, type } = files;
   const bytes = rows === undefined ? undefined : rows * in_dims * valueBytes[type];
   if (bytes !== undefined && bytes <= most_memory) return files.inMemory();
-  if (files.placed) return files.inPlace();
+  if (files.placed && !files.unpacks) return files.inPlace();
   return (bytes === undefined ? await files.inMemory(most_memory) : undefined) ?? unpackedRows(files);
 }
 

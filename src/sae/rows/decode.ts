@@ -157,6 +157,11 @@ export class RowFiles {
     return this.opened.every(({ rows }) => rows.at !== undefined);
   }
 
+  /** Whether reading some of them unpacks many others. */
+  get unpacks(): boolean {
+    return this.opened.some(({ rows }) => rows.unpacks);
+  }
+
   /**
    * All rows, in pieces of some of them.
    * @throws DataError if a value is not finite, or a file cannot be read; the signal's reason.

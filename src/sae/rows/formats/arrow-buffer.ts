@@ -20,7 +20,7 @@ interface Stored {
 
 /** A part of a buffer of a batch. What is compressed is unpacked where it is read first, all of it, and kept. */
 export class ArrowBuffer implements ByteSource {
-  #whole: ByteSource | undefined;
+  #whole: Promise<ByteSource> | undefined;
 
   /**
    * @param begin where the part begins in the buffer. @param length its bytes.
@@ -38,8 +38,10 @@ export class ArrowBuffer implements ByteSource {
   }
 
   async read(begin: number, into: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.#whole ??= await this.#open();
-    await this.#whole.read(this.begin + begin, into);
+    // Parts that are read at once are unpacked once.
+    this.#whole ??= this.#open();
+    const whole = await this.#whole;
+    await whole.read(this.begin + begin, into);
   }
 
   /** Forgets what was unpacked. */

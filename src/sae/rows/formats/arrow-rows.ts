@@ -40,7 +40,8 @@ export async function openArrow(file: RowsFile, options: OpenOptions): Promise<O
   const { picked, source, notes } = pickColumns(columns, options.tensor, name);
   const open = picked[0].levels.length > 1 ? openList : openNumbers;
   const opened = await open({ name, bytes, source, options, fail }, batches, picked);
-  return { ...opened, notes: [...notes, ...opened.notes, ...(ended ? [] : [cutNote(name)])] };
+  const unpacks = batches.some(({ codec }) => codec !== undefined);
+  return { ...opened, unpacks, notes: [...notes, ...opened.notes, ...(ended ? [] : [cutNote(name)])] };
 }
 
 function cutNote(name: string): Note {

@@ -75,6 +75,8 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
    * @throws as `pieces`.
    */
   readonly at?: (first: number, end: number, into?: StoredRows) => Promise<StoredRows>;
+  /** Whether `at` unpacks many rows to read some: where rows are read again and again, they are better unpacked once. */
+  readonly unpacks?: boolean;
 }
 
 /** Bytes read at a time. */
