@@ -1,7 +1,7 @@
 import { DataError } from '../../errors.js';
 import type { StoredRows } from '../rows.js';
 import { type ArrayRows, bytesFor, rowsOf, streamedRows } from '../values.js';
-import { type ArrayHeader, elements, grouped, longestHeader } from './array.js';
+import { type ArrayHeader, elements, grouped, longestHeader, product } from './array.js';
 import {
   beginnings,
   type OpenedRows,
@@ -11,6 +11,7 @@ import {
   type RowsFile,
 } from './file.js';
 import { packings } from './packing.js';
+import { scatteredRows } from './scattered.js';
 import { rowShape } from './shape.js';
 
 /** A file format with a header followed by values, which fill the rest of the file. */
@@ -76,7 +77,7 @@ type ValuesOf =
     }
   | {
       readonly values?: never;
-      /** Fills `into` with bytes of whole rows from their place in what the header describes: no array in Fortran's order. */
+      /** Fills `into` with bytes of whole rows from their place in what the header describes. */
       readonly read: RowsFile['read'];
       /** What that is in messages: ` of the column`. */
       readonly within: string;
@@ -102,12 +103,15 @@ export function openedArray(
   checkLength(format, header, described, stored, source, options.most_bytes);
   const within = 'within' in from ? from.within : stored.packed ? ' of the unpacked data' : '';
   const array = { header, shape: described, file: source, within, nonfinite: options.nonfinite };
-  return {
-    ...described,
-    ...(from.read && !(from.values && header.fortranOrder)
-      ? placed(array, from.read)
-      : { pieces: () => streamedRows(from.values!(), array) }),
-  };
+  return { ...described, ...readingOf(array, from) };
+}
+
+function readingOf(array: ArrayRows, { values, read }: ValuesOf): Pick<OpenedRows, 'at' | 'pieces'> {
+  if (!read) return { pieces: () => streamedRows(values!(), array) };
+  if (!array.header.fortranOrder) return placed(array, read);
+  const { headerBytes: begin, ...header } = array.header;
+  const strides = header.shape.map((_, k) => product(header.shape.slice(0, k)));
+  return { pieces: () => scatteredRows(array, { ...header, strides, begin }, read) };
 }
 
 /** How an array is rows, of the width that is asked for. @throws DataError. */

@@ -67,6 +67,7 @@ export const saev: RowFormat = {
     const layerValues = tokens * d_model;
     const array = {
       element: 'f32',
+      littleEndian: true,
       shape,
       strides: [layers.length * layerValues, d_model, 1],
       begin: arrays.indexOf(picked) * layerValues * elements.f32.bytes,

@@ -43,7 +43,8 @@ export const torch: RowFormat = {
     const element = type.toLowerCase() as Element;
     const begin = (await tensor.place()) + offset * elements[element].bytes;
     const array = arrays.length > 1 ? `${name}, tensor ${picked.name},` : name;
-    const opened = openedStrided(array, { element, shape, strides, begin }, options, file.read);
+    const strided = { element, littleEndian: true, shape, strides, begin };
+    const opened = openedStrided(array, strided, options, file.read);
     return { ...opened, notes: [...pickedNote(arrays, picked, options.tensor, name), ...opened.notes] };
   },
 };
