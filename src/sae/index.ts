@@ -79,7 +79,7 @@ export { naturalOrder } from './rows/folder.js';
 export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
 export { isImageShape } from './rows/formats/shape.js';
-export { imagesDataset, type NamedImage } from './rows/images.js';
+export { imagesDataset, isColoured, type NamedImage } from './rows/images.js';
 export { labelled } from './rows/labels.js';
 export { normalizationName, sameNormalization } from './rows/normalization/index.js';
 export {

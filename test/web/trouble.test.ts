@@ -21,16 +21,18 @@ import {
 const fixture = (name: string) =>
   readFileSync(fileURLToPath(new URL(`../fixtures/data/${name}`, import.meta.url)));
 
-/** A page's own PNG of so many pixels, in its colours. */
-function png(page: Page, width: number, height: number): Promise<Uint8Array> {
+/** A page's own PNG of so many pixels, whose left half is of a colour. */
+function png(page: Page, width: number, height: number, colour = 'black'): Promise<Uint8Array> {
   return page
     .evaluate(
-      async ([width, height]) => {
+      async ([width, height, colour]) => {
         const canvas = new OffscreenCanvas(width, height);
-        canvas.getContext('2d')!.fillRect(0, 0, width / 2, height);
+        const context = canvas.getContext('2d')!;
+        context.fillStyle = colour;
+        context.fillRect(0, 0, width / 2, height);
         return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
       },
-      [width, height],
+      [width, height, colour] as const,
     )
     .then((values) => Uint8Array.from(values));
 }
@@ -211,6 +213,29 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     );
     const captions = await page.locator('#samples figure:has(canvas:visible) figcaption').allTextContents();
     expect(captions.toSorted()).toEqual(['one', 'three', 'two']);
+    await button(page, 'One epoch').click();
+    await trained(page, 1);
+
+    // One in colour makes colours of all.
+    await drop(
+      page,
+      { name: 'red.png', type: 'image/png', bytes: await png(page, 6, 5, 'rgb(200, 40, 10)') },
+      { name: 'grey.png', ...image },
+    );
+    await page.getByText('Opened 2 images: 2 rows of 5 × 6 × 3 values.').waitFor();
+    await button(page, 'Reset').click();
+    await expect.poll(() => steps(page)).toBe(0);
+    const pixels = () =>
+      page.evaluate(() => {
+        const context = new OffscreenCanvas(6, 5).getContext('2d', { willReadFrequently: true })!;
+        return [...document.querySelectorAll<HTMLCanvasElement>('#samples canvas')].flatMap((canvas) => {
+          context.drawImage(canvas, 0, 0);
+          return [0, 5].map((x) => context.getImageData(x, 0, 1, 1).data.join());
+        });
+      });
+    await expect
+      .poll(pixels)
+      .toEqual(expect.arrayContaining(['200,40,10,255', '0,0,0,255', '255,255,255,255']));
     await button(page, 'One epoch').click();
     await trained(page, 1);
   });

@@ -4,6 +4,7 @@ import {
   decodeLabels,
   decodeModel,
   imagesDataset,
+  isColoured,
   labelled,
   type NamedBlob,
   type NamedImage,
@@ -80,7 +81,7 @@ async function readRows(files: readonly NamedBlob[], tensor: string | undefined)
   return openBlobs(files, { tensor, most_bytes, most_memory: mostMemory });
 }
 
-/** The images' grey values as rows. */
+/** The images as rows: of red, green and blue values if any of them is in colour, else of greys. */
 async function readImages(files: readonly NamedBlob[]): Promise<Dataset> {
   const images: NamedImage[] = [];
   for (const { blob, name } of files) {
@@ -96,7 +97,8 @@ async function readImages(files: readonly NamedBlob[]): Promise<Dataset> {
     bitmap.close();
     images.push({ name, width, height, data: context.getImageData(0, 0, width, height).data });
   }
-  return imagesDataset(images, files.length === 1 ? files[0].name : `${files.length} images`);
+  const name = files.length === 1 ? files[0].name : `${files.length} images`;
+  return imagesDataset(images, name, undefined, images.some(isColoured));
 }
 
 /** Calls `open` with files that are dropped anywhere on the page. */

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { DataError } from '../../../src/sae/errors.js';
 import type { ScalarNormalization } from '../../../src/sae/rows/dataset.js';
-import { imagesDataset, type NamedImage } from '../../../src/sae/rows/images.js';
+import { imagesDataset, isColoured, type NamedImage } from '../../../src/sae/rows/images.js';
 import { failure } from '../../node/data/folder.js';
 
 /** An image of pixels [red, green, blue, alpha], [height, width]. */
@@ -34,6 +34,43 @@ test('pixels become luma, on white where they are transparent', () => {
   expect([...dataset.data]).toEqual([0, 255, 76, 150, 29, 18, 255, 127, 255, 210, 7, 200]);
   const unit = imagesDataset([first, second], '2 images', 'unit').normalization as ScalarNormalization;
   expect(unit.mean).toBeCloseTo([...dataset.data].reduce((sum, value) => sum + value) / 12 / 255, 12);
+});
+
+test('or colours: red, green and blue beside each other', () => {
+  const some = image('a.png', 2, [
+    [10, 20, 30, 255],
+    [1, 2, 3, 0],
+    [200, 0, 100, 51],
+    [7, 7, 7, 255],
+  ]);
+  const { data, in_dims, image_shape } = imagesDataset([some, some], 'two', undefined, true);
+  expect([in_dims, image_shape]).toEqual([12, [2, 2, 3]]);
+  // A fifth of the pixel, and four fifths of white.
+  const row = [10, 20, 30, 255, 255, 255, 244, 204, 224, 7, 7, 7];
+  expect([...data]).toEqual([...row, ...row]);
+});
+
+test.each([
+  [
+    'black and white',
+    [
+      [0, 0, 0, 255],
+      [255, 255, 255, 255],
+    ],
+    false,
+  ],
+  ['greys, rounded', [[100, 101, 99, 255]], false],
+  [
+    'a colour',
+    [
+      [0, 0, 0, 255],
+      [100, 104, 100, 255],
+    ],
+    true,
+  ],
+  ['a colour that is not seen', [[255, 0, 0, 0]], false],
+])('%s: whether it is coloured', (_, pixels, coloured) => {
+  expect(isColoured(image('a.png', 1, pixels))).toBe(coloured);
 });
 
 test('every grey stays what it is, through a PNG as well', async () => {
