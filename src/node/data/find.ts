@@ -2,6 +2,7 @@ import { lstat, realpath as realpathCallback, type Stats, stat as statCallback }
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
+import { atOnce } from '../../sae/at-once.js';
 import { DataError } from '../../sae/errors.js';
 import { naturalOrder, rowsInFolder } from '../../sae/rows/folder.js';
 import type { OpenOptions } from '../../sae/rows/formats/file.js';
@@ -39,11 +40,12 @@ export async function findDataFiles(
   const notes: string[] = [];
   for (const path of typeof named === 'string' ? [named] : named) {
     try {
-      for (const file of await filesOf(path, notes, options)) {
-        // A link and what it leads to are one file.
-        const place = await realpath(file).catch(() => resolve(file));
-        if (!files.has(place)) files.set(place, file);
-      }
+      const found = await filesOf(path, notes, options);
+      // A link and what it leads to are one file.
+      const places = await atOnce(found, (file) => realpath(file).catch(() => resolve(file)));
+      places.forEach((place, i) => {
+        if (!files.has(place)) files.set(place, found[i]);
+      });
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       missing.push(error);

@@ -27,7 +27,12 @@ export async function rowsFile(
     bytes,
     packed,
     stream: (begin, end) => (packed ? unpackedStream(stored(file), packed, name) : stored(file, begin, end)),
-    read: (begin, into) => readAt(file, begin, into, { name, bytes, changed }),
+    async read(begin, into) {
+      // A format and its header are looked for several times, which takes long where files are many.
+      if (begin === 0 && into.length <= Math.min(bytes, start.length))
+        into.set(start.subarray(0, into.length));
+      else await readAt(file, begin, into, { name, bytes, changed });
+    },
     beside: async (other) => {
       const path = join(dirname(file), other);
       return existsSync(path) ? rowsFile(path) : undefined;

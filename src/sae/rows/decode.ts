@@ -1,4 +1,5 @@
 import { EngineError } from '../../gpu/errors.js';
+import { atOnce } from '../at-once.js';
 import { ConfigError, DataError } from '../errors.js';
 import { blobFiles } from './blob-file.js';
 import type { Dataset, ImageShape } from './dataset.js';
@@ -238,18 +239,20 @@ async function openAll(
 ): Promise<Opened[]> {
   const opened: Opened[] = [];
   const faults: DataError[] = [];
-  for (const open of sources) {
+  const found = await atOnce(sources, async (open): Promise<Opened | DataError> => {
     options.signal?.throwIfAborted();
     try {
       const file = await open();
-      const { format, rows } = await explained(file, () => openRows(file, options));
-      const [first] = opened;
-      if (first) checkAlike(rows, first.rows, format === image);
-      opened.push({ file, format, rows });
+      return { file, ...(await explained(file, () => openRows(file, options))) };
     } catch (error) {
       if (!(error instanceof DataError) || sources.length === 1) throw error;
-      faults.push(error);
+      return error;
     }
+  });
+  for (const one of found) {
+    const fault = one instanceof DataError ? one : unlike(one, opened[0]);
+    if (fault) faults.push(fault);
+    else opened.push(one as Opened);
   }
   if (faults.length > 0) {
     const some = faults.slice(0, mostFaults).map(({ message }) => `  ${message}`);
@@ -262,30 +265,31 @@ async function openAll(
   return opened;
 }
 
-/** @throws DataError if rows differ in width or kind from those of the first file. */
-function checkAlike(
-  { file, in_dims, type, image_shape }: OpenedRows,
-  first: OpenedRows,
-  resizable: boolean,
-): void {
+/** What is wrong if rows differ in width or kind from those of the first file. */
+function unlike(one: Opened, before: Opened | undefined): DataError | undefined {
+  if (!before) return undefined;
+  const { file, in_dims, type, image_shape } = one.rows;
+  const first = before.rows;
   if (image_shape && first.image_shape && image_shape.join() !== first.image_shape.join()) {
-    const advice = resizable
-      ? ` image_shape resizes them, such as --image_shape ${first.image_shape.join()}.`
-      : '';
-    throw new DataError(
+    const advice =
+      one.format === image
+        ? ` image_shape resizes them, such as --image_shape ${first.image_shape.join()}.`
+        : '';
+    return new DataError(
       `${file} has images of ${image_shape.join(' x ')} values (height x width); expected ${first.image_shape.join(' x ')}, as in ` +
         `${first.file}.${advice}`,
     );
   }
   if (in_dims !== first.in_dims) {
-    throw new DataError(
+    return new DataError(
       `${file} has ${counted(in_dims, 'value')} a row; expected ${grouped(first.in_dims)}, as in ${first.file}.`,
     );
   }
   if (type !== first.type) {
     const kinds = { u8: '8-bit values, which are divided by 255', f32: 'values that are taken as they are' };
-    throw new DataError(`${file} has ${kinds[type]}; expected ${kinds[first.type]}, as in ${first.file}.`);
+    return new DataError(`${file} has ${kinds[type]}; expected ${kinds[first.type]}, as in ${first.file}.`);
   }
+  return undefined;
 }
 
 /** Tells the first note about each thing, and how many other files have such a one. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { atOnce } from '../at-once.js';
 import { DataError } from '../errors.js';
 import { holdsRows } from './decode.js';
 import { alternatives } from './formats/array.js';
@@ -38,9 +39,10 @@ export async function rowsInFolder(
   if (shards) return { rows: shards, others: [] };
   const rows: string[] = [];
   const others: string[] = [];
-  for (const name of folder.files) {
-    ((await mayHoldRows(folder, name, options)) ? rows : others).push(name);
-  }
+  const holds = await atOnce(folder.files, (name) => mayHoldRows(folder, name, options));
+  folder.files.forEach((name, i) => {
+    (holds[i] ? rows : others).push(name);
+  });
   const { lists, missing } = await missingFrom(folder);
   return { rows: [...rows, ...missing], others: others.filter((name) => !lists.has(name)) };
 }

@@ -12,12 +12,18 @@ export interface Watching {
 /** The same rows, whose reading is watched. Those in memory are there already. */
 export function watched<R extends Rows | Unnormalized>(rows: R, { signal, onRows }: Watching): R {
   if (!('read' in rows)) return rows;
+  // Reads that run at once end in any order.
+  let furthest = 0;
   return {
     ...rows,
     async read(first: number, end: number, into?: StoredRows) {
       signal?.throwIfAborted();
+      if (first === 0) furthest = 0;
       const values = await rows.read(first, end, into);
-      onRows?.(end, rows.rows);
+      if (end > furthest) {
+        furthest = end;
+        onRows?.(end, rows.rows);
+      }
       return values;
     },
   };
