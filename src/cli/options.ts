@@ -20,6 +20,7 @@ import {
   trainOptions,
 } from '../node/index.js';
 import { parseBoolean, parseBytes, parseList, parseNumber, parsePair } from './arguments.js';
+import type { ReporterOptions } from './reporter.js';
 
 // Options of the engine come from its own descriptions; the commands' own options are declared here, once.
 // Names are kebab-case here; normalizeArguments() accepts snake_case as well.
@@ -166,6 +167,11 @@ export const trainingGroup = [
     '--animate <steps>',
     'if rows are images: draw all decoder directions every so many steps, as the animation features.webp in --images-dir',
   ).argParser(parseNumber),
+  boolean(
+    '--watch [bool]',
+    'draw loss, explained variance, L0 and dead latents as curves on the terminal while it trains',
+    false,
+  ),
   text('--files-dir <folder>', 'folder for the model, metrics.jsonl, run.json and latents.csv', 'files'),
 ];
 
@@ -371,19 +377,29 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
 }
 
 /** Options of a training that have no effect without one. */
-const ofTraining = ['animate', 'step_metrics', 'epoch_metrics', 'tensorboard'] as const;
+const ofTraining = ['animate', 'watch', 'step_metrics', 'epoch_metrics', 'tensorboard'] as const;
 
 /** @throws ConfigError */
 export function checkTraining(
-  values: { readonly train: boolean; readonly animate?: number } & {
+  values: ReporterOptions & {
+    readonly train: boolean;
+    readonly animate?: number;
+    readonly watch: boolean;
+  } & {
     readonly [name in (typeof ofTraining)[number]]?: unknown;
   },
 ): void {
-  const { animate, train } = values;
+  const { animate, train, watch } = values;
   if (animate !== undefined && !isCount(animate)) {
     throw new ConfigError(`animate must be a whole number of steps of at least 1, and is ${animate}.`);
   }
-  const named = ofTraining.find((name) => values[name] !== undefined);
+  const silent = (['json', 'quiet'] as const).find((name) => values[name]);
+  if (watch && silent) {
+    throw new ConfigError(
+      `watch draws on the terminal, where ${silent} leaves no room for it. Leave one out.`,
+    );
+  }
+  const named = ofTraining.find((name) => values[name] ?? false);
   if (named !== undefined && !train) {
     throw new ConfigError(`${named} is of a training, and train is False. Leave one out.`);
   }

@@ -52,6 +52,7 @@ interface TrainValues
     ResultValues,
     MetricsLogValues,
     Omit<LoadOptions, 'in_dims' | 'normalize'> {
+  readonly watch: boolean;
   readonly init?: string;
   readonly adapter?: string;
   readonly tune: string;
@@ -214,9 +215,9 @@ async function train(values: TrainValues, given: ReadonlySet<string>): Promise<v
 
     const animate = animateOf(values, dataset);
     const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
-    const { files_dir } = values;
+    const { files_dir, watch } = values;
     const measured_on = values.save_plots ? seen : undefined;
-    const run = { reporter, signal, files_dir, init, placement, logs, animate, measured_on };
+    const run = { reporter, signal, files_dir, init, placement, logs, animate, watch, measured_on };
     const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
     const saving = { ...run, training: trained ? config : saved?.training, trained };
     if (values.save_model) {

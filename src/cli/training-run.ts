@@ -23,6 +23,7 @@ import {
 import { writeWhole } from '../node/write-file.js';
 import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
+import { Watch } from './watch.js';
 
 /** Where a run reports and writes, and what can end it. */
 export interface Run {
@@ -33,6 +34,8 @@ export interface Run {
   readonly placement: Placement;
   readonly logs: MetricsLogs;
   readonly animate: Animate | undefined;
+  /** Whether it is drawn as curves, where there is a terminal. */
+  readonly watch: boolean;
   /** Rows by which densities are measured as the model is trained, if a report is to tell them. */
   readonly measured_on: Rows | undefined;
 }
@@ -74,7 +77,7 @@ export async function runEpochs(
   model: Model,
   dataset: Rows,
   config: TrainConfig<SparsityName>,
-  { reporter, signal, files_dir, init, placement, logs, animate, measured_on }: Run,
+  { reporter, signal, files_dir, init, placement, logs, animate, watch, measured_on }: Run,
 ): Promise<Trained> {
   const file = join(files_dir, 'metrics.jsonl');
   const trainer = await Trainer.create<SparsityName>(model, dataset, config, placement);
@@ -103,8 +106,12 @@ export async function runEpochs(
       animation,
     };
   };
-  reporter.startBar(allSteps, label(1));
+  const { sparsity } = config;
   try {
+    const watched = { steps: allSteps, latents: model.hidden, sparsity, label: label(1) };
+    const curves = watch && reporter.draws ? await Watch.open(watched) : undefined;
+    if (curves) reporter.startView(curves);
+    else reporter.startBar(allSteps, label(1));
     let first = true;
     let silent = false;
     for await (const { steps, samples_per_second, epoch } of stepsOf(trainer, signal, animate, animation)) {
@@ -116,6 +123,7 @@ export async function runEpochs(
         first = false;
       }
       logs.write((log) => log.steps(steps));
+      curves?.add(steps, epoch);
       if (epoch) {
         logs.write((log) => log.epoch(epoch, steps[steps.length - 1].step));
         history.push(epoch);
@@ -132,7 +140,7 @@ export async function runEpochs(
         }
         await densities?.add(epoch.epoch);
         reporter.json(epoch);
-        reporter.line(metricsLine(label(epoch.epoch), epoch, config.sparsity));
+        reporter.line(metricsLine(label(epoch.epoch), epoch, sparsity));
         if (epoch.dead === model.hidden && model.config.activation === 'relu' && !silent) {
           silent = true;
           reporter.warn(deadAdvice);

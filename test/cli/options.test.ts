@@ -55,6 +55,7 @@ const common = {
   save_plots: 'True',
   files_dir: 'my-files',
   animate: '1',
+  watch: 'False',
   step_metrics: 'steps.csv',
   epoch_metrics: 'epochs.jsonl',
   tensorboard: 'events',
