@@ -8,9 +8,15 @@ import { padded, Tensor } from '../../src/gpu/tensor.js';
 import { openGpu } from '../../src/node/adapters.js';
 import { uniform } from '../reference/random.js';
 
-/** A GPU for a test file, closed at its end. A test fails where the device refused a command meanwhile. */
-export async function gpuOfFile(): Promise<Gpu> {
+/**
+ * A GPU for a test file, closed at its end. A test fails where the device refused a command meanwhile.
+ * @param tiles of products: a small one for all shapes, so that what one file has compiled serves the others, too; or those that users get.
+ */
+export async function gpuOfFile(tiles: 'one' | 'chosen' = 'one'): Promise<Gpu> {
   const gpu = await openGpu();
+  if (tiles === 'one') {
+    useFamily(gpu, mainFamily(gpu));
+  }
   afterEach(() => gpu.finish());
   afterAll(() => gpu.close());
   return gpu;
@@ -175,19 +181,19 @@ export function useFamily(gpu: Gpu, family: GemmTile['family']): void {
     shared: {
       family: 'shared',
       tile_rows: 1,
-      tile_columns: 2,
-      threads_rows: 8,
-      threads_columns: 8,
-      slice_depth: 4,
+      tile_columns: 1,
+      threads_rows: 4,
+      threads_columns: 2,
+      slice_depth: 1,
     },
-    split: { family: 'split', splits: 8, tile_rows: 2, tile_columns: 4 },
-    register: { family: 'register', tile_rows: 1, tile_columns: 2, threads_rows: 4, threads_columns: 1 },
+    split: { family: 'split', splits: 2, tile_rows: 1, tile_columns: 1 },
+    register: { family: 'register', tile_rows: 1, tile_columns: 1, threads_rows: 4, threads_columns: 1 },
     subgroup: {
       family: 'subgroup',
       lanes: gpu.subgroupSize ?? 0,
       lane_blocks: 1,
       shared_blocks: 2,
-      turns: 2,
+      turns: 1,
       lanes_along_rows: 0,
     },
     wide: { family: 'wide' },

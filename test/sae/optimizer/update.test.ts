@@ -190,9 +190,15 @@ describe.each(vectors)('five steps of PyTorch with $options', (vector) => {
 describe('clipping', () => {
   test('is by the norm over all gradients together', async () => {
     await shapes(gpu, async (bench, { rows, columns, random }) => {
-      const gradients = [reals(random, rows, -2, 2), reals(random, columns * 9, -2, 2)];
-      const norm = Math.hypot(...gradients.map((gradient) => Math.hypot(...gradient)));
-      for (const clip_norm of [0.3 * norm, 3 * norm]) {
+      const all = [reals(random, rows, -2, 2), reals(random, columns * 9, -2, 2)];
+      const whole = Math.hypot(...all.map((gradient) => Math.hypot(...gradient)));
+      // A limit is compiled in: two of them, and gradients beyond and within.
+      for (const [clip_norm, times] of [
+        [0.7, 3],
+        [25, 0.3],
+      ]) {
+        const gradients = all.map((gradient) => gradient.map((value) => (value * times * clip_norm) / whole));
+        const norm = Math.hypot(...gradients.map((gradient) => Math.hypot(...gradient)));
         const { scale, halted, fault } = await clip(bench, gradients, clip_norm);
         expect([scale]).toBeCloseTensor([Math.min(1, clip_norm / (norm + 1e-6))], tolerance);
         expect([halted, fault]).toEqual([0, 0]);

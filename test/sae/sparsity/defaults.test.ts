@@ -13,7 +13,7 @@ import { Trainer } from '../../../src/sae/training/trainer.js';
 import { digits } from '../../support/default-job.js';
 import { gpuOfFile } from '../../support/device.js';
 
-const gpu = await gpuOfFile();
+const gpu = await gpuOfFile('chosen');
 const selecting = ['topk', 'batchtopk', 'matryoshka'] as const;
 const one = { h_dims: [40] };
 

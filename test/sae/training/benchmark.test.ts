@@ -3,7 +3,7 @@ import { Stopwatch } from '../../../src/gpu/timing.js';
 import { measureTraining, stepFlops, stepTraffic } from '../../../src/sae/training/benchmark.js';
 import { gpuOfFile } from '../../support/device.js';
 
-const gpu = await gpuOfFile();
+const gpu = await gpuOfFile('chosen');
 afterEach(() => {
   vi.restoreAllMocks();
 });

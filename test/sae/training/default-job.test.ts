@@ -13,7 +13,7 @@ import {
 import { gpuOfFile } from '../../support/device.js';
 import { sameParameters } from '../../support/models.js';
 
-const gpu = await gpuOfFile();
+const gpu = await gpuOfFile('chosen');
 const long = process.env.SAE_TESTS === 'long';
 
 /** What the reference gave for each seed, from the same weights and with the rows in the same orders. */

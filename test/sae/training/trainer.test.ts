@@ -14,7 +14,7 @@ import { columnMeans } from '../../reference/column-means.js';
 import { gatherRows } from '../../reference/gather.js';
 import { ReferenceTrainer } from '../../reference/trainer.js';
 import '../../support/compare.js';
-import { gpuOfFile, mainFamily, sameBits, useFamily, withLimits } from '../../support/device.js';
+import { gpuOfFile, sameBits, withLimits } from '../../support/device.js';
 import {
   byteRows,
   floatRows,
@@ -485,8 +485,6 @@ describe('squared gradients beyond f32', () => {
 // The original's penalty takes log(1 - q) of a mean that is beyond 1 here from the first batch on.
 test('1024 latents at lr 1e-3, where the original is not a number, stay finite and learn', async () => {
   const digits = sliceRows(await readMnist10k(), 0, 64);
-  // Whichever tiles: those for such a model are large, and compiled for this alone.
-  useFamily(gpu, mainFamily(gpu));
   await using(await Model.create(gpu, { h_dims: [1024] }), async (model) => {
     const trainer = await Trainer.create(model, digits, { lr: 1e-3, epochs: 20 });
     const epochs: EpochMetrics[] = [];

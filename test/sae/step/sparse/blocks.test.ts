@@ -116,7 +116,6 @@ const cases: Case[] = [
 ];
 
 test.each(cases)('blocks of rows give the bits of the whole batch: %o', async (given) => {
-  useFamily(gpu, mainFamily(gpu));
   await check(given);
 });
 
@@ -125,15 +124,14 @@ test('with products whose operands are copied to images, of which a matrix of th
   useFamily(gpu, families.includes('wide') ? 'wide' : mainFamily(gpu));
   await check({ sparsity: 'topk', k: 3, ...centred, ...auxk });
   await check({ sparsity: 'batchtopk', k: 3, ...auxk, auxk_loss: 'saelens' });
+  useFamily(gpu, mainFamily(gpu));
 });
 
 test.each(['topk', 'batchtopk', 'matryoshka'] as const)('%s: all rows equal', async (sparsity) => {
-  useFamily(gpu, mainFamily(gpu));
   await check({ sparsity, k: 2, ...auxk }, equal);
 });
 
 test.each(['topk', 'batchtopk'] as const)('%s: fewer latents are above 0 than may stay', async (sparsity) => {
-  useFamily(gpu, mainFamily(gpu));
   await check({ sparsity, k: 4, bias: -0.9, lr: 1e-4 });
   await check({ sparsity, k: 4, bias: -100, ...auxk });
 });
@@ -141,7 +139,6 @@ test.each(['topk', 'batchtopk'] as const)('%s: fewer latents are above 0 than ma
 test.each(['topk', 'batchtopk'] as const)(
   '%s: a snapshot goes on, whether blocks were needed or not',
   async (sparsity) => {
-    useFamily(gpu, mainFamily(gpu));
     const options = {
       sparsity,
       k: 2,
@@ -173,7 +170,6 @@ test.each(['topk', 'batchtopk'] as const)(
 );
 
 test('what does not fit even in blocks is said', async () => {
-  useFamily(gpu, mainFamily(gpu));
   const many = { sparsity: 'batchtopk', k: 20 } as const;
   const tried = withLimits(gpu, { maxStorageBufferBindingSize }, () => trained(many));
   await expect(tried).rejects.toThrow('A list of up to 3,200 latents of 40 rows in blocks of 12 needs');

@@ -9,7 +9,7 @@ import { seededRandom } from '../../../reference/random.js';
 import { ReferenceTrainer } from '../../../reference/trainer.js';
 import { parityVectors } from '../../../reference/vectors.js';
 import '../../../support/compare.js';
-import { gpuOfFile, mainFamily, reals, sameBits, useFamily } from '../../../support/device.js';
+import { gpuOfFile, reals, sameBits } from '../../../support/device.js';
 import {
   byteRows,
   firstGradient,
@@ -40,7 +40,6 @@ function useLanes(name: string): void {
 beforeEach(() => {
   crossover.leastLatents = 0;
   useLanes(lanes[0]);
-  useFamily(gpu, mainFamily(gpu));
 });
 
 const vectors = parityVectors().filter(
@@ -59,7 +58,6 @@ describe.each(lanes)('with the lanes of %s', (name) => {
       epochs: 10,
       shuffle: false,
     });
-    useFamily(gpu, mainFamily(gpu));
     expect(trainer.step.build.sparse).toBe(true);
     for await (const metrics of trainer.epochs()) {
       if (metrics.epoch === 1) {
