@@ -61,7 +61,7 @@ describe.skipIf(!posix)('a run that is stopped', () => {
 
   it('by the limit of its processor time saves its model', async () => {
     const cwd = folder.make();
-    const limited = { cwd, shell: true, before: 'ulimit -St 4' };
+    const limited = { cwd, shell: true, before: 'ulimit -St 3' };
     const { status, stdout } = await start([...endless, '--save-model'], limited).ended;
     expect(status).toBe(152);
     expect(stdout).toContain(`\nmodel     ${model}\n`);

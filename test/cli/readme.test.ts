@@ -6,12 +6,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { optionsTable, tableInReadme } from '../../scripts/options-table.mjs';
 import { readMnist10k } from '../../src/node/data/mnist.js';
 import { writeNpy } from '../../src/node/data/write-dense.js';
-
-import { npy } from './sae.js';
+import { npy, succeeds } from './sae.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const main = join(root, 'dist/cli/main.js');
 
 let folder: string;
 beforeAll(async () => {
@@ -84,9 +82,8 @@ test('the README has its commands', () => {
 });
 
 // In the README's order: later ones use the model that an earlier one saves.
-test.each(commands.map((words) => [words.join(' '), words] as const))('sae %s', (_, words) => {
-  const args = [main, ...shortened(words)];
-  const said = execFileSync(process.execPath, args, { cwd: folder, stdio: 'pipe', encoding: 'utf8' });
+test.each(commands.map((words) => [words.join(' '), words] as const))('sae %s', async (_, words) => {
+  const said = await succeeds(shortened(words), { cwd: folder });
   const [, wanted] = Object.entries(printed).find(([first]) => words.join(' ').startsWith(first))!;
   for (const part of wanted) {
     expect(said).toMatch(part);
@@ -97,25 +94,13 @@ const python = ['python3', '/usr/bin/python3'].find(
   (name) => spawnSync(name, ['-c', 'import numpy']).status === 0,
 );
 
-test.skipIf(!python)('the program that pipes its rows in', () => {
+test.skipIf(!python)('the program that pipes its rows in', async () => {
   const [, block] = /^```python\n(.*?)^```/ms.exec(readme)!;
   const code = block.replace('1_000_000, 768', '2000, 48');
   expect(code).not.toBe(block);
   const input = execFileSync(python!, ['-c', code]);
-  const args = [
-    main,
-    '--data',
-    '-',
-    '--sparsity',
-    'topk',
-    '--k',
-    '4',
-    '--h_dims',
-    '[8]',
-    '--save-plots',
-    'False',
-  ];
-  const said = execFileSync(process.execPath, args, { cwd: folder, input, stdio: 'pipe', encoding: 'utf8' });
+  const args = ['--data', '-', '--sparsity', 'topk', '--k', '4', '--h_dims', '[8]', '--save-plots', 'False'];
+  const said = await succeeds(args, { cwd: folder, input });
   expect(said).toMatch(/^data {8}standard input: 2,000 rows of 48 values$/m);
   expect(said).toMatch(/^epoch 1\/1 {2}loss [\d.]+ {2}mse [01]\.\d+ /m);
 });

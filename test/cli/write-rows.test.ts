@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -269,12 +270,12 @@ describe('rows that come once, or with some left out', () => {
     for (const command of ['encode', 'reconstruct'] as const) {
       for (const data of ['-', '/dev/stdin', 'pipe']) {
         const named = data === 'pipe';
-        // The shell opens the pipe's other end.
-        const before = 'cat rows.npy > pipe & :';
+        const writer = named && spawn('sh', ['-c', 'cat rows.npy > pipe'], { cwd });
         const said = await succeeds([command, file, '--data', data, '--out', 'out.npy'], {
           cwd,
-          ...(named ? { shell: true, before } : { input: content }),
+          ...(!named && { input: content }),
         });
+        if (writer && writer.exitCode === null) await once(writer, 'exit');
         expect(said).toBe(`out.npy  60 rows of ${command === 'encode' ? '12 latents' : '6 values'}\n`);
         const written = decodeNpy(readFileSync(join(cwd, 'out.npy')));
         expect(written.values).toBeCloseTensor(expected[command], 1e-5);
@@ -315,7 +316,7 @@ describe('rows that come once, or with some left out', () => {
         /^sae: split has no effect with out/,
       ],
     ] as const) {
-      const { status, stderr } = await sae(args, { cwd: folder.make(), input: content });
+      const { status, stderr } = await sae(args, { cwd: folder.make() });
       expect([status, stderr]).toEqual([2, expect.stringMatching(sentence)]);
     }
   });

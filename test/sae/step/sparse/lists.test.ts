@@ -185,8 +185,8 @@ describe.each([...lanes, byMaxima])('%s a row', (name) => {
     values.fill(0, 2 * latents, 3 * latents);
     for (const [k, most] of [
       [1, 1],
-      [64, 200],
-      [200, 200],
+      [64, 700],
+      [200, 700],
       [700, 700],
     ]) {
       await check({ values, rows: 4, counted: 4, k, most });
