@@ -19,7 +19,7 @@ import { TrainStep } from '../step/train-step.js';
 import { Course } from './course.js';
 import { type EpochMetrics, noSums } from './metrics.js';
 import { type Placement, windowRows } from './placement.js';
-import { Resampler } from './resampler.js';
+import { newWeights, Resampler, seedAt, writeWeights } from './resampler.js';
 import { checkSchedules, runLength } from './schedule.js';
 import { checkSnapshot, type Snapshot } from './snapshot.js';
 import { type TrainedSteps, TrainingLog } from './training-log.js';
@@ -200,6 +200,30 @@ export class Trainer<S extends SparsityName = 'kl'> {
     }
     this.#config = parseTrainConfig<S>({ ...this.#config, ...Object.fromEntries(given) } as TrainOptions<S>);
     this.#course.schedule(this.#config);
+  }
+
+  /**
+   * Gives latents, such as dead ones, new weights between two calls of `steps`, in the direction of rows that are reconstructed badly,
+   * as `revive` `resample` does every so many steps.
+   * @param latents their numbers from 0, each once. If there are fewer such rows, only the first of them.
+   * @throws ConfigError if the model has several hidden layers; EngineError if training is going on; ClosedError.
+   */
+  async revive(latents: readonly number[]): Promise<void> {
+    this.#checkOpen();
+    const { h_dims } = this.model.config;
+    if (h_dims.length > 1) {
+      throw new ConfigError(
+        `Latents of a model with one hidden layer can be revived, and this one has ${h_dims.length}.`,
+      );
+    }
+    if (this.#call) {
+      throw new EngineError(
+        'The trainer is at work. End the call of steps with its signal, and revive latents then.',
+      );
+    }
+    const changes = await newWeights(this.step, latents, seedAt(this.done, this.#config));
+    this.#checkOpen();
+    writeWeights(this.step, changes);
   }
 
   /**

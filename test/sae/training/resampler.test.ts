@@ -141,3 +141,46 @@ test('moments begin again for them, and there is no resampling in the last steps
     expect(dead.map((latent) => after[latent])).toEqual(dead.map(() => -1000));
   });
 });
+
+test('latents are revived when asked, between two calls, where nothing is by itself', async () => {
+  await lend(
+    { sparsity: 'l1', sparsity_lambda: 0, revive: 'none', resample_every: undefined },
+    async (trainer) => {
+      await steps(trainer, 3);
+      const before = await trainer.model.parameters();
+      await trainer.revive(dead);
+      const after = await trainer.model.parameters();
+      const of = (set: typeof before, name: string) => set.get(name)!.data;
+      const column = (set: typeof before, j: number) =>
+        of(set, 'decoder.0.weight').filter((_, i) => i % latents === j);
+      const x = normalizedRows(rows, 0);
+      const units = Array.from({ length: rows.rows }, (_, row) => {
+        const vector = x.subarray(row * in_dims, (row + 1) * in_dims);
+        return Array.from(vector, (value) => value / norm(vector));
+      });
+      for (let j = 0; j < latents; j++) {
+        if (!dead.includes(j)) {
+          expect(column(after, j)).toEqual(column(before, j));
+          continue;
+        }
+        expect(of(after, 'encoder.0.bias')[j]).toBe(0);
+        const direction = column(after, j);
+        const cosines = units.map(
+          (unit) => unit.reduce((sum, value, i) => sum + value * direction[i], 0) / norm(direction),
+        );
+        expect(Math.max(...cosines)).toBeCloseTo(1, 5);
+      }
+      // Training goes on; during it, nothing is revived.
+      const running = trainer.steps({ count: 5 });
+      await running.next();
+      await expect(trainer.revive(dead)).rejects.toThrow('The trainer is at work.');
+      for await (const _ of running);
+      expect(trainer.done).toBe(8);
+    },
+  );
+  const deep = await Model.create(gpu, { in_dims, h_dims: [6, 5] });
+  const trainer = await Trainer.create(deep, rows, { batch_size: 8 });
+  await expect(trainer.revive([0])).rejects.toThrow('this one has 2.');
+  trainer.close();
+  deep.close();
+});
