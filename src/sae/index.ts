@@ -33,12 +33,15 @@ export {
   evaluation,
 } from './insight/evaluation/evaluation.js';
 export { densityTable, figureTable, labelTable, type Table } from './insight/evaluation/tables.js';
+export { findLabels } from './insight/labels.js';
+export { findLatents, type LatentOrder, latentOrders, orderedLatents } from './insight/latent-list.js';
 export {
   type LatentActivity,
   LatentPictures,
   latentActivity,
   latentDensities,
 } from './insight/latents.js';
+export { NearestRows, type NearRow } from './insight/nearest-rows.js';
 export {
   type GreyRange,
   greys,
@@ -54,6 +57,7 @@ export { intervened, Probe, strongestLatents } from './insight/probe.js';
 export { packReport, type Report } from './insight/report/pack.js';
 export type { EncodeImage } from './insight/report/pictures.js';
 export { type ReportOptions, type ReportSubject, report } from './insight/report/report.js';
+export { LatentSurvey, surveyLatents } from './insight/survey.js';
 export { type LatentTop, spreadLatents, topRows } from './insight/top-rows.js';
 export { sizesInWords } from './model/layers.js';
 export { Model } from './model/model.js';

@@ -25,6 +25,8 @@ export interface LatentActivity {
 
 /** Rows that are encoded at a time, at most: few enough to be quick on a software adapter. */
 const mostRows = 256;
+/** Codes that are read at a time, at most: looking through more would keep a page from answering. */
+const mostCodes = 2 ** 20;
 
 /**
  * Encodes all rows and measures how one latent responds to them.
@@ -55,8 +57,9 @@ export async function latentActivity(
 }
 
 /** Encodes that many rows in blocks. */
-export function encoderPass({ encoder }: Model, rows: number): Promise<ForwardPass> {
-  return ForwardPass.create(encoder, rowsAtATime(encoder, Math.min(rows, mostRows)));
+export function encoderPass({ encoder, hidden }: Model, rows: number): Promise<ForwardPass> {
+  const most = Math.max(1, Math.min(rows, mostRows, Math.floor(mostCodes / hidden)));
+  return ForwardPass.create(encoder, rowsAtATime(encoder, most));
 }
 
 /**
@@ -108,11 +111,12 @@ function activityOf(activations: Float32Array, threshold: number, bins: number, 
 }
 
 /**
- * The directions in input space of a model's latents, a range of latents at a time. Recorded once, with its buffers
+ * The directions in input space of a model's latents, some latents at a time. Recorded once, with its buffers
  * kept; it uses the current weights, also during training.
  */
 export class LatentPictures {
-  #codesOf: number | undefined;
+  /** The latent that is 1 in each row of the decoder's input. */
+  #ones: readonly number[] = [];
 
   private constructor(
     readonly model: Model,
@@ -150,45 +154,49 @@ export class LatentPictures {
   /**
    * Encoder directions, what each latent looks for: its weights, [latents, in_dims]. In a deeper encoder, the product
    * of its weights with those of the layers below, as if there were no activations between them.
-   * @param first the first latent; as many follow as `count` says, or as there are.
+   * @param which the first latent, after which as many follow as `count` says, or as there are; or the latents' own numbers, at most `count`.
    * @throws ClosedError.
    */
-  async weights(first = 0): Promise<Float32Array<ArrayBuffer>> {
-    const { model, rows, product, products } = this;
-    const { gpu, encoder } = model;
-    const latents = this.#latents(first);
+  async weights(which: number | readonly number[] = 0): Promise<Float32Array<ArrayBuffer>> {
+    const { model, product, products } = this;
+    const { encoder } = model;
+    const latents = this.#latents(which);
     model.checkOpen();
-    const rowBytes = padded(rows.columns) * 4;
-    const { weight } = encoder[encoder.length - 1];
-    const commands = gpu.device.createCommandEncoder();
-    commands.copyBufferToBuffer(weight.buffer, first * rowBytes, rows.buffer, 0, latents * rowBytes);
-    gpu.device.queue.submit([commands.finish()]);
+    this.#gather(encoder[encoder.length - 1].weight, latents);
     product.submit();
-    return products[products.length - 1].read(latents);
+    return products[products.length - 1].read(latents.length);
   }
 
   /**
    * Decoder directions, what each latent draws: the change of the reconstruction when the latent alone goes from 0 to
    * 1, [latents, in_dims].
-   * @param first as for `weights`.
+   * @param which as for `weights`.
    */
-  async drawings(first = 0): Promise<Float32Array<ArrayBuffer>> {
+  async drawings(which: number | readonly number[] = 0): Promise<Float32Array<ArrayBuffer>> {
     const { model, decoder, count } = this;
     const { hidden, config } = model;
-    const latents = this.#latents(first);
-    if (this.#codesOf !== first) {
-      // The last row is the code of zeros.
-      const codes = new Float32Array((count + 1) * hidden);
-      for (let i = 0; i < latents; i++) {
-        codes[i * hidden + first + i] = 1;
-      }
-      decoder.input.write(codes);
-      this.#codesOf = first;
+    const latents = this.#latents(which);
+    const [{ weight, byLatents }, ...above] = model.decoder;
+    if (byLatents && above.length === 0 && !model.rescaling) {
+      model.checkOpen();
+      this.#gather(weight, latents);
+      return this.rows.read(latents.length);
     }
+    const stride = padded(hidden);
+    const set = (row: number, latent: number, value: number) =>
+      model.gpu.write(decoder.input.buffer, Float32Array.of(value), 4 * (row * stride + latent));
+    // The last row stays the code of zeros.
+    latents.forEach((latent, row) => {
+      if (this.#ones[row] !== latent) {
+        if (this.#ones[row] !== undefined) set(row, this.#ones[row], 0);
+        set(row, latent, 1);
+      }
+    });
+    this.#ones = [...latents, ...this.#ones.slice(latents.length)];
     decoder.program.submit();
     const drawn = await decoder.output.read();
     const nothing = drawn.subarray(count * config.in_dims);
-    const drawings = drawn.subarray(0, latents * config.in_dims);
+    const drawings = drawn.subarray(0, latents.length * config.in_dims);
     for (let i = 0; i < drawings.length; i++) {
       drawings[i] -= nothing[i % config.in_dims];
     }
@@ -200,7 +208,21 @@ export class LatentPictures {
     this.scope.destroy();
   }
 
-  #latents(first: number): number {
-    return Math.min(this.count, this.model.hidden - first);
+  #latents(which: number | readonly number[]): readonly number[] {
+    const { count, model } = this;
+    return typeof which === 'number'
+      ? Array.from({ length: Math.min(count, model.hidden - which) }, (_, i) => which + i)
+      : which.slice(0, count);
+  }
+
+  /** Copies the rows of a weight that belong to some latents. */
+  #gather(weight: Tensor, latents: readonly number[]): void {
+    const { gpu } = this.model;
+    const bytes = padded(weight.columns) * 4;
+    const commands = gpu.device.createCommandEncoder();
+    latents.forEach((latent, row) => {
+      commands.copyBufferToBuffer(weight.buffer, latent * bytes, this.rows.buffer, row * bytes, bytes);
+    });
+    gpu.device.queue.submit([commands.finish()]);
   }
 }

@@ -29,7 +29,7 @@ export async function topRows(
   model.checkWidth(rows);
   const source = rowSource(rows);
   const { hidden } = model;
-  const best = new TopActivations(hidden, top, activeAbove(model.config));
+  const best = new TopRows(hidden, top, activeAbove(model.config));
   await Scope.during(async (scope) => {
     const pass = scope.use(await encoderPass(model, source.rows));
     for await (const [block, first] of datasets(source)) {
@@ -48,7 +48,7 @@ export async function topRows(
 }
 
 /** The largest activations of each latent so far, and for how many rows it was active. */
-export class TopActivations {
+export class TopRows {
   readonly #activations: Float32Array;
   readonly #rows: Float64Array;
   readonly #counts: Float64Array;
@@ -66,13 +66,13 @@ export class TopActivations {
     this.#bars = new Float32Array(hidden).fill(threshold);
   }
 
-  /** Adds the codes of a row, which begin at `at`. Rows come in ascending order. */
+  /** Adds the codes of a row, which begin at `at`. Of equal activations, the one of the lower row counts more. */
   add(codes: Float32Array, at: number, row: number): void {
     const { hidden, threshold } = this;
     for (let latent = 0; latent < hidden; latent++) {
       const value = codes[at + latent];
       if (value > threshold) {
-        if (value > this.#bars[latent]) this.#insert(latent, value, row);
+        if (value >= this.#bars[latent]) this.#insert(latent, value, row);
         this.#counts[latent] += 1;
       }
     }
@@ -82,9 +82,15 @@ export class TopActivations {
     const { top } = this;
     const first = latent * top;
     const filled = Math.min(top, this.#counts[latent]);
+    const comesBefore = (place: number) =>
+      value > this.#activations[place] || (value === this.#activations[place] && row < this.#rows[place]);
+    let place = first + filled;
     // The last one falls out where all places are taken.
-    let place = first + Math.min(filled, top - 1);
-    for (; place > first && this.#activations[place - 1] < value; place--) {
+    if (filled === top) {
+      place -= 1;
+      if (!comesBefore(place)) return;
+    }
+    for (; place > first && comesBefore(place - 1); place--) {
       this.#activations[place] = this.#activations[place - 1];
       this.#rows[place] = this.#rows[place - 1];
     }

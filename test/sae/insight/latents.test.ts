@@ -161,6 +161,22 @@ describe.each(configs)('pictures of the latents of %s', (_, config) => {
           expect(drawings).toBeCloseTensor(column, 1e-5);
         }
       }
+      // Any of them, in any order, after others and before them.
+      const some = [hidden - 1, 0, 2].slice(0, count);
+      const picked = await Promise.all([pictures.weights(some), pictures.drawings(some)]);
+      const whole = await LatentPictures.create(model);
+      const each = [await whole.weights(), await whole.drawings()];
+      whole.close();
+      picked.forEach((found, kind) => {
+        const rows = some.map((latent) => [...each[kind].subarray(latent * in_dims, (latent + 1) * in_dims)]);
+        expect(found).toBeCloseTensor(rows.flat(), 1e-6);
+      });
+      expect(await pictures.drawings(0)).toBeCloseTensor(each[1].subarray(0, count * in_dims), 1e-6);
+      // From weights that lie by latents, too.
+      await model.storeDecoder('by latents');
+      const again = await LatentPictures.create(model, count);
+      expect(await again.drawings(some)).toBeCloseTensor(picked[1], 1e-6);
+      again.close();
       expect(gpu.allocatedBytes).toBe(before);
       pictures.close();
     });

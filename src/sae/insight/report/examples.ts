@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { type Random, randomPair } from '../../model/random.js';
-import { TopActivations } from '../top-rows.js';
+import { TopRows } from '../top-rows.js';
 import { exampleGroups, examplesOfLatent, histogramBins, none } from './layout.js';
 
 /** Rows of which the quarters' examples are taken. */
@@ -16,7 +16,7 @@ interface Example {
 /** Histograms of latents' activations, their top-activating rows, and a sample of the rows that each is active for. */
 export class Examples {
   readonly histogram: Uint32Array<ArrayBuffer>;
-  readonly #top: TopActivations;
+  readonly #top: TopRows;
   /** By latent: rows that it was active for so far, and places of the sample with a row and an activation each. */
   readonly #active: Uint32Array;
   readonly #rows: Uint32Array;
@@ -31,7 +31,7 @@ export class Examples {
     seed: number,
   ) {
     this.histogram = new Uint32Array(hidden * histogramBins);
-    this.#top = new TopActivations(hidden, strongest.count, threshold);
+    this.#top = new TopRows(hidden, strongest.count, threshold);
     this.#active = new Uint32Array(hidden);
     this.#rows = new Uint32Array(hidden * sampled);
     this.#activations = new Float32Array(hidden * sampled);

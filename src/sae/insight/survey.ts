@@ -1,0 +1,143 @@
+import { Scope } from '../../gpu/scope.js';
+import { activeAbove } from '../model/activity.js';
+import type { Model } from '../model/model.js';
+import { randomPair, shuffle } from '../model/random.js';
+import { type Dataset, normalizedRows, pickRows } from '../rows/dataset.js';
+import { encoderPass, type LatentActivity } from './latents.js';
+import { TopRows } from './top-rows.js';
+
+/** Bins of a latent's histogram; when an activation lies beyond the last one, each two become one. */
+const bins = 48;
+
+/** How all latents of a model respond to rows, as far as these have been encoded. */
+export class LatentSurvey {
+  #measured = 0;
+  readonly #top: TopRows;
+  readonly #sums: Float64Array;
+  /** The largest activation of each latent, and where its histogram ends. */
+  readonly #max: Float32Array;
+  readonly #ends: Float64Array;
+  readonly #counts: Uint32Array;
+
+  /**
+   * @param rows of the whole data set.
+   * @param threshold above which a latent is active.
+   */
+  constructor(
+    readonly hidden: number,
+    readonly rows: number,
+    readonly threshold: number,
+    top: number,
+  ) {
+    this.#top = new TopRows(hidden, top, threshold);
+    this.#sums = new Float64Array(hidden);
+    this.#max = new Float32Array(hidden);
+    this.#ends = new Float64Array(hidden);
+    this.#counts = new Uint32Array(hidden * bins);
+  }
+
+  /** Rows that have been encoded. */
+  get measured(): number {
+    return this.#measured;
+  }
+
+  /** Whether all rows have been encoded. */
+  get complete(): boolean {
+    return this.#measured === this.rows;
+  }
+
+  /** Adds the codes of a row, which begin at `at`. */
+  add(codes: Float32Array, at: number, row: number): void {
+    this.#top.add(codes, at, row);
+    for (let latent = 0; latent < this.hidden; latent++) {
+      const value = codes[at + latent];
+      if (value > this.#max[latent]) this.#max[latent] = value;
+      if (value > this.threshold) {
+        this.#sums[latent] += value;
+        this.#count(latent, value - this.threshold);
+      }
+    }
+    this.#measured += 1;
+  }
+
+  #count(latent: number, above: number): void {
+    const first = latent * bins;
+    const counts = this.#counts.subarray(first, first + bins);
+    this.#ends[latent] ||= above;
+    for (; above > this.#ends[latent]; this.#ends[latent] *= 2) {
+      for (let bin = 0; bin < bins; bin++) {
+        counts[bin] = bin < bins / 2 ? counts[2 * bin] + counts[2 * bin + 1] : 0;
+      }
+    }
+    counts[Math.min(bins - 1, Math.floor((above / this.#ends[latent]) * bins))] += 1;
+  }
+
+  /** Share of the rows so far that a latent is active for. */
+  density(latent: number): number {
+    return this.#top.count(latent) / this.#measured;
+  }
+
+  /** A latent's largest activation so far. */
+  max(latent: number): number {
+    return this.#max[latent];
+  }
+
+  /** The rows that excite a latent most, the strongest first. */
+  exciting(latent: number): LatentActivity['exciting'] {
+    return this.#top.of(latent);
+  }
+
+  /** What is known of one latent. The histogram ends with the last bin that is not empty. */
+  of(latent: number): LatentActivity {
+    const counts = [...this.#counts.subarray(latent * bins, (latent + 1) * bins)];
+    const active = this.#top.count(latent);
+    return {
+      density: this.density(latent),
+      exciting: this.exciting(latent),
+      mean: active > 0 ? this.#sums[latent] / active : 0,
+      max: this.#max[latent],
+      histogram: {
+        counts: counts.slice(0, counts.findLastIndex((count) => count > 0) + 1),
+        from: this.threshold,
+        width: this.#ends[latent] / bins,
+      },
+    };
+  }
+
+  /** The latents that are active for none of the rows so far. */
+  dead(): number[] {
+    const all = Array.from({ length: this.hidden }, (_, latent) => latent);
+    return all.filter((latent) => this.#top.count(latent) === 0);
+  }
+}
+
+/**
+ * Encodes the rows of a data set block by block, in an order drawn by a seed, so that those so far are a sample of all; and gives the
+ * survey after each block, the same one each time. It waits for its caller in between.
+ * @param top rows of a latent that are kept, at most.
+ * @throws DataError if the rows are invalid or have the wrong width; NonFiniteError; ClosedError.
+ */
+export async function* surveyLatents(
+  model: Model,
+  dataset: Dataset,
+  { top = 16, seed = 0 }: { top?: number; seed?: number } = {},
+): AsyncGenerator<LatentSurvey, void, void> {
+  model.checkWidth(dataset);
+  const { rows } = dataset;
+  const { hidden } = model;
+  const order = Uint32Array.from({ length: rows }, (_, row) => row);
+  shuffle(order, randomPair(seed).forOrder);
+  const survey = new LatentSurvey(hidden, rows, activeAbove(model.config), top);
+  const scope = new Scope();
+  try {
+    const pass = scope.use(await encoderPass(model, rows));
+    const block = (first: number, end: number) =>
+      normalizedRows(pickRows(dataset, [...order.subarray(first, end)]));
+    for await (const codes of pass.blocks(rows, block)) {
+      for (let at = 0; at < codes.length; at += hidden) survey.add(codes, at, order[survey.measured]);
+      yield survey;
+    }
+  } finally {
+    scope.destroy();
+  }
+}
