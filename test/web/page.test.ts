@@ -97,7 +97,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     await expect.poll(() => page.locator('#top-rows figcaption').allTextContents()).toEqual(top);
     expect(await page.locator('#top-rows canvas:visible, #features canvas:visible').count()).toBe(0);
     await page.getByRole('radio', { name: `Latent 1: ${tiles[0]}` }).waitFor();
-    await page.getByRole('img', { name: 'A row of the data: the' }).waitFor();
+    expect(await page.getByLabel('Word', { exact: true }).inputValue()).toBe('the');
     await look(page, 'words', [
       [1280, 800],
       [390, 844],
@@ -139,7 +139,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
         return element?.id || element?.ariaLabel;
       });
     const seen: unknown[] = [];
-    for (let i = 0; i < 64; i++) {
+    for (let i = 0; i < 70; i++) {
       await page.keyboard.press('Tab');
       seen.push(await focused());
     }
@@ -243,8 +243,8 @@ describe.skipIf(!chromiumPath)('the page', () => {
     expect(shown).toEqual({
       title: `Latent ${other}`,
       same: true,
-      density: 'Measuring on all rows.',
-      rows: 'hidden',
+      density: expect.stringMatching(/^Active for/),
+      rows: 'visible',
     });
     await page.getByRole('slider', { name: `Activation of latent ${other}`, exact: true }).waitFor();
     await page.getByText(/^Active for /).waitFor();
@@ -353,7 +353,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     const sheets = {
       // First all originals, then all reconstructions.
       'digits and reconstructions': ['#samples canvas:nth-child(odd)', '#samples canvas:nth-child(even)'],
-      features: ['#features canvas'],
+      latents: ['#features canvas'],
       'drawing and reconstruction': ['#pad', '#pad-output'],
       'this latent': ['#latent-decoder', '#latent-encoder', '#top-rows canvas'],
     };

@@ -49,12 +49,15 @@ export class LatentSurvey {
   /** Adds the codes of a row, which begin at `at`. */
   add(codes: Float32Array, at: number, row: number): void {
     this.#top.add(codes, at, row);
-    for (let latent = 0; latent < this.hidden; latent++) {
+    const { hidden, threshold } = this;
+    const max = this.#max;
+    const sums = this.#sums;
+    for (let latent = 0; latent < hidden; latent++) {
       const value = codes[at + latent];
-      if (value > this.#max[latent]) this.#max[latent] = value;
-      if (value > this.threshold) {
-        this.#sums[latent] += value;
-        this.#count(latent, value - this.threshold);
+      if (value > max[latent]) max[latent] = value;
+      if (value > threshold) {
+        sums[latent] += value;
+        this.#count(latent, value - threshold);
       }
     }
     this.#measured += 1;
@@ -62,14 +65,14 @@ export class LatentSurvey {
 
   #count(latent: number, above: number): void {
     const first = latent * bins;
-    const counts = this.#counts.subarray(first, first + bins);
+    const counts = this.#counts;
     this.#ends[latent] ||= above;
     for (; above > this.#ends[latent]; this.#ends[latent] *= 2) {
-      for (let bin = 0; bin < bins; bin++) {
-        counts[bin] = bin < bins / 2 ? counts[2 * bin] + counts[2 * bin + 1] : 0;
+      for (let bin = first, from = first; bin < first + bins; bin++, from += 2) {
+        counts[bin] = from < first + bins ? counts[from] + counts[from + 1] : 0;
       }
     }
-    counts[Math.min(bins - 1, Math.floor((above / this.#ends[latent]) * bins))] += 1;
+    counts[first + Math.min(bins - 1, Math.floor((above / this.#ends[latent]) * bins))] += 1;
   }
 
   /** Share of the rows so far that a latent is active for. */

@@ -11,7 +11,8 @@ const slowdown = matchMedia('(prefers-reduced-motion: reduce)').matches ? 6 : 1;
 
 /**
  * Returns a function that calls `work`, but one call at a time: requests during a call lead to one more call, some
- * milliseconds later and after the next frame.
+ * milliseconds later and after the next frame; where these are not 0, also not sooner than the call itself took, so that training has
+ * half of the device.
  */
 export function paced(milliseconds: number, work: () => Promise<void> | void): () => void {
   let wanted = false;
@@ -20,8 +21,11 @@ export function paced(milliseconds: number, work: () => Promise<void> | void): (
     running = true;
     while (wanted) {
       wanted = false;
+      const begun = performance.now();
       await work();
-      await new Promise((resolve) => setTimeout(resolve, milliseconds * slowdown));
+      const took = performance.now() - begun;
+      const rest = milliseconds > 0 ? Math.max(milliseconds * slowdown, took) : 0;
+      await new Promise((resolve) => setTimeout(resolve, rest));
       await new Promise(requestAnimationFrame);
     }
     running = false;
@@ -62,6 +66,14 @@ export function forget(topic: 'trouble' | 'news'): void {
 /** Announces something to screen readers. */
 export function announce(sentence: string): void {
   element('announcement').textContent = sentence;
+}
+
+/** Shows a text that screen readers announce when it changes, and not each time that it is shown. */
+export function showText(id: string, text: string): void {
+  const place = element(id);
+  if (place.textContent !== text) {
+    place.textContent = text;
+  }
 }
 
 /** A canvas with a name for screen readers. */

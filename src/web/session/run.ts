@@ -30,6 +30,9 @@ export const sampleCount = 10;
 /** Latents whose tiles are shown at a time. */
 export const latentsAtATime = 100;
 
+/** Latents whose directions are drawn at a time: those, and the ones of the row that is looked into. */
+export const mostPictures = 132;
+
 /** Rows as they are trained on, and how many each of two windows has. */
 function trainedOn({ all, ...shown }: ShownRows): [Rows, Placement] {
   if (!all) return [shown, {}];
@@ -76,7 +79,7 @@ export class Run {
       training.then((trainer) => scope.use(trainer)),
       // Of one row only, but as large as the samples' probe: its kernels are compiled already.
       Probe.create(model, sampleCount).then((drawing) => scope.use(drawing)),
-      LatentPictures.create(model, Math.min(model.hidden, latentsAtATime)).then((made) => scope.use(made)),
+      LatentPictures.create(model, Math.min(model.hidden, mostPictures)).then((made) => scope.use(made)),
     ] as const;
     // If one fails, the scope must own what the others made.
     await Promise.allSettled(parts);

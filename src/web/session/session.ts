@@ -55,6 +55,8 @@ export class Session {
   #round: AbortController | undefined;
   #training = false;
   #starting = false;
+  /** Latents that are to get new weights before the next steps. */
+  #toRevive: readonly number[] = [];
   #work: Promise<void> = Promise.resolve();
   /** Losses of the device since a step was last trained. */
   #losses = 0;
@@ -141,6 +143,20 @@ export class Session {
     await this.#work;
   }
 
+  /** Gives latents of the current model new weights, between two steps if it is being trained. */
+  revive(latents: readonly number[]): Promise<void> {
+    this.#toRevive = latents;
+    if (this.training) {
+      // The current round ends, and the next one begins with that.
+      this.#round?.abort();
+      return this.#work;
+    }
+    return this.#inTurn(async () => {
+      await this.#reviveNow();
+      this.#events.changed();
+    });
+  }
+
   /** Gives the rows of the current model other labels. @param dataset the same rows with these. */
   relabel(dataset: ShownRows): void {
     if (this.#run) {
@@ -152,6 +168,24 @@ export class Session {
   change(settings: Settings): void {
     if (settings.sparsity === this.sparsity) {
       this.#run?.trainer.change(liveOf(settings));
+    }
+  }
+
+  async #reviveNow(): Promise<void> {
+    const run = this.#run;
+    const latents = this.#toRevive;
+    this.#toRevive = [];
+    if (!run || latents.length === 0) {
+      return;
+    }
+    try {
+      await run.trainer.revive(latents);
+      await this.#takeSnapshot(run);
+    } catch (error) {
+      // A lost device is noticed by the next steps, or by its own notice.
+      if (!(await isLost(run.gpu))) {
+        this.#events.failed((error as Error).message);
+      }
     }
   }
 
@@ -185,6 +219,7 @@ export class Session {
   async #train(): Promise<void> {
     while (this.#run && this.#run.trainer.done < this.#goal) {
       const run = this.#run;
+      await this.#reviveNow();
       this.#round = new AbortController();
       try {
         await this.#trainOn(run, this.#goal - run.trainer.done, this.#round.signal);
@@ -197,6 +232,7 @@ export class Session {
         }
       }
     }
+    await this.#reviveNow();
   }
 
   async #trainOn(run: Run, count: number, signal: AbortSignal): Promise<void> {

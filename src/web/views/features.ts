@@ -1,7 +1,8 @@
-import { topRows, weightGreys } from '../../sae/index.js';
+import { type LatentSurvey, weightGreys } from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
-import { latentsAtATime, type Run } from '../session/run.js';
+import { mostPictures, type Run } from '../session/run.js';
 import { wordsOf } from '../session/shown-rows.js';
+import { LatentList } from './latent-list.js';
 import { paint, savePictures } from './tiles.js';
 
 /** A latent's directions as grey values. */
@@ -10,45 +11,51 @@ export interface LatentTile {
   readonly encoder: Uint8Array;
 }
 
-/** Words of a latent, at most, and characters of one of them. */
+/** Words of a latent that are shown, and those that it is found by; characters of one of them. At most. */
 const mostWords = 4;
+const mostFoundBy = 10;
 const longestWord = 24;
 
 /**
- * A tile for each latent, with its direction or, where rows have words in the place of pictures, those of the rows that excite it most:
- * native radio buttons, so that arrow keys move between them.
+ * A tile for each latent of a page, with its direction or, where rows have words in the place of pictures, those of the rows that
+ * excite it most: native radio buttons, so that arrow keys move between them.
  */
 export class Features {
   readonly #place = element('features');
+  readonly #list: LatentList;
   #run: Run | undefined;
+  #survey: LatentSurvey | undefined;
   #canvases: HTMLCanvasElement[] = [];
-  #tiles: LatentTile[] = [];
-  /** The words of each latent, strongest first, once they were measured. */
-  #words: readonly (readonly string[])[] | undefined;
-  #first = 0;
+  readonly #tiles = new Map<number, LatentTile>();
+  /** The labels of the rows that excite each latent, as far as they were asked for. */
+  #labelsOf: (readonly string[])[] = [];
   #latent = 0;
-  /** Of the rows, where they are shown in the place of pictures. */
+  /** Of the rows: shown in the place of pictures, if rows are none. */
   #labels: readonly string[] | undefined;
 
   /** @param selected is called when another latent is chosen. @param redraw when other latents are to be drawn. */
   constructor(selected: () => void, redraw: () => void) {
-    this.#place.addEventListener('change', ({ target }) => {
-      this.#latent = Number((target as HTMLInputElement).value);
+    const choose = (latent: number) => {
+      this.#latent = latent;
       selected();
-    });
-    element('feature-kind').addEventListener('change', () => this.#paint());
-    const turn = (by: number) => {
-      const first = this.#first + by;
-      if (first >= 0 && first < this.#run!.model.hidden) {
-        this.#first = first;
+    };
+    this.#list = new LatentList(
+      () => {
         this.#fill();
         redraw();
-      }
-    };
-    onClick('feature-previous', () => turn(-latentsAtATime));
-    onClick('feature-next', () => turn(latentsAtATime));
+      },
+      (latent) => {
+        choose(latent);
+        this.#fill();
+        this.#place.querySelector<HTMLInputElement>('input:checked')!.focus();
+      },
+    );
+    this.#place.addEventListener('change', ({ target }) =>
+      choose(Number((target as HTMLInputElement).value)),
+    );
+    element('feature-kind').addEventListener('change', () => this.#paint());
     onClick('save-features', () =>
-      savePictures('features.png', this.#canvases, Math.ceil(Math.sqrt(3 * this.#canvases.length))),
+      savePictures('latents.png', this.#canvases, Math.ceil(Math.sqrt(3 * this.#canvases.length))),
     );
   }
 
@@ -57,100 +64,140 @@ export class Features {
     return this.#latent;
   }
 
-  /** A latent's tile; undefined if it is not on the page that is shown. */
+  /** A latent's tile; undefined if it has not been drawn. */
   tile(latent: number): LatentTile | undefined {
-    return this.#tiles[latent - this.#first];
+    return this.#tiles.get(latent);
   }
 
   /** The words of the rows that excite a latent most; undefined if it has pictures, or they are not measured yet. */
   words(latent: number): readonly string[] | undefined {
-    return this.#words?.[latent];
+    return this.#run && this.#survey && wordsOf(this.#run.dataset)
+      ? this.#foundBy(latent).slice(0, mostWords)
+      : undefined;
   }
 
-  /** Measures on all rows which words excite each latent most, and shows them, if rows have words. */
-  async drawWords(run: Run): Promise<void> {
+  /** Shows what is known of the latents: their words, which are dead, and their order. */
+  show(run: Run, survey: LatentSurvey): void {
     this.#prepare(run);
-    const labels = this.#labels;
-    if (!labels) {
-      return;
-    }
-    const latents = await topRows(run.model, run.dataset, { top: mostWords });
-    if (this.#run === run && this.#labels === labels) {
-      this.#words = latents.map(({ exciting }) => exciting.map(({ row }) => short(labels[row])));
-      this.#showWords();
+    this.#survey = survey;
+    this.#labelsOf = [];
+    const before = this.#list.page;
+    this.#relist();
+    const same =
+      before.length === this.#list.page.length && before.every((latent, i) => latent === this.#list.page[i]);
+    if (same) {
+      this.#name();
+    } else {
+      this.#fill();
     }
   }
 
-  async draw(run: Run): Promise<void> {
+  /** Draws the latents of the page, and others. */
+  async draw(run: Run, others: readonly number[]): Promise<void> {
     this.#prepare(run);
-    const first = this.#first;
-    const [decoder, encoder] = await Promise.all([run.latents.drawings(first), run.latents.weights(first)]);
-    if (this.#run !== run || first !== this.#first) {
+    // Words have the place of pictures, but for the latent that is looked into.
+    const page = wordsOf(run.dataset) ? [] : this.#list.page;
+    const latents = [...new Set([...page, this.#latent, ...others])].slice(0, mostPictures);
+    const [decoder, encoder] = await Promise.all([
+      run.latents.drawings(latents),
+      run.latents.weights(latents),
+    ]);
+    if (this.#run !== run) {
       return;
     }
     const { in_dims } = run.dataset;
     const tile = (all: Float32Array, i: number) => weightGreys(all.subarray(i * in_dims, (i + 1) * in_dims));
-    this.#tiles = this.#canvases.map((_, i) => ({ decoder: tile(decoder, i), encoder: tile(encoder, i) }));
+    this.#tiles.clear();
+    latents.forEach((latent, i) => {
+      this.#tiles.set(latent, { decoder: tile(decoder, i), encoder: tile(encoder, i) });
+    });
     this.#paint();
   }
 
   /** Makes tiles for another run, or for other labels of its rows. */
   #prepare(run: Run): void {
-    const labels = wordsOf(run.dataset);
+    const { labels } = run.dataset;
     if (this.#run === run && this.#labels === labels) {
       return;
     }
     if (this.#run?.model.hidden !== run.model.hidden) {
-      this.#first = 0;
       this.#latent = 0;
+    }
+    if (this.#run !== run) {
+      this.#survey = undefined;
+      this.#tiles.clear();
     }
     this.#run = run;
     this.#labels = labels;
-    this.#words = undefined;
-    this.#place.classList.toggle('words', labels !== undefined);
-    element('feature-kind').hidden = labels !== undefined;
+    this.#labelsOf = [];
+    const hasWords = wordsOf(run.dataset) !== undefined;
+    this.#place.classList.toggle('words', hasWords);
+    element('feature-kind').hidden = hasWords;
+    element('save-features').hidden = hasWords;
+    this.#relist();
     this.#fill();
+  }
+
+  #relist(): void {
+    const { hidden } = this.#run!.model;
+    this.#list.list({ hidden, survey: this.#survey, words: (latent) => this.#foundBy(latent) });
+  }
+
+  #foundBy(latent: number): readonly string[] {
+    const labels = this.#labels;
+    if (!labels || !this.#survey) return [];
+    this.#labelsOf[latent] ??= this.#survey
+      .exciting(latent)
+      .slice(0, mostFoundBy)
+      .map(({ row }) => short(labels[row]));
+    return this.#labelsOf[latent];
   }
 
   #paint(): void {
     const kind = document.querySelector<HTMLInputElement>('#feature-kind :checked')!
       .value as keyof LatentTile;
-    this.#tiles.forEach((tile, i) => {
-      paint(this.#canvases[i], tile[kind], this.#run!.shape, 'weights');
+    this.#list.page.forEach((latent, i) => {
+      const tile = this.#tiles.get(latent);
+      if (tile && this.#canvases[i]) paint(this.#canvases[i], tile[kind], this.#run!.shape, 'weights');
     });
   }
 
-  #showWords(): void {
+  /** Names each tile by what is known of its latent. */
+  #name(): void {
+    const survey = this.#survey;
     this.#place.querySelectorAll('label').forEach((label, i) => {
-      const latent = this.#first + i;
+      const latent = this.#list.page[i];
+      const [input, , text] = label.children as unknown as [
+        HTMLInputElement,
+        Element,
+        HTMLElement | undefined,
+      ];
+      // Of a sample, a latent that is active for none of its rows may be rare.
+      const dead = survey?.complete === true && survey.density(latent) === 0;
       const words = this.words(latent);
-      const [input, , text] = label.children as unknown as [HTMLInputElement, Element, HTMLElement];
-      const name = words?.length === 0 ? 'dead' : (words?.join(' · ') ?? '…');
-      text.textContent = name;
-      input.ariaLabel = `Latent ${latent + 1}${words ? `: ${name}` : ''}`;
+      const said = dead ? 'dead' : words?.join(' · ');
+      if (text) text.textContent = said ?? '…';
+      label.classList.toggle('dead', dead);
+      input.ariaLabel = `Latent ${latent + 1}${said ? `: ${said}` : ''}`;
+      label.title = input.ariaLabel;
     });
   }
 
   #fill(): void {
-    const { hidden } = this.#run!.model;
-    const first = this.#first;
-    const end = Math.min(hidden, first + latentsAtATime);
-    this.#tiles = [];
+    const hasWords = wordsOf(this.#run!.dataset) !== undefined;
     this.#canvases = [];
-    const labels = Array.from({ length: end - first }, (_, i) => {
-      const latent = first + i;
+    const labels = this.#list.page.map((latent) => {
       const label = document.createElement('label');
       const input = document.createElement('input');
       input.type = 'radio';
       input.name = 'feature';
       input.value = String(latent);
-      input.ariaLabel = `Latent ${latent + 1}`;
       input.checked = latent === this.#latent;
       const canvas = document.createElement('canvas');
       [canvas.height, canvas.width] = this.#run!.shape;
       this.#canvases.push(canvas);
       label.append(input, canvas);
-      if (this.#labels) {
+      if (hasWords) {
         label.append(document.createElement('span'));
         label.dataset.latent = String(latent + 1);
       }
@@ -158,20 +205,14 @@ export class Features {
     });
     const focused = this.#place.contains(document.activeElement);
     this.#place.replaceChildren(...labels);
-    if (this.#labels) {
-      this.#showWords();
-    }
+    this.#name();
+    this.#paint();
     if (focused) {
       const input =
         this.#place.querySelector<HTMLInputElement>('input:checked') ?? this.#place.querySelector('input');
-      input!.focus({ preventScroll: true });
+      input?.focus({ preventScroll: true });
     }
     this.#place.classList.toggle('many', labels.length > 40);
-    element('feature-pages').hidden = hidden <= latentsAtATime;
-    element('feature-range').textContent = `${first + 1} to ${end} of ${hidden}`;
-    // A button that was disabled would lose the focus.
-    element('feature-previous').ariaDisabled = String(first === 0);
-    element('feature-next').ariaDisabled = String(end === hidden);
   }
 }
 

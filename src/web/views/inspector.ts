@@ -2,8 +2,8 @@ import { BarChart } from 'echarts/charts';
 import { GridComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
-import { greys, type LatentActivity, latentActivity, pickRows, shownRows } from '../../sae/index.js';
-import { element, onClick, pictureCanvas } from '../browser/page.js';
+import { greys, type LatentActivity, type LatentSurvey, pickRows, shownRows } from '../../sae/index.js';
+import { element, onClick, pictureCanvas, showText } from '../browser/page.js';
 import type { Run } from '../session/run.js';
 import { wordsOf } from '../session/shown-rows.js';
 import type { LatentTile } from './features.js';
@@ -11,7 +11,7 @@ import { cssColours, paint, savePictures } from './tiles.js';
 
 use([BarChart, GridComponent, CanvasRenderer]);
 
-/** Top-activating rows that are shown. */
+/** Top-activating rows that are shown, at most. */
 const top = 16;
 
 /** One latent: its directions, how often and how strongly it is active, and its top-activating rows. */
@@ -44,31 +44,22 @@ export class Inspector {
 
   /** Shows a latent's directions. */
   drawDirections({ shape }: Run, latent: number, tile: LatentTile | undefined): void {
-    const title = element('inspector-title');
-    const name = `Latent ${latent + 1}`;
-    // Announced when it changes, not each time the weights are drawn.
-    if (title.textContent !== name) {
-      title.textContent = name;
-    }
+    showText('inspector-title', `Latent ${latent + 1}`);
     if (tile) {
       paint(this.#decoder, tile.decoder, shape, 'weights');
       paint(this.#encoder, tile.encoder, shape, 'weights');
     }
   }
 
-  /** Hides the activity of the latent that was shown before. */
-  forgetActivity(): void {
-    this.#place.classList.add('waiting');
-    element('density').textContent = 'Measuring on all rows.';
-  }
-
-  /** Encodes all rows and shows how the latent responds to them. @throws the signal's reason. */
-  async drawActivity(run: Run, latent: number, signal: AbortSignal): Promise<void> {
-    const { model, dataset, shape, range } = run;
-    const activity = await latentActivity(model, dataset, latent, { top, signal });
-    signal.throwIfAborted();
-    this.#place.classList.remove('waiting');
-    const density = describe(activity);
+  /** Shows how a latent responds to rows, as far as that is known. */
+  drawActivity({ dataset, shape, range }: Run, latent: number, survey: LatentSurvey | undefined): void {
+    this.#place.classList.toggle('waiting', !survey);
+    if (!survey) {
+      element('density').textContent = 'Measuring on all rows.';
+      return;
+    }
+    const activity = survey.of(latent);
+    const density = describe(activity, survey);
     element('density').textContent = density;
     element('histogram').ariaLabel = `Histogram of its activations. ${density}`;
     this.#drawHistogram(activity.histogram.counts);
@@ -81,6 +72,8 @@ export class Inspector {
     const values = shownRows(rows);
     const hasWords = wordsOf(dataset) !== undefined;
     element('top-rows').classList.toggle('words', hasWords);
+    this.#place.classList.toggle('words', hasWords);
+    element('save-inspector').hidden = hasWords;
     this.#figures.forEach((figure, i) => {
       const canvas = this.#rows[i];
       figure.hidden = i >= exciting.length;
@@ -118,10 +111,13 @@ export class Inspector {
   }
 }
 
-function describe({ density, mean, max }: LatentActivity): string {
+function describe({ density, mean, max }: LatentActivity, survey: LatentSurvey): string {
+  const { complete, measured, rows } = survey;
+  const some = `${measured.toLocaleString('en')} of ${rows.toLocaleString('en')} rows so far`;
   if (density === 0) {
-    return 'Active for no row: a dead latent.';
+    return complete ? 'Active for no row: a dead latent.' : `Active for none of ${some}.`;
   }
   const share = density.toLocaleString('en', { style: 'percent', maximumSignificantDigits: 2 });
-  return `Active for ${share} of the rows: at ${mean.toPrecision(2)} on average, ${max.toPrecision(2)} at most.`;
+  const those = complete ? 'the rows' : some;
+  return `Active for ${share} of ${those}: at ${mean.toPrecision(2)} on average, ${max.toPrecision(2)} at most.`;
 }

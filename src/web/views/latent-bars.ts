@@ -42,6 +42,11 @@ export class LatentBars {
     });
   }
 
+  /** The latents that have bars. */
+  get latents(): readonly number[] {
+    return this.#latents;
+  }
+
   /** Forgets the activations that were set: there is another row. */
   release(): void {
     this.#given.clear();

@@ -9,9 +9,11 @@ import {
 } from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
 import type { Run } from '../session/run.js';
+import { wordsOf } from '../session/shown-rows.js';
 import type { Features } from './features.js';
 import { LatentBars } from './latent-bars.js';
 import { paint, savePictures } from './tiles.js';
+import { Word } from './word.js';
 
 /** Pixels of the drawing sheet for each value of a row, along each side, so that strokes are smooth. */
 const fineness = 10;
@@ -23,6 +25,11 @@ export class Pad {
   readonly #pad = element<HTMLCanvasElement>('pad');
   readonly #output = element<HTMLCanvasElement>('pad-output');
   readonly #bars: LatentBars;
+  readonly #word = new Word((row) => {
+    this.#next = row;
+    this.#take();
+    this.redraw();
+  });
   /** What is drawn, white on black, at the sheet's resolution. */
   readonly #sheet = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })!;
   /** The same, one pixel per value. */
@@ -59,11 +66,20 @@ export class Pad {
     onClick('save-pad', () => savePictures('drawing.png', [this.#pad, this.#output], 2));
   }
 
+  /** The latents that are shown with their activations. */
+  get latents(): readonly number[] {
+    return this.#bars.latents;
+  }
+
   async draw(run: Run): Promise<void> {
     const { dataset, shape, range, drawing } = run;
     this.#drawable = imageShape(dataset) !== undefined;
-    element('pad-title').textContent = this.#drawable ? 'Draw' : 'One row';
+    const hasWords = wordsOf(dataset) !== undefined;
+    element('pad-title').textContent = this.#drawable ? 'Draw' : hasWords ? 'Type a word' : 'One row';
     element('clear').hidden = !this.#drawable;
+    element('pad-pictures').hidden = hasWords;
+    element('save-pad').hidden = hasWords;
+    this.#word.prepare(dataset);
     this.#pad.classList.toggle('drawable', this.#drawable);
     this.#run = run;
     if (this.#dataset !== dataset) {
@@ -74,7 +90,9 @@ export class Pad {
     this.#paint();
     const row = this.#row!;
     const codes = this.#bars.apply(await drawing.encode(row), run);
-    const output = shownReconstructions(await drawing.decode(codes), row);
+    const reconstruction = await drawing.decode(codes);
+    this.#word.showNearest(reconstruction, row);
+    const output = shownReconstructions(reconstruction, row);
     paint(this.#output, greys(output, range), shape, 'rows');
   }
 
@@ -82,6 +100,7 @@ export class Pad {
     const { shape, range } = this.#run!;
     paint(this.#pad, greys(shownRows(this.#row!), range), shape, 'rows');
     const [label] = this.#row!.labels ?? [];
+    this.#word.show(label);
     element('pad-caption').textContent = label ?? (this.#drawable ? 'draw here' : 'a row');
     this.#pad.ariaLabel = this.#drawable
       ? 'Drawing pad: draw with a pointer, or take one from the data'

@@ -5,13 +5,16 @@ import {
   type ImageShape,
   imageShape,
   inputRange,
+  NearestRows,
   pickRows,
   sampleRows,
   shownReconstructions,
   shownRows,
+  storedUnits,
 } from '../../sae/index.js';
 import { element, onClick, pictureCanvas } from '../browser/page.js';
 import { type Run, sampleCount } from '../session/run.js';
+import { wordsOf } from '../session/shown-rows.js';
 import { paint, savePictures } from './tiles.js';
 
 /** Some rows of the data, each above its reconstruction and its label. */
@@ -21,12 +24,16 @@ export class Samples {
   readonly #reconstructions = canvases('Reconstruction of row');
   readonly #figures = this.#originals.map((original, i) => {
     const figure = document.createElement('figure');
-    figure.append(original, this.#reconstructions[i], document.createElement('figcaption'));
+    const nearest = document.createElement('p');
+    nearest.title = 'The word nearest to the reconstruction, and the cosine';
+    figure.append(original, this.#reconstructions[i], document.createElement('figcaption'), nearest);
     return figure;
   });
   #seed = 1;
   #dataset: Dataset | undefined;
   #rows: Dataset | undefined;
+  /** Where rows have words in the place of pictures. */
+  #words: NearestRows | undefined;
   #shape: ImageShape = [1, 1];
   #range: GreyRange = [0, 1];
 
@@ -58,7 +65,13 @@ export class Samples {
     const image = imageShape(dataset);
     this.#shape = image ?? [1, dataset.in_dims];
     this.#range = inputRange(dataset);
+    const words = wordsOf(dataset);
+    if (this.#words?.dataset !== dataset) {
+      this.#words = words && new NearestRows(dataset);
+    }
     this.#place.classList.toggle('strips', !image);
+    this.#place.classList.toggle('words', words !== undefined);
+    element('save-samples').hidden = words !== undefined;
     this.#figures.forEach((figure, i) => {
       const label = rows.labels?.[i];
       figure.hidden = i >= rows.rows;
@@ -66,6 +79,9 @@ export class Samples {
       caption.hidden = label === undefined;
       caption.textContent = label ?? '';
       caption.title = label ?? '';
+      const nearest = figure.querySelector('p')!;
+      nearest.hidden = words === undefined;
+      nearest.textContent = '…';
     });
     this.#paint(this.#originals, shownRows(rows));
   }
@@ -77,6 +93,20 @@ export class Samples {
     const rows = this.#rows!;
     const { reconstructions } = await samples.reconstruct(rows);
     this.#paint(this.#reconstructions, shownReconstructions(reconstructions, rows));
+    this.#showNearest(reconstructions);
+  }
+
+  /** Shows the word nearest to each reconstruction, [rows, in_dims]. */
+  #showNearest(reconstructions: Float32Array<ArrayBuffer>): void {
+    const rows = this.#rows!;
+    const words = this.#words;
+    if (!words) return;
+    const stored = storedUnits(reconstructions, rows);
+    this.#figures.slice(0, rows.rows).forEach((figure, i) => {
+      const own = stored.subarray(i * rows.in_dims, (i + 1) * rows.in_dims);
+      const [near] = words.of(own, 1);
+      figure.querySelector('p')!.textContent = `${words.dataset.labels![near.row]} ${near.cosine.toFixed(2)}`;
+    });
   }
 
   #paint(places: readonly HTMLCanvasElement[], values: Float32Array): void {

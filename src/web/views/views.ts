@@ -6,13 +6,15 @@ import type { Session } from '../session/session.js';
 import { Curves } from './curves.js';
 import { Features } from './features.js';
 import { Inspector } from './inspector.js';
+import { Measuring } from './measuring.js';
 import { Pad } from './pad.js';
+import { Revival } from './revival.js';
 import { Samples } from './samples.js';
 import { showStatus } from './status.js';
 import { onThemeChange } from './tiles.js';
 
-/** Milliseconds between two measurements of the chosen latent on all rows, while the model is trained. */
-const activityInterval = 5000;
+/** Milliseconds between two surveys of all latents, while the model is trained. */
+const surveyInterval = 3000;
 
 /**
  * All views of the model. Each is redrawn at its own pace, which leaves most of a software adapter's time to training.
@@ -29,9 +31,9 @@ export class Views {
     () => this.#drawFeatures(),
   );
   readonly #pad = new Pad(this.#features, () => this.#drawPad());
-  #activityAt = 0;
-  /** Stops the measurement on all rows that is under way. */
-  #measuring = new AbortController();
+  readonly #measuring: Measuring;
+  readonly #revival: Revival;
+  #surveyedAt = 0;
 
   readonly #drawStatus = this.#drawing(150, () => {
     this.showStatus();
@@ -40,29 +42,25 @@ export class Views {
   readonly #drawSamples = this.#drawing(150, (run) => this.#samples.draw(run));
   readonly #drawPad = this.#drawing(0, (run) => this.#pad.draw(run));
   readonly #drawFeatures = this.#drawing(250, async (run) => {
-    await this.#features.draw(run);
+    await this.#features.draw(run, this.#pad.latents);
     const { latent } = this.#features;
     this.#inspector.drawDirections(run, latent, this.#features.tile(latent));
     this.#drawPad();
   });
-  readonly #drawActivity = this.#drawing(0, async (run) => {
-    this.#activityAt = performance.now();
-    this.#measuring = new AbortController();
-    const { signal } = this.#measuring;
-    await this.#inspector.drawActivity(run, this.#features.latent, signal).catch((error) => {
-      if (!signal.aborted) {
-        throw error;
-      }
-    });
-  });
-
-  readonly #drawWords = this.#drawing(0, async (run) => {
-    await this.#features.drawWords(run);
-    this.#drawPad();
+  readonly #survey = this.#drawing(0, async (run) => {
+    await this.#measuring.measure(run);
+    this.#surveyedAt = performance.now();
   });
 
   constructor(session: Session) {
     this.#session = session;
+    this.#revival = new Revival(session);
+    this.#measuring = new Measuring(session, (run, survey) => {
+      this.#features.show(run, survey);
+      this.#revival.show(run, survey);
+      this.#inspect(run);
+      this.#drawPad();
+    });
     onThemeChange(() => {
       this.#samples.forget();
       this.drawAll();
@@ -89,30 +87,34 @@ export class Views {
     this.#drawStatus();
     this.#drawSamples();
     this.#drawFeatures();
-    if (performance.now() > this.#activityAt + activityInterval) {
-      this.#drawMeasured();
+    if (performance.now() > this.#surveyedAt + surveyInterval) {
+      this.#survey();
     }
   }
 
   drawAll(): void {
     this.drawTrained();
-    this.#drawMeasured();
+    const { run } = this.#session;
+    if (run) {
+      this.#inspect(run);
+      if (!this.#measuring.of(run)) {
+        this.#revival.show(run, undefined);
+      }
+    }
+    this.#survey();
   }
 
-  /** What is measured on all rows. */
-  #drawMeasured(): void {
-    this.#drawActivity();
-    this.#drawWords();
-  }
-
-  /** Shows another latent: its directions at once, its activity when it has been measured. */
+  /** Shows another latent: from what is at hand at once, and as it is on the device. */
   #drawLatent(): void {
+    this.#inspect(this.#session.run!);
+    this.#drawFeatures();
+  }
+
+  /** Shows what is known of the chosen latent. */
+  #inspect(run: Run): void {
     const { latent } = this.#features;
-    this.#measuring.abort();
-    this.#inspector.forgetActivity();
-    this.#inspector.drawDirections(this.#session.run!, latent, this.#features.tile(latent));
-    this.#drawPad();
-    this.#drawActivity();
+    this.#inspector.drawDirections(run, latent, this.#features.tile(latent));
+    this.#inspector.drawActivity(run, latent, this.#measuring.of(run));
   }
 
   /**
