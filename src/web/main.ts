@@ -10,7 +10,7 @@ import {
   savedModel,
 } from '../sae/index.js';
 import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
-import { announce, element, forget, onClick, tell } from './browser/page.js';
+import { element, forget, onClick, tell } from './browser/page.js';
 import { loadDataset } from './session/datasets.js';
 import { Session } from './session/session.js';
 import { relabelled, type ShownRows } from './session/shown-rows.js';
@@ -27,6 +27,7 @@ import {
   toAddress,
 } from './settings/settings.js';
 import { whyNoDevice } from './views/status.js';
+import { showTransport } from './views/transport.js';
 import { Views } from './views/views.js';
 
 /** The built-in data that the visitor has chosen; undefined where the rows are the visitor's own. */
@@ -47,9 +48,6 @@ const session = new Session({
     views.showStatus();
     views.drawAll();
     showButtons();
-    const { training, done, history } = session;
-    const loss = history.recent?.loss.toFixed(3);
-    announce(training ? 'Training.' : `Paused at step ${done}${loss ? `, loss ${loss}` : ''}.`);
   },
   failed: (sentence) => tell('trouble', sentence),
   recovered: (sentence) => tell('news', sentence),
@@ -67,22 +65,44 @@ function inTurn(work: () => Promise<void>): void {
   queue = queue.then(work).then(showWaiting);
 }
 
-/** Trains the model; if a new one is being made, that one. */
+/** Whether a model is being made, as one is from the start. */
+let preparing = true;
+/** Which request to train is waiting for the model; undefined if none is. */
+let asked: symbol | undefined;
+
+/** Trains the model; if a new one is being made, that one, unless the visitor thinks better of it. */
 function train(goal: () => number): void {
+  const request = Symbol();
+  asked = request;
+  if (preparing) {
+    showButtons();
+  }
   inTurn(async () => {
-    forget('trouble');
-    session.train(goal());
+    if (asked !== request) {
+      return;
+    }
+    asked = undefined;
+    if (session.run) {
+      forget('trouble');
+      session.train(goal());
+    }
+    showButtons();
   });
 }
 
-/** Trains, unless the model is already being trained. */
+/** Trains, unless the model is already being trained, or is about to. */
 function trainSome(goal: () => number): void {
-  if (!session.training) {
+  if (!session.training && !asked) {
     train(goal);
   }
 }
 
 onClick('train', () => {
+  if (asked) {
+    asked = undefined;
+    showButtons();
+    return;
+  }
   if (session.training) {
     void session.pause();
     return;
@@ -99,21 +119,7 @@ onClick('epoch', () => trainSome(() => session.done + session.run!.trainer.leftI
 onClick('reset', () => inTurn(startOver));
 
 function showButtons(): void {
-  const { run, training } = session;
-  const enable = (on: boolean, buttons: string) => {
-    for (const button of document.querySelectorAll<HTMLButtonElement>(buttons)) {
-      button.disabled = !on;
-    }
-  };
-  enable(run !== undefined, '#train, #step, #epoch, #reset, #save-model, #clear, #another, button.icon');
-  enable(session.done > 0, '#save-csv');
-  // A disabled button would lose the focus, and Enter would not do the next step.
-  for (const id of ['step', 'epoch']) {
-    element(id).ariaDisabled = String(training);
-  }
-  const train = element('train');
-  train.querySelector('span')!.textContent = training ? 'Pause' : 'Train';
-  train.querySelector('use')!.setAttribute('href', training ? '#icon-pause' : '#icon-train');
+  showTransport(session, { preparing, asked: asked !== undefined });
 }
 
 // Settings
@@ -194,8 +200,12 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
   const wanted = data;
   const rows = wanted && saved ? withModel(wanted, saved) : wanted;
   if (!rows) {
+    preparing = false;
+    showButtons();
     return;
   }
+  preparing = true;
+  showButtons();
   forget('trouble');
   try {
     await session.start(settings, rows, saved);
@@ -217,6 +227,7 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
     views.drawAll();
     tell('trouble', made ? (error as Error).message : whyNoDevice(error));
   }
+  preparing = false;
   showButtons();
   views.showStatus();
 }
@@ -369,6 +380,7 @@ const rowsHere = rowFormatNames.filter((name) => !['safetensors', 'image'].inclu
 element('formats').textContent = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(rowsHere);
 element('dataset').append(...datasetNames.map((name) => new Option(name)));
 
+showButtons();
 // A failure is reported when the first model is made.
 session.open().catch(() => {});
 load(address.dataset ?? 'mnist-10k');
