@@ -112,6 +112,8 @@ export {
   type LossCurve,
   type LossCurves,
   lossCurves,
+  markedPoints,
+  sharedAxis,
   type TermFigure,
   termFigures,
   weightedTerms,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { builtPage, button, chromiumPath, savedCurves, steps } from '../support/page.js';
+import { builtPage, button, chromiumPath, picture, savedCurves, steps, trained } from '../support/page.js';
 
 /** Has the page wait for its device until `release` is called in it. */
 const heldBack = `{
@@ -11,7 +11,7 @@ const heldBack = `{
   };
 }`;
 
-describe.skipIf(!chromiumPath)('the page, before there is a model', () => {
+describe.skipIf(!chromiumPath)('a first visit', () => {
   const { open } = builtPage();
 
   test('takes Train at once, says what it waits for, lets it be cancelled, and keeps a finished run beside the next', async () => {
@@ -39,5 +39,44 @@ describe.skipIf(!chromiumPath)('the page, before there is a model', () => {
     expect(await steps(page)).toBe(20);
     expect(await savedCurves(page)).toHaveLength(20);
     expect(await status.getAttribute('role')).toBe('status');
+
+    // The run stays beside the next one, of another kind.
+    const row = (id: string) => page.locator(`#${id} > :not(:last-child)`).allInnerTexts();
+    const alone = await picture(page, '#curves canvas');
+    const figures = async () =>
+      Promise.all(
+        ['steps-done', 'loss', 'mse', 'explained-variance'].map((id) => page.locator(`#${id}`).innerText()),
+      );
+    const first = await figures();
+    await button(page, 'Keep run').press('Enter');
+    expect((await row('kept-run')).slice(0, 5)).toEqual([
+      'kept: kl, 8 latents, seed 42, mnist-10k',
+      ...first,
+    ]);
+    // Not by colour alone: rings are drawn where there were lines.
+    await expect.poll(() => picture(page, '#curves canvas')).not.toBe(alone);
+    await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
+    await page.getByLabel('Seed seed').fill('7');
+    await page.getByLabel('Seed seed').press('Enter');
+    await button(page, 'Reset').click();
+    await expect.poll(() => steps(page)).toBe(0);
+    await button(page, 'One step').click();
+    await trained(page, 1);
+    const second = await figures();
+    await expect
+      .poll(async () => (await row('current-run')).slice(0, 5))
+      .toEqual(['now: none, 8 latents, seed 7, mnist-10k', ...second]);
+    expect((await row('kept-run')).slice(0, 5)).toEqual([
+      'kept: kl, 8 latents, seed 42, mnist-10k',
+      ...first,
+    ]);
+    await expect
+      .poll(() => page.locator('#curves').getAttribute('aria-label'))
+      .toMatch(
+        /^Curves by step\. This run, at step 1: loss .*The kept run, kl, 8 latents, seed 42, mnist-10k, at step 20: loss .*kl/,
+      );
+    await button(page, 'Forget').press('Enter');
+    expect(await page.locator('#runs').isVisible()).toBe(false);
+    expect(await page.evaluate(() => document.activeElement!.id)).toBe('keep-run');
   });
 });

@@ -19,6 +19,9 @@ export interface LossCurves {
   readonly range: readonly [number, number];
 }
 
+/** The axis on which the curves of several charts can be compared. */
+export type LossAxis = Pick<LossCurves, 'logarithmic' | 'range'>;
+
 /** Steps or epochs, which also have the terms of the loss and their weights by name. */
 type Values = Pick<StepMetrics, 'loss' | 'mse'>;
 
@@ -88,4 +91,27 @@ export function lossCurves<T extends Values>(
     logarithmic: low > 0 && high / low >= logarithmicFrom,
     range: [10 ** Math.floor(Math.log10(lowest)), 10 ** Math.ceil(Math.log10(high))],
   };
+}
+
+/**
+ * An axis for the curves of several runs: logarithmic if one of theirs is or if they lie so far apart, and all can be shown on one, whose
+ * values are above 0.
+ */
+export function sharedAxis(runs: readonly LossAxis[]): LossAxis {
+  const range = [
+    Math.min(...runs.map(({ range: [from] }) => from)),
+    Math.max(...runs.map(({ range: [, to] }) => to)),
+  ] as const;
+  const [from, to] = range;
+  const possible = from > 0 && Number.isFinite(to);
+  return {
+    logarithmic: possible && (runs.some(({ logarithmic }) => logarithmic) || to / from > 100),
+    range,
+  };
+}
+
+/** Some points of a curve, evenly spread by their number and with its last one, to be marked. */
+export function markedPoints<T>(data: readonly T[], count: number): T[] {
+  const marks = Math.min(count, data.length);
+  return Array.from({ length: marks }, (_, i) => data[Math.ceil(((i + 1) * data.length) / marks) - 1]);
 }

@@ -2,12 +2,24 @@ import { LineChart } from 'echarts/charts';
 import { GridComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
-import { type LossHistory, lossCurves, type SparsityName } from '../../sae/index.js';
+import {
+  type LossCurve,
+  type LossCurves,
+  type LossHistory,
+  lossCurves,
+  markedPoints,
+  type SparsityName,
+  sharedAxis,
+} from '../../sae/index.js';
 import { saveBlob } from '../browser/files.js';
 import { element, onClick } from '../browser/page.js';
+import type { ShownRun } from './runs.js';
 import { cssColours } from './tiles.js';
 
 use([LineChart, GridComponent, CanvasRenderer]);
+
+/** Rings that mark a curve of the run that is kept. */
+const ringsOfCurve = 12;
 
 /** The curves of the loss and its parts by step. The figures above are their legend. */
 export class Curves {
@@ -23,7 +35,8 @@ export class Curves {
     });
   }
 
-  draw({ points }: LossHistory<SparsityName>, sparsity: SparsityName): void {
+  /** @param kept a run to compare with: rings mark its curves. */
+  draw({ points }: LossHistory<SparsityName>, sparsity: SparsityName, kept?: ShownRun): void {
     const [text, edge, ...colours] = cssColours(
       '--quiet',
       '--edge',
@@ -32,7 +45,10 @@ export class Curves {
       '--term-1',
       '--term-2',
     );
-    const { curves, logarithmic, range } = lossCurves(points, ({ step }) => step, sparsity);
+    const current = lossCurves(points, ({ step }) => step, sparsity);
+    const other = kept && lossCurves(kept.points, ({ step }) => step, kept.sparsity);
+    const { logarithmic, range } =
+      other && points.length > 0 ? sharedAxis([current, other]) : (other ?? current);
     const axis = {
       axisLabel: { color: text, fontSize: 11 },
       axisLine: { lineStyle: { color: edge } },
@@ -40,9 +56,26 @@ export class Curves {
       splitLine: { lineStyle: { color: edge } },
     };
     const last = points.at(-1);
+    const ends = [last?.step, kept?.points.at(-1)?.step].filter((step) => step !== undefined);
     const values = logarithmic
       ? ({ type: 'log', min: range[0], max: range[1] } as const)
-      : ({ type: 'value', min: 0, ...(!last && { max: 2 }) } as const);
+      : ({ type: 'value', min: 0, ...(ends.length === 0 && { max: 2 }) } as const);
+    const line = ({ dash, data }: LossCurve, i: number, width: number) => ({
+      type: 'line',
+      data,
+      color: colours[Math.min(i, colours.length - 1)],
+      lineStyle: { width, type: dash },
+      showSymbol: data.length === 1,
+      sampling: 'average',
+      silent: true,
+    });
+    const rings = ({ data }: LossCurve, i: number) => ({
+      ...line({ name: '', dash: 'solid', data: markedPoints(data, ringsOfCurve) }, i, 0),
+      showSymbol: true,
+      symbol: 'emptyCircle',
+      symbolSize: 7,
+      sampling: undefined,
+    });
     // The complete option, so that nothing remains of a logarithmic axis.
     const option = {
       animation: false,
@@ -52,23 +85,26 @@ export class Curves {
         type: 'value',
         name: 'step',
         nameGap: 6,
-        max: last?.step ?? 100,
+        max: ends.length > 0 ? Math.max(...ends) : 100,
         splitLine: { show: false },
       },
       yAxis: { ...axis, ...values },
-      series: curves.map(({ dash, data }, i) => ({
-        type: 'line',
-        data,
-        color: colours[Math.min(i, colours.length - 1)],
-        lineStyle: { width: 2, type: dash },
-        showSymbol: data.length === 1,
-        sampling: 'average',
-        silent: true,
-      })),
+      series: [
+        ...(other?.curves.flatMap((curve, i) => [line(curve, i, 1.2), rings(curve, i)]) ?? []),
+        ...current.curves.map((curve, i) => line(curve, i, 2)),
+      ],
     };
     this.#chart.setOption(option, { notMerge: true });
-    this.#place.ariaLabel = last
-      ? `Curves by step. At step ${last.step}: ${curves.map(({ name, data }) => `${name} ${data.at(-1)![1].toFixed(3)}`).join(', ')}.`
-      : 'Curves by step; nothing is trained yet.';
+    const ofKept = kept ? ` ${described(`The kept run, ${kept.name}`, other)}` : '';
+    this.#place.ariaLabel =
+      `Curves by step${last ? '.' : '; nothing is trained yet.'} ${described('This run', current)}${ofKept}`.trim();
   }
+}
+
+/** The last values of a run's curves, in words; none if it has none. */
+function described(run: string, curves: LossCurves | undefined): string {
+  const named = curves?.curves.filter(({ data }) => data.length > 0) ?? [];
+  if (named.length === 0) return '';
+  const [step] = named[0].data.at(-1)!;
+  return `${run}, at step ${step}: ${named.map(({ name, data }) => `${name} ${data.at(-1)![1].toFixed(3)}`).join(', ')}.`;
 }

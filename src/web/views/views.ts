@@ -9,6 +9,7 @@ import { Inspector } from './inspector.js';
 import { Measuring } from './measuring.js';
 import { Pad } from './pad.js';
 import { Revival } from './revival.js';
+import { Runs } from './runs.js';
 import { Samples } from './samples.js';
 import { showStatus } from './status.js';
 import { onThemeChange } from './tiles.js';
@@ -33,11 +34,12 @@ export class Views {
   readonly #pad = new Pad(this.#features, () => this.#drawPad());
   readonly #measuring: Measuring;
   readonly #revival: Revival;
+  readonly #runs: Runs;
   #surveyedAt = 0;
 
   readonly #drawStatus = this.#drawing(150, () => {
     this.showStatus();
-    this.#curves.draw(this.#session.history, this.#session.sparsity);
+    this.#drawCurves();
   });
   readonly #drawSamples = this.#drawing(150, (run) => this.#samples.draw(run));
   readonly #drawPad = this.#drawing(0, (run) => this.#pad.draw(run));
@@ -55,6 +57,7 @@ export class Views {
   constructor(session: Session) {
     this.#session = session;
     this.#revival = new Revival(session);
+    this.#runs = new Runs(session, () => this.#drawCurves());
     this.#measuring = new Measuring(session, (run, survey) => {
       this.#features.show(run, survey);
       this.#revival.show(run, survey);
@@ -80,6 +83,11 @@ export class Views {
   /** Shows the figures at once. */
   showStatus(): void {
     showStatus(this.#session, this.goal);
+    this.#runs.show();
+  }
+
+  #drawCurves(): void {
+    this.#curves.draw(this.#session.history, this.#session.sparsity, this.#runs.kept);
   }
 
   /** Draws what training changes. */
