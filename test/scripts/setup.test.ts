@@ -37,7 +37,9 @@ beforeEach(() => {
     `import { mkdirSync, writeFileSync } from 'node:fs';
      mkdirSync('dist/cli', { recursive: true });
      mkdirSync('dist/data', { recursive: true });
+     mkdirSync('dist/report', { recursive: true });
      writeFileSync('dist/cli/main.js', '');
+     writeFileSync('dist/report/template.html', '');
      writeFileSync('dist/data/mnist-10k.idx.gz', '');`,
   );
   symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'), 'junction');
@@ -132,6 +134,13 @@ describe('the set-up', () => {
     expect(setUp().stderr).toMatch(/^Building/);
 
     rmSync(join(root, 'dist/cli/main.js'));
+    expect(setUp().stderr).toMatch(/^Building/);
+
+    // What reports are made of is built as well, from markup and styles.
+    mkdirSync(join(root, 'src/report'));
+    writeFileSync(join(root, 'src/report/index.html'), '<!doctype html>');
+    expect(setUp().stderr).toMatch(/^Building/);
+    rmSync(join(root, 'dist/report/template.html'));
     expect(setUp().stderr).toMatch(/^Building/);
 
     writeFileSync(join(root, 'src/cli/main.ts'), '// something else\n');
