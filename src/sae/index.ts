@@ -54,6 +54,7 @@ export {
   weightGreys,
 } from './insight/pictures.js';
 export { intervened, Probe, strongestLatents } from './insight/probe.js';
+export { modelFacts } from './insight/report/facts.js';
 export { packReport, type Report } from './insight/report/pack.js';
 export type { EncodeImage } from './insight/report/pictures.js';
 export { type ReportOptions, type ReportSubject, report } from './insight/report/report.js';

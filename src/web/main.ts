@@ -11,6 +11,7 @@ import {
 } from '../sae/index.js';
 import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
 import { element, forget, onClick, tell } from './browser/page.js';
+import { reportOf } from './browser/report.js';
 import { loadDataset } from './session/datasets.js';
 import { Session } from './session/session.js';
 import { relabelled, type ShownRows } from './session/shown-rows.js';
@@ -349,6 +350,26 @@ onClick('save-model', async () => {
     saveBlob('sae.safetensors', new Blob([bytes]));
   } catch (error) {
     tell('trouble', `The model could not be saved: ${(error as Error).message}`);
+  }
+});
+
+onClick('save-report', async () => {
+  // A report is of one state of the model.
+  await session.pause();
+  const button = element<HTMLButtonElement>('save-report');
+  button.disabled = true;
+  try {
+    let current: string | undefined;
+    const progress = (what: string) => {
+      if (what !== current) tell('news', `A report is being made: ${what} ...`);
+      current = what;
+    };
+    saveBlob('report.html', await reportOf(session.run!, session, progress));
+    tell('news', 'The report is saved as report.html; open it in a browser, also offline.');
+  } catch (error) {
+    tell('trouble', `The report could not be made: ${(error as Error).message}`);
+  } finally {
+    button.disabled = !session.run;
   }
 });
 

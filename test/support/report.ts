@@ -145,6 +145,7 @@ function describe(
       ? [
           {
             name: 'Loss',
+            by: 'epoch',
             curves: [
               { name: 'loss', dash: 'solid', data: epochs.map((epoch) => [epoch, loss(epoch) * 1.3]) },
               { name: 'mse', dash: 'dashed', data: epochs.map((epoch) => [epoch, loss(epoch)]) },
@@ -153,6 +154,7 @@ function describe(
           },
           {
             name: 'Dead and dense latents',
+            by: 'epoch',
             curves: [
               {
                 name: 'dead',

@@ -1,10 +1,13 @@
+import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { decodeModel, encodeModel } from '../../src/sae/index.js';
-import { npy } from '../cli/sae.js';
+import type { ReportFacts } from '../../src/sae/insight/report/layout.js';
+import { npy, temporaryFolder } from '../cli/sae.js';
 import { encode } from '../reference/imported-sae.js';
 import { builtPage, button, chromiumPath, drop, saved } from '../support/page.js';
 
+const folder = temporaryFolder();
 const hidden = 250;
 const count = 120;
 const in_dims = 36;
@@ -71,6 +74,22 @@ describe.skipIf(!chromiumPath)('all latents on the page', () => {
     await page.getByLabel('Order of the latents').selectOption('activation');
     const byStrength = ordered((latent) => Math.max(...all[latent]));
     expect(await listed(page)).toEqual(byStrength.slice(0, 100));
+
+    // A report of them tells the same, and opens from the disk.
+    const file = folder.write('report.html', await saved(page, 'Save report'));
+    await page.getByText('The report is saved as report.html').waitFor();
+    const report = await page.context().newPage();
+    const trouble: string[] = [];
+    report.on('console', (message) => trouble.push(message.text()));
+    report.on('pageerror', ({ message }) => trouble.push(message));
+    await report.goto(pathToFileURL(file).href);
+    const facts: ReportFacts = JSON.parse((await report.locator('#facts').textContent())!);
+    expect(facts.models).toMatchObject([{ latents: hidden, dead: dead.length, kind: 'kl' }]);
+    expect(facts.rows).toMatchObject({ name: 'rows.npy', rows: count, labelled: true });
+    await report.goto(`${pathToFileURL(file).href}#model=1&latent=${byStrength[0] + 1}`);
+    await report.getByRole('heading', { name: `Latent ${byStrength[0] + 1}` }).waitFor();
+    expect(trouble).toEqual([]);
+    await report.close();
 
     // By keyboard to the last page, where the dead ones are.
     await page.locator('#features input').first().focus();

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { ModelConfig, TrainConfig } from '../../sae/config.js';
-import { sizesInWords } from '../../sae/model/layers.js';
+import { modelFacts } from '../../sae/insight/report/facts.js';
+import type { ReportedModel } from '../../sae/insight/report/layout.js';
 import type { SavedModel } from '../../sae/model/saved-model.js';
 import type { SparsityName } from '../../sae/sparsity/index.js';
 import type { EpochMetrics } from '../../sae/training/metrics.js';
@@ -51,15 +52,8 @@ export function factsOf(
   parameters: number,
   training: Partial<TrainConfig<SparsityName>> | undefined,
   recorded: RecordedTraining | undefined,
-): [name: string, value: string][] {
-  const facts: [string, string][] = [
-    ['model', `${sizesInWords(config)}, ${config.activation}, ${parameters.toLocaleString('en')} parameters`],
-  ];
-  if (training?.sparsity) {
-    facts.push(['sparsity', training.sparsity]);
-    const { sparsity: _, ...options } = training;
-    facts.push(['options', Object.entries(options).map(inWords).join(', ')]);
-  }
+): ReportedModel['facts'] {
+  const facts = modelFacts(config, parameters, training);
   if (recorded) {
     const { record, epochs } = recorded;
     const { data, adapter, date, version } = record;
@@ -74,10 +68,6 @@ export function factsOf(
   }
   facts.push(['report made on', gpu.name]);
   return facts;
-}
-
-function inWords([name, value]: readonly [string, unknown]): string {
-  return `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
 }
 
 /** Words of a command as a shell takes them. */

@@ -6,19 +6,19 @@ import { number } from '../format.js';
 /** Lines of the table beside a chart. */
 const lines = 25;
 
-/** Curves by epoch, with a legend, and their numbers in a table. */
-export function curveChart({ name, curves, range }: ReportedChart): HTMLElement {
+/** Curves of a training, with a legend, and their numbers in a table. */
+export function curveChart({ name, by, curves, range }: ReportedChart): HTMLElement {
   const told = curves.map(({ name, data }) => {
     const [first, last] = [data[0], data.at(-1)!];
     if (!first) return `${name}: no numbers.`;
     return data.length === 1
-      ? `${name}: ${number(last[1])} at epoch ${number(last[0])}.`
-      : `${name}: from ${number(first[1])} at epoch ${number(first[0])} to ${number(last[1])} at epoch ${number(last[0])}.`;
+      ? `${name}: ${number(last[1])} at ${by} ${number(last[0])}.`
+      : `${name}: from ${number(first[1])} at ${by} ${number(first[0])} to ${number(last[1])} at ${by} ${number(last[0])}.`;
   });
-  const alternative = `${name} by epoch. ${told.join(' ')}`;
+  const alternative = `${name} by ${by}. ${told.join(' ')}`;
   const chart = new Chart(alternative, (colours) => ({
     grid,
-    xAxis: { ...axis(colours, 'epoch', false), type: 'value', min: 'dataMin', max: 'dataMax' },
+    xAxis: { ...axis(colours, by, false), type: 'value', min: 'dataMin', max: 'dataMax' },
     yAxis: {
       ...axis(colours, '', true),
       ...(range ? { type: 'log', min: range[0], max: range[1] } : { type: 'value' }),
@@ -53,19 +53,17 @@ export function curveChart({ name, curves, range }: ReportedChart): HTMLElement 
           ),
         ),
       ),
-      numbers(name, curves),
+      numbers(name, by, curves),
     ),
   );
 }
 
-function numbers(name: string, curves: ReportedChart['curves']): HTMLElement {
-  const epochs = [...new Set(curves.flatMap(({ data }) => data.map(([epoch]) => epoch)))].sort(
-    (a, b) => a - b,
-  );
-  const step = Math.max(1, (epochs.length - 1) / (lines - 1));
+function numbers(name: string, by: ReportedChart['by'], curves: ReportedChart['curves']): HTMLElement {
+  const places = [...new Set(curves.flatMap(({ data }) => data.map(([x]) => x)))].sort((a, b) => a - b);
+  const step = Math.max(1, (places.length - 1) / (lines - 1));
   const some = [
     ...new Set(
-      Array.from({ length: Math.min(lines, epochs.length) }, (_, i) => epochs[Math.round(i * step)]),
+      Array.from({ length: Math.min(lines, places.length) }, (_, i) => places[Math.round(i * step)]),
     ),
   ];
   const values = curves.map(({ data }) => new Map(data));
@@ -74,9 +72,9 @@ function numbers(name: string, curves: ReportedChart['curves']): HTMLElement {
     {},
     el('summary', {}, 'Numbers'),
     table(
-      `${name} by epoch`,
-      ['epoch', ...curves.map(({ name }) => name)],
-      some.map((epoch) => [number(epoch), ...values.map((value) => number(value.get(epoch) ?? Number.NaN))]),
+      `${name} by ${by}`,
+      [by, ...curves.map(({ name }) => name)],
+      some.map((x) => [number(x), ...values.map((value) => number(value.get(x) ?? Number.NaN))]),
     ),
   );
 }

@@ -193,7 +193,9 @@ function curves({ charts }: ReportedModel): HTMLElement[] {
   return [
     section(
       'Training',
-      'What was measured after each epoch, a pass over all training rows.',
+      drawn[0].by === 'epoch'
+        ? 'What was measured after each epoch, a pass over all training rows.'
+        : 'What was measured as it was trained, on batches of rows.',
       el('div', { class: 'columns' }, ...drawn.map(curveChart)),
     ),
   ];

@@ -20,7 +20,7 @@ export function showTransport(
     }
   };
   enable(run !== undefined || preparing, '#train, #step, #epoch');
-  enable(run !== undefined, '#reset, #save-model, #clear, #another, button.icon');
+  enable(run !== undefined, '#reset, #save-model, #save-report, #clear, #another, button.icon');
   enable(done > 0, '#save-csv');
   // A disabled button would lose the focus, and Enter would not do the next step.
   for (const id of ['step', 'epoch']) {

@@ -111,12 +111,14 @@ export interface Pictures {
 export interface ReportedCurve {
   readonly name: string;
   readonly dash: 'solid' | 'dashed' | 'dotted';
-  readonly data: readonly (readonly [epoch: number, value: number])[];
+  readonly data: readonly (readonly [x: number, value: number])[];
 }
 
-/** A chart of curves by epoch. */
+/** A chart of curves. */
 export interface ReportedChart {
   readonly name: string;
+  /** What the curves go by. */
+  readonly by: 'epoch' | 'step';
   readonly curves: readonly ReportedCurve[];
   /** The ends of a logarithmic axis; undefined for a linear one from 0. */
   readonly range?: readonly [number, number];
