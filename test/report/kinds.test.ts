@@ -28,7 +28,7 @@ describe.skipIf(!chromiumPath)('a report', () => {
     const page = await open(path);
     expect(await page.title()).toBe(`Overview · ${title}`);
     expect(await page.locator('#report-title').textContent()).toBe(title);
-    await page.getByText('It was looked at with 1,000,000 rows of').waitFor();
+    await page.getByText('It was looked at with 1,000,000 rows of 50 values: digits.npy.').waitFor();
     await goTo(page, 'latent=5', 'Latent 5');
     const shown = await page.locator('.examples .label').allTextContents();
     expect(shown).toContain(labels[0]);

@@ -57,6 +57,12 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     );
   });
 
+  test('a label of the figures leads to its best latent', async () => {
+    await goTo(page, '', /Overview/);
+    await page.getByRole('row', { name: 'seven' }).getByRole('link', { name: '3' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Latent 3 of' }).waitFor();
+  });
+
   test('the command is copied', async () => {
     await goTo(page, '', /Overview/);
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);

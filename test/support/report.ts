@@ -183,6 +183,7 @@ function describe(
           ['more', '12', '38 %'],
         ],
       },
+      { heading: ['label', 'best latent', 'F1'], rows: [['seven', '3', '0.812']] },
     ],
     kind,
     explained_variance: 0.93 - index * 0.04,

@@ -21,31 +21,18 @@ export async function overview(context: Context, { model: index }: Route): Promi
       el(
         'p',
         { class: 'lead' },
+        `A sparse autoencoder with ${counted(own.latents, 'latent')}: `,
         el('bdi', {}, own.name),
-        ` is a sparse autoencoder with ${counted(own.latents, 'latent')}. It was looked at with ${counted(rows.rows, 'row')} of `,
+        `. It was looked at with ${counted(rows.rows, 'row')} of ${counted(rows.in_dims, 'value')}: `,
         el('bdi', {}, rows.name),
-        `, each of ${counted(rows.in_dims, 'value')}. `,
+        '. ',
         el('a', { href: addressOf({ view: 'latents', model: index }) }, 'All latents are in a table'),
         '.',
       ),
       keyFigures(own, rows.rows),
       el('div', { class: 'columns' }, ...maps(context, model)),
       ...curves(own),
-      ...(own.tables.length > 0
-        ? [
-            section(
-              'Figures',
-              `Measured on all ${count(rows.rows)} rows.`,
-              el(
-                'div',
-                { class: 'columns' },
-                ...own.tables.map((each) =>
-                  table(each.heading.find((text) => text !== '') ?? 'Figures', each.heading, each.rows),
-                ),
-              ),
-            ),
-          ]
-        : []),
+      ...figureTables(own, rows.rows, index),
       ...commandOf(own),
       el(
         'div',
@@ -199,6 +186,25 @@ function curves({ charts }: ReportedModel): HTMLElement[] {
       el('div', { class: 'columns' }, ...drawn.map(curveChart)),
     ),
   ];
+}
+
+function figureTables({ tables }: ReportedModel, rows: number, model: number): HTMLElement[] {
+  if (tables.length === 0) return [];
+  const drawn = tables.map(({ heading, rows }) => {
+    const latent = heading.indexOf('best latent');
+    const cells = rows.map((row) => row.map((text, i) => (i === latent ? linkTo(model, text) : text)));
+    return table(heading.find((text) => text !== '') ?? 'Figures', heading, cells);
+  });
+  return [
+    section('Figures', `Measured on all ${count(rows)} rows.`, el('div', { class: 'columns' }, ...drawn)),
+  ];
+}
+
+/** The number of a latent, with a link to it. */
+function linkTo(model: number, text: string): Node | string {
+  const latent = Number(text) - 1;
+  if (!(latent >= 0)) return text;
+  return el('a', { href: addressOf({ view: 'latent', model, latent }) }, text);
 }
 
 function commandOf({ command }: ReportedModel): HTMLElement[] {
