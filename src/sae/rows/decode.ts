@@ -128,10 +128,10 @@ export class RowFiles {
       ...rows,
       format: format.name,
       packed: file.packed,
-      async *pieces() {
+      async *pieces(into?: StoredRows) {
         try {
           let count = 0;
-          for await (const piece of rows.pieces()) {
+          for await (const piece of rows.pieces(into)) {
             count += piece.length / rows.in_dims;
             yield piece;
           }
@@ -165,13 +165,15 @@ export class RowFiles {
 
   /**
    * All rows, in pieces of some of them.
+   * @param into memory for all of them, which they may be read into.
    * @throws DataError if a value is not finite, or a file cannot be read; the signal's reason.
    */
-  async *pieces(): AsyncGenerator<StoredRows> {
+  async *pieces(into?: StoredRows): AsyncGenerator<StoredRows> {
     const { signal, onRows } = this.options;
     let done = 0;
     for (const file of this.files) {
-      for await (const piece of file.pieces()) {
+      const [first, end] = [done, done + (file.rows ?? 0)].map((row) => row * this.in_dims);
+      for await (const piece of file.pieces(into?.subarray(first, end))) {
         signal?.throwIfAborted();
         done += piece.length / this.in_dims;
         onRows?.(done, this.rows);
@@ -198,8 +200,8 @@ export class RowFiles {
     }
     const data = allocate(type, length);
     let filled = 0;
-    for await (const piece of rows === undefined ? parts : this.pieces()) {
-      data.set(piece, filled);
+    for await (const piece of rows === undefined ? parts : this.pieces(data)) {
+      if (piece.buffer !== data.buffer) data.set(piece, filled);
       filled += piece.length;
     }
     return this.#normalized({ name, rows: length / in_dims, in_dims, data, ...this.#shape });

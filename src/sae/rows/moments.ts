@@ -45,14 +45,25 @@ export class RowMoments implements MomentsState {
     // Distances from the first row, which are small where values vary little around a large mean.
     const first = Float64Array.from(values.subarray(0, columns));
     const sums = new Float64Array(columns);
-    let squares = 0;
+    // Two sums do not wait for each other.
+    let [even, odd] = [0, 0];
+    const pairs = columns - (columns % 2);
     for (let i = 0; i < values.length; i += columns) {
-      for (let j = 0; j < columns; j++) {
-        const distance = values[i + j] - first[j];
-        sums[j] += distance;
-        squares += distance * distance;
+      for (let j = 0; j < pairs; j += 2) {
+        const a = values[i + j] - first[j];
+        const b = values[i + j + 1] - first[j + 1];
+        sums[j] += a;
+        sums[j + 1] += b;
+        even += a * a;
+        odd += b * b;
+      }
+      if (pairs < columns) {
+        const distance = values[i + pairs] - first[pairs];
+        sums[pairs] += distance;
+        even += distance * distance;
       }
     }
+    const squares = even + odd;
     const mean = sums.map((sum, j) => first[j] + sum / rows);
     const around = squares - sums.reduce((total, sum) => total + sum ** 2, 0) / rows;
     this.merge({ rows, mean, squares: Math.max(0, around) });

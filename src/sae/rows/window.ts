@@ -4,7 +4,7 @@ import { Scope } from '../../gpu/scope.js';
 import { padded, putPadded, type Tensor } from '../../gpu/tensor.js';
 import { Uploads } from '../../gpu/uploads.js';
 import { DataError } from '../errors.js';
-import { blocks, inPieces, pieceRows } from './blocks.js';
+import { blocks, inPieces } from './blocks.js';
 import { type Runs, WindowSizes } from './chunks.js';
 import { grouped } from './formats/array.js';
 import { type MomentsState, RowMoments } from './moments.js';
@@ -20,7 +20,9 @@ export interface BatchInput {
 }
 
 /** Bytes on their way to the device, at most: what is written while it ends two submits of steps. */
-const uploadBytes = { software: 2 ** 24, gpu: 2 ** 26 };
+const onTheirWay = { software: 2 ** 24, gpu: 2 ** 26 };
+/** Bytes that are submitted together. */
+const uploadBytes = 2 ** 22;
 /** Rows per invocation of `rows/gather.wgsl`, and invocations per workgroup, which lie along columns. */
 const gatherRows = 8;
 const gatherColumns = 32;
@@ -80,9 +82,9 @@ export class Windows {
     this.#moments = new RowMoments(source.in_dims);
     this.#numbers = new Array(Math.min(2, sizes.count)).fill(undefined);
     const rowBytes = rowBytesOf(source);
-    const piece = Math.min(pieceRows(rowBytes), sizes.size) * rowBytes;
-    const most = Math.max(2, Math.floor((gpu.software ? uploadBytes.software : uploadBytes.gpu) / piece));
-    this.#uploads = scope.use(new Uploads(gpu, piece, most));
+    const each = Math.min(Math.max(uploadBytes, rowBytes), sizes.size * rowBytes);
+    const most = (gpu.software ? onTheirWay.software : onTheirWay.gpu) / uploadBytes;
+    this.#uploads = scope.use(new Uploads(gpu, padded(each), most));
     const bytes = sizes.size * 4;
     this.order = scope.adopt(gpu.buffer(orderOf(sizes.size), bytes), (buffer) => gpu.free(buffer));
   }
@@ -272,6 +274,7 @@ export class Windows {
       await this.#write(row, values);
       row += rows;
     }
+    this.#uploads.send();
     if (moments) {
       this.#loaded.set(number, moments);
     }
@@ -288,12 +291,10 @@ export class Windows {
       const to = Math.min(end, first + rows);
       if (from < to) {
         const own = values.subarray((from - place) * in_dims, (to - place) * in_dims);
-        await this.#uploads.write(buffer, (from - first) * rowBytes, (to - from) * rowBytes, (memory) => {
-          putPadded(
-            own,
-            in_dims,
-            own instanceof Uint8Array ? new Uint8Array(memory) : new Float32Array(memory),
-          );
+        const bytes = (to - from) * rowBytes;
+        await this.#uploads.write(buffer, (from - first) * rowBytes, bytes, (memory, begin) => {
+          const into = own instanceof Uint8Array ? Uint8Array : Float32Array;
+          putPadded(own, in_dims, new into(memory, begin, bytes / own.BYTES_PER_ELEMENT));
         });
       }
     }

@@ -65,9 +65,10 @@ export interface OpenedRows extends Omit<RowShape, 'rows' | 'note'> {
   readonly notes: readonly Note[];
   /**
    * Reads and checks all values, in pieces of whole rows, [any number, in_dims], one after another. Each call begins anew.
+   * @param into memory for all of them, which they may be read into instead of new memory.
    * @throws DataError, and whatever the file throws.
    */
-  pieces(): AsyncIterable<StoredRows>;
+  pieces(into?: StoredRows): AsyncIterable<StoredRows>;
   /**
    * Reads and checks the rows from `first` up to, not including, `end`: [end - first, in_dims]. There is none where rows
    * can only be read from the first one on.
@@ -120,9 +121,14 @@ export async function* piecesAt(
   rows: number,
   rowBytes: number,
   at: NonNullable<OpenedRows['at']>,
+  into?: StoredRows,
 ): AsyncGenerator<StoredRows> {
   const each = rowsAtATime(rowBytes);
-  for (let first = 0; first < rows; first += each) yield await at(first, Math.min(rows, first + each));
+  const width = into ? into.length / rows : 0;
+  for (let first = 0; first < rows; first += each) {
+    const end = Math.min(rows, first + each);
+    yield await at(first, end, into?.subarray(first * width, end * width));
+  }
 }
 
 /** A file format. Those that are a header followed by values are made by `headed`. */

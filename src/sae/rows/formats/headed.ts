@@ -144,7 +144,7 @@ function placed(array: ArrayRows, read: RowsFile['read']): Pick<OpenedRows, 'at'
     await read(begin, bytes);
     return rowsOf(bytes, begin, array, into);
   };
-  return { at, pieces: () => piecesAt(shape.rows, rowBytes, at) };
+  return { at, pieces: (into) => piecesAt(shape.rows, rowBytes, at, into) };
 }
 
 /** Rows have another width than is expected. */

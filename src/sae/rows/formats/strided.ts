@@ -66,7 +66,7 @@ export function openedStrided(
     }
     return rowsOf(bytes, first * rowBytes, values, memory);
   };
-  return { ...described, at, pieces: () => piecesAt(rows, rowBytes, at) };
+  return { ...described, at, pieces: (into) => piecesAt(rows, rowBytes, at, into) };
 }
 
 /** Whether there is little between what ends at one place and what begins at the other. */
