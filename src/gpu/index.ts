@@ -1,3 +1,9 @@
+/**
+ * What the engine is built on, for kernels of your own: device, tensors, kernels, programs, matrix products. It knows no autoencoder.
+ *
+ * @module webgpu-sae/gpu
+ */
+
 export { type GemmResult, measureGemm, measurePeak, type Peak } from './benchmark.js';
 export { Device, type ShaderLoader, type Wait } from './device.js';
 export * from './errors.js';

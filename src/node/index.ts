@@ -1,3 +1,9 @@
+/**
+ * The library for Node: models, training, rows from files, pictures and saved models. It has all of `webgpu-sae/engine` as well.
+ *
+ * @module webgpu-sae
+ */
+
 export * from '../sae/index.js';
 export {
   type ImportedSae,

@@ -1,3 +1,9 @@
+/**
+ * The engine by itself, which is the same in a browser, in Deno and in Node: models, training, and what looks inside a model.
+ *
+ * @module webgpu-sae/engine
+ */
+
 export { type GemmResult, measureGemm, measurePeak, type Peak } from '../gpu/benchmark.js';
 export type { ShaderLoader } from '../gpu/device.js';
 export * from '../gpu/errors.js';

@@ -12,9 +12,6 @@ export type LatentTop = Pick<LatentActivity, 'density' | 'exciting'>;
 /**
  * Encodes all rows once and gives each latent's density and top-activating rows, [hidden]: the strongest first, of equal
  * ones the first. Rows are read in blocks, and for each latent only its top ones are kept.
- * @param top rows of a latent, at most.
- * @param progress is called with the rows done.
- * @param signal stops it between two blocks of rows, with the signal's reason.
  * @throws DataError if the rows are invalid or have the wrong width; NonFiniteError; ClosedError.
  */
 export async function topRows(
@@ -24,7 +21,14 @@ export async function topRows(
     top = 10,
     signal,
     progress,
-  }: { top?: number; signal?: AbortSignal; progress?: (rows: number) => void } = {},
+  }: {
+    /** Rows of a latent, at most. */
+    top?: number;
+    /** Stops it between two blocks of rows, with the signal's reason. */
+    signal?: AbortSignal;
+    /** Is called with the rows done. */
+    progress?: (rows: number) => void;
+  } = {},
 ): Promise<LatentTop[]> {
   model.checkWidth(rows);
   const source = rowSource(rows);

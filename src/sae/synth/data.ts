@@ -30,8 +30,8 @@ export class SynthData {
   }
 
   /**
-   * @param progress is called after every step of orthogonalisation, which takes n · in_dims² operations for n features.
-   * @param signal ends it, with the signal's reason.
+   * @param options.progress is called after every step of orthogonalisation, which takes n · in_dims² operations for n features.
+   * @param options.signal ends it, with the signal's reason.
    */
   static async create(
     config: SynthConfig,

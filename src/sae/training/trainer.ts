@@ -231,9 +231,6 @@ export class Trainer<S extends SparsityName = 'kl'> {
    * has ended. Later submits may be running then, so the model may be further. One call runs at a time.
    * If the caller of an earlier one does not wait for a value, a new call takes over from it when its submits have
    * ended, so that an abandoned call does not block training.
-   * @param count steps after which it ends; by default it does not end.
-   * @param signal ends it after the submits in flight, which are still yielded; another call goes on from there.
-   * @param submitMilliseconds of work per submit: with less, a signal or a change takes effect sooner.
    * @throws NonFiniteLossError, again on later calls: the model keeps the weights from before that step. ClosedError if
    *   the trainer or its model is closed meanwhile; DeviceLostError; EngineError if another call is running.
    */
@@ -242,8 +239,11 @@ export class Trainer<S extends SparsityName = 'kl'> {
     signal,
     submitMilliseconds,
   }: {
+    /** Steps after which it ends; by default it does not end. */
     count?: number | undefined;
+    /** Ends it after the submits in flight, which are still yielded; another call goes on from there. */
     signal?: AbortSignal | undefined;
+    /** Of work per submit: with less, a signal or a change takes effect sooner. */
     submitMilliseconds?: number | undefined;
   } = {}): AsyncGenerator<TrainedSteps<S>, void, void> {
     const before = this.#call;
@@ -306,16 +306,15 @@ export class Trainer<S extends SparsityName = 'kl'> {
   /**
    * Trains epoch by epoch to the end of the run and yields each one's metrics; between two epochs the model can be used
    * and read. If the run has `config.steps`, the last epoch may be cut short; its metrics are those of the rows seen.
-   * @param signal ends it after the submits in flight; an unfinished epoch yields no metrics, and another call goes on
-   *   with it.
-   * @param progress is called whenever the device has finished a submit.
    * @throws as `steps`.
    */
   async *epochs({
     signal,
     progress,
   }: {
+    /** Ends it after the submits in flight; an unfinished epoch yields no metrics, and another call goes on with it. */
     signal?: AbortSignal | undefined;
+    /** Is called whenever the device has finished a submit. */
     progress?: ((progress: Progress) => void) | undefined;
   } = {}): AsyncGenerator<EpochMetrics<S>, void, void> {
     while (this.done < this.runSteps && !signal?.aborted) {

@@ -63,9 +63,6 @@ export interface EvaluatedLatent extends LatentFigures {
 /**
  * Measures a model on rows, block by block: how well they are reconstructed, how often which latents are active, how alike decoder
  * directions are, and what latents tell about labels, if rows have some and these are classes.
- * @param other_variances whether to tell the explained variance as other libraries define it, for which rows are read twice.
- * @param progress is called with the rows done.
- * @param signal stops it between two blocks of rows, with the signal's reason.
  * @throws DataError if rows are invalid, have the wrong width, or are none; NonFiniteError; LimitError; OutOfMemoryError; ClosedError.
  */
 export async function evaluation(
@@ -75,7 +72,14 @@ export async function evaluation(
     other_variances = false,
     signal,
     progress,
-  }: { other_variances?: boolean; signal?: AbortSignal; progress?: (rows: number) => void } = {},
+  }: {
+    /** Whether to tell the explained variance as other libraries define it, for which rows are read twice. */
+    other_variances?: boolean;
+    /** Stops it between two blocks of rows, with the signal's reason. */
+    signal?: AbortSignal;
+    /** Is called with the rows done. */
+    progress?: (rows: number) => void;
+  } = {},
 ): Promise<Evaluation> {
   model.checkWidth(rows);
   const source = rowSource(rows);

@@ -30,7 +30,7 @@ export interface ImportedSae {
   readonly W_enc: Float32Array<ArrayBuffer>;
   /** [latents]. */
   readonly b_enc: Float32Array<ArrayBuffer>;
-  /** [latents, in_dims]: a row is a latent's direction. */
+  /** A row is a latent's direction, [latents, in_dims]. */
   readonly W_dec: Float32Array<ArrayBuffer>;
   /** [in_dims]. */
   readonly b_dec: Float32Array<ArrayBuffer>;
