@@ -4,6 +4,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What other tests at the same time would disturb: it asks how soon. */
 const alone = ['test/web/at-rest.test.ts'];
 const site = ['test/web/**/*.test.ts'];
+/** What needs no device and leaves nothing behind: such files follow each other in a process, whose start and imports take longer than they do. */
+const bare = [
+  'test/node/{data,metrics}/*.test.ts',
+  'test/reference/checks/*.test.ts',
+  'test/sae/model/formats/*.test.ts',
+  'test/sae/rows/!(doors|gather).test.ts',
+  'test/sae/synth/*.test.ts',
+];
 /** What computes for longer than it compiles. */
 const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
 
@@ -53,7 +61,13 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongestFirst },
     projects: [
       // `--mode long` is `npm run test:long`.
-      project('engine', mode, { include: ['test/**/*.test.ts'], exclude: [...site, ...jobs] }, compiler),
+      project(
+        'engine',
+        mode,
+        { include: ['test/**/*.test.ts'], exclude: [...site, ...jobs, ...bare] },
+        compiler,
+      ),
+      project('bare', mode, { include: bare, isolate: false }),
       project('jobs', mode, { include: jobs }),
       project('page', mode, { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }, compiler),
       project('alone', mode, {

@@ -30,6 +30,14 @@ export function launchChromium(): Promise<Browser> {
   });
 }
 
+/**
+ * Run in a page before its own script, has all its products take one small tile, so that models of other sizes need nothing compiled:
+ * for what is the same whatever the tiles. SwiftShader's own take up to five seconds for each size.
+ */
+export const oneTile = `globalThis.oneTile = {
+  family: 'register', tile_rows: 1, tile_columns: 2, threads_rows: 4, threads_columns: 1,
+};`;
+
 export interface OpenOptions extends BrowserContextOptions {
   /** Settings in the address, such as `h_dims=8&seed=3`. */
   readonly settings?: string;

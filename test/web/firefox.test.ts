@@ -27,15 +27,15 @@ describe.skipIf(!firefoxPath)('the page in Firefox', () => {
   test('trains as the engine in Node does, draws, switches a latent off, saves a model and opens it', {
     timeout: 400_000,
   }, async () => {
-    const page = await open({ settings: 'h_dims=6&batch_size=100&epochs=3' });
+    const page = await open({ settings: 'h_dims=6&batch_size=100&epochs=1' });
     expect(await page.locator('#adapter').textContent()).toMatch(
       /^a (software adapter|GPU) that Firefox does not name$/,
     );
 
     await button(page, 'Train').click();
-    await trained(page, 300, 300_000);
+    await trained(page, 100, 300_000);
     const curves = await savedCurves(page);
-    expect(curves).toHaveLength(300);
+    expect(curves).toHaveLength(100);
     const losses = await firstLosses({ ...standard, h_dims: [6], batch_size: 100 }, 100);
     for (const [i, loss] of losses.entries()) {
       expect(Math.abs(curves[i].loss / loss - 1), `step ${i + 1}`).toBeLessThan(1e-3);

@@ -9,6 +9,8 @@ import {
   button,
   chromiumPath,
   drop,
+  launchChromium,
+  oneTile,
   picture,
   saved,
   savedPicture,
@@ -17,7 +19,7 @@ import {
 } from '../support/page.js';
 
 describe.skipIf(!chromiumPath)('the page', () => {
-  const { handedOn } = builtPage();
+  const { handedOn } = builtPage(launchChromium, oneTile);
   const folder = temporaryFolder();
 
   /** axe finds nothing and nothing is cut off, on screens of these sizes, light and dark. */

@@ -11,6 +11,7 @@ import {
   chromiumPath,
   drop,
   launchChromium,
+  oneTile,
   ready,
   saved,
   savedCurves,
@@ -49,7 +50,7 @@ const keepDevices = `{
 }`;
 
 describe.skipIf(!chromiumPath)('the page in trouble', () => {
-  const { open, handedOn } = builtPage(launchChromium, keepDevices);
+  const { open, handedOn } = builtPage(launchChromium, oneTile + keepDevices);
 
   /** A page whose only device so far is the one that it has. */
   async function withDevice(settings: string): Promise<Page> {
