@@ -41,7 +41,7 @@ describe.skipIf(!chromiumPath)('a first visit', () => {
     expect(await status.getAttribute('role')).toBe('status');
 
     // The run stays beside the next one, of another kind.
-    const row = (id: string) => page.locator(`#${id} > :not(:last-child)`).allInnerTexts();
+    const row = (id: string) => page.locator(`#${id} > *`).allInnerTexts();
     const alone = await picture(page, '#curves canvas');
     const figures = async () =>
       Promise.all(
@@ -75,7 +75,7 @@ describe.skipIf(!chromiumPath)('a first visit', () => {
       .toMatch(
         /^Curves by step\. This run, at step 1: loss .*The kept run, kl, 8 latents, seed 42, mnist-10k, at step 20: loss .*kl/,
       );
-    await button(page, 'Forget').press('Enter');
+    await button(page, 'Forget it').press('Enter');
     expect(await page.locator('#runs').isVisible()).toBe(false);
     expect(await page.evaluate(() => document.activeElement!.id)).toBe('keep-run');
   });

@@ -134,6 +134,9 @@ export class Features {
     this.#place.classList.toggle('words', hasWords);
     element('feature-kind').hidden = hasWords;
     element('save-features').hidden = hasWords;
+    element<HTMLInputElement>('latent-search').placeholder = labels
+      ? 'Find by number or word'
+      : 'Find by number';
     this.#relist();
     this.#fill();
   }

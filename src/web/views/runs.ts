@@ -43,6 +43,7 @@ export class Runs {
     button.disabled = !run;
     button.ariaDisabled = String(training || done === 0);
     element('runs').hidden = !this.#kept;
+    element('forget-run').hidden = !this.#kept;
     if (this.#kept) {
       fill('kept-run', 'kept', this.#kept);
       fill('current-run', 'now', this.#current());
