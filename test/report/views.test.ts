@@ -81,9 +81,8 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
       await page.mouse.move(box.x + x, box.y + box.height / 2);
       told = (await page.locator('.told').first().textContent())!;
     }
-    const [, latent, share, max] = /^Latent (\d+): active for ([\d.]+)% of the rows, at most ([\d.]+)\./.exec(
-      told,
-    )!;
+    const [, latent, share, max] =
+      /^Latent (\d+): active for ([\d.]+)% of the rows, at most ([\d.]+)[;.]/.exec(told)!;
     expect(Number(share)).toBeCloseTo(density[Number(latent) - 1] * 100, 1);
     expect(Number(max)).toBeCloseTo(arrayOf(report, 0, 'max')[Number(latent) - 1], 1);
     await page.mouse.down();

@@ -1,12 +1,12 @@
 import type { ReportedModel } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { announce, el, section, table } from '../dom.js';
-import { count, counted, number, percent, shortened } from '../format.js';
+import { count, counted, number, percent } from '../format.js';
 import { pointsChart } from '../points.js';
 import { addressOf, type Route } from '../route.js';
 import { glossary } from '../words.js';
 import { curveChart } from './curves.js';
-import { denseAbove, fitOf, joined, meaningOf, strongestLabels } from './meaning.js';
+import { denseAbove, fitOf, meaningName, meaningOf, meaningText } from './meaning.js';
 import type { Context, View } from './view.js';
 
 /** What a model is, how good, and all of its latents at a glance. */
@@ -163,14 +163,18 @@ const blank = {
 
 function tellOf({ file }: Context, model: ModelData, latent: number): (Node | string)[] {
   const { directions } = model.facts;
-  const meaning = meaningOf(file.facts, model, latent);
+  const { facts } = file;
+  const name = meaningName(facts, model);
+  const fit = meaningOf(facts, model, latent) ? ` (${fitOf(model, latent)})` : '';
   return [
     ...(directions ? [file.sheets.picture(directions, latent, true, '')] : []),
-    `Latent ${latent + 1}: active for ${percent(model.density(latent))} of the rows, at most ${number(model.arrays.get('max')[latent])}.`,
-    ...(meaning
-      ? [el('span', {}, el('bdi', {}, shortened(meaning.name, 40)), ` (${fitOf(model, latent)})`)]
-      : []),
-    ...(!meaning && model.labels ? [joined(strongestLabels(file.facts, model, latent))] : []),
+    el(
+      'span',
+      {},
+      `Latent ${latent + 1}: active for ${percent(model.density(latent))} of the rows, at most ${number(model.arrays.get('max')[latent])}`,
+      name && [`; ${name}: `, meaningText(facts, model, latent), fit],
+      '.',
+    ),
   ];
 }
 
