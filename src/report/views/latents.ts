@@ -17,6 +17,9 @@ import {
 import { type Filter, filters, Search } from './search.js';
 import type { Context, View } from './view.js';
 
+/** Rows whose pictures stand beside a latent. */
+const pictured = 6;
+
 /** How a model's table is set, which stays while one looks at a latent. */
 interface State {
   text: string;
@@ -63,7 +66,7 @@ export async function latents(context: Context, { model: index }: Route): Promis
     label: 'Latents',
     columns,
     sorting: state.sorting,
-    tall: model.facts.directions !== undefined,
+    tall: model.facts.directions !== undefined || facts.rows.pictures !== undefined,
     empty: 'No latent is like that.',
     open: (latent) => context.go({ view: 'latent', model: index, latent }),
     changed: () => {
@@ -167,6 +170,7 @@ function columnsOf(context: Context, model: ModelData): Column[] {
     cell: (latent) => format(key(latent)),
   });
   const { directions } = own;
+  const { pictures } = facts.rows;
   return [
     {
       name: 'number',
@@ -209,6 +213,22 @@ function columnsOf(context: Context, model: ModelData): Column[] {
       cosine,
     ),
     ...meaningColumns(context, model),
+    ...(pictures
+      ? [
+          {
+            name: 'strongest rows',
+            kind: 'images over-60',
+            cell: (latent: number) =>
+              el(
+                'span',
+                {},
+                ...model
+                  .examples(latent, 0, pictured)
+                  .map(({ place }) => file.sheets.picture(pictures, place, false, '')),
+              ),
+          },
+        ]
+      : []),
     ...(model.labels
       ? [
           {

@@ -30,7 +30,7 @@ import { type Enriched, TermCounts, type Terms, termsOf } from './terms.js';
 import { largestValues } from './values.js';
 
 /** Bytes of pictures: of all examples, and of all directions. A third more as base64. */
-const [examplesBytes, directionsBytes] = [8e6, 3e6];
+const [examplesBytes, directionsBytes] = [5e6, 2e6];
 
 /** A model of a report. */
 export interface ReportSubject {
