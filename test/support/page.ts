@@ -31,8 +31,8 @@ export function launchChromium(): Promise<Browser> {
 }
 
 /**
- * Run in a page before its own script, has all its products take one small tile, so that models of other sizes need nothing compiled:
- * for what is the same whatever the tiles. SwiftShader's own take up to five seconds for each size.
+ * Run in a page before its own script, has all its products take one small tile, so that models of other sizes need nothing compiled.
+ * Those that visitors get take SwiftShader up to five seconds for each size.
  */
 export const oneTile = `globalThis.oneTile = {
   family: 'register', tile_rows: 1, tile_columns: 2, threads_rows: 4, threads_columns: 1,
@@ -51,9 +51,9 @@ const desk = { width: 1280, height: 800 };
 
 /**
  * The built site, served by a plain server from a folder below its root, and a browser, for one test file.
- * @param always runs in every page before its own script.
+ * @param always runs in every page before its own script; '' for a page as visitors get it.
  */
-export function builtPage(launch: () => Promise<Browser> = launchChromium, always = '') {
+export function builtPage(launch: () => Promise<Browser> = launchChromium, always = oneTile) {
   const folder = process.env.SAE_SITE!;
   const server = createServer((request, response) => {
     const path = new URL(request.url!, 'http://host').pathname.replace(/^\/any\/folder\//, '');

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { builtPage, button, chromiumPath } from '../support/page.js';
+import { builtPage, button, chromiumPath, launchChromium } from '../support/page.js';
 
 // What depends on how busy the machine is: nothing else runs meanwhile.
 
 describe.skipIf(!chromiumPath)('the page, on a machine at rest', () => {
-  const { open } = builtPage();
+  const { open } = builtPage(launchChromium, '');
 
   test('input is answered within 100 ms while it trains', async () => {
     const page = await open();

@@ -20,7 +20,7 @@ async function atRest(page: Page, selector: string): Promise<string> {
 }
 
 describe.skipIf(!firefoxPath)('the page in Firefox', () => {
-  const { open } = builtPage(launchFirefox);
+  const { open } = builtPage(launchFirefox, '');
   const folder = temporaryFolder();
 
   // With nothing in Mesa's cache, compilation alone takes half a minute, and several times that on a busy machine.

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { npy } from '../cli/sae.js';
-import { builtPage, button, chromiumPath, drop, oneTile } from '../support/page.js';
+import { builtPage, button, chromiumPath, drop } from '../support/page.js';
 
 describe.skipIf(!chromiumPath)('the page in a long training', () => {
   const { open, memory } = builtPage();
 
   test('memory stays where it is, from step 500 to step 5,000', async () => {
-    const page = await open({ settings: 'h_dims=4&batch_size=16', before: oneTile });
+    const page = await open({ settings: 'h_dims=4&batch_size=16' });
     const rows = new Uint8Array(4000 * 64).map((_, i) => (i * 2654435761) >>> 24);
     await drop(page, { name: 'rows.npy', bytes: npy([4000, 64], rows) });
     await page.getByText('Opened rows.npy').waitFor();

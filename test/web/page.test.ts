@@ -9,8 +9,6 @@ import {
   button,
   chromiumPath,
   drop,
-  launchChromium,
-  oneTile,
   picture,
   saved,
   savedPicture,
@@ -19,7 +17,7 @@ import {
 } from '../support/page.js';
 
 describe.skipIf(!chromiumPath)('the page', () => {
-  const { handedOn } = builtPage(launchChromium, oneTile);
+  const { handedOn } = builtPage();
   const folder = temporaryFolder();
 
   /** axe finds nothing and nothing is cut off, on screens of these sizes, light and dark. */

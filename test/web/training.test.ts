@@ -14,8 +14,6 @@ import {
   chromiumPath,
   drop,
   dropFolder,
-  launchChromium,
-  oneTile,
   picture,
   ready,
   saved,
@@ -40,7 +38,7 @@ async function digitsShown(page: Page): Promise<void> {
 }
 
 describe.skipIf(!chromiumPath)('the page trains', () => {
-  const { open, handedOn } = builtPage(launchChromium, oneTile);
+  const { open, handedOn } = builtPage();
   const folder = temporaryFolder();
   const { h_dims, activation, pre_bias: _, tied: _t, ...training } = standard;
 
