@@ -1,17 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { globSync } from 'tinyglobby';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What other tests at the same time would disturb: it asks how soon. */
 const alone = ['test/web/at-rest.test.ts'];
 const site = ['test/web/**/*.test.ts'];
-/** What needs no device and leaves nothing behind: such files follow each other in a process, whose start and imports take longer than they do. */
-const bare = [
+/** Where files need no device and leave nothing behind: they follow each other in a process, whose start and imports take longer than they do. */
+const bare = globSync([
   'test/node/{data,metrics}/*.test.ts',
   'test/reference/checks/*.test.ts',
   'test/sae/model/formats/*.test.ts',
-  'test/sae/rows/!(doors|gather).test.ts',
-  'test/sae/synth/*.test.ts',
-];
+  'test/sae/{rows,synth}/*.test.ts',
+]).filter((file) => !/\bvi\.mock\(|\bgpuOfFile\b|\bopenGpu\b/.test(readFileSync(file, 'utf8')));
 /** What computes for longer than it compiles. */
 const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
 
