@@ -5,7 +5,7 @@ import { decodeModel, encodeModel } from '../../src/sae/index.js';
 import type { ReportFacts } from '../../src/sae/insight/report/layout.js';
 import { npy, temporaryFolder } from '../cli/sae.js';
 import { encode } from '../reference/imported-sae.js';
-import { builtPage, button, chromiumPath, drop, saved } from '../support/page.js';
+import { builtPage, button, chromiumPath, drop, saved, shownPictures } from '../support/page.js';
 
 const folder = temporaryFolder();
 const hidden = 250;
@@ -121,17 +121,11 @@ describe.skipIf(!chromiumPath)('all latents on the page', () => {
       (best, value, i) => (Math.abs(value) > Math.abs(direction[best]) ? i : best),
       0,
     );
-    const colour = () =>
-      page.evaluate(
-        ([column, row]) => [
-          ...document
-            .querySelector<HTMLCanvasElement>('#features canvas')!
-            .getContext('2d')!
-            .getImageData(column, row, 1, 1).data,
-        ],
-        [largest % 6, Math.floor(largest / 6)],
-      );
-    const ends = direction[largest] > 0 ? [194, 74, 0, 255] : [29, 95, 168, 255];
+    const colour = async () => {
+      const [shown] = await shownPictures(page, '#features canvas');
+      return shown.pixel(largest % 6, Math.floor(largest / 6));
+    };
+    const ends = direction[largest] > 0 ? [194, 74, 0] : [29, 95, 168];
     await expect
       .poll(async () => (await colour()).every((value, i) => Math.abs(value - ends[i]) < 4))
       .toBe(true);

@@ -324,6 +324,9 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
 
   test('a device that has failed, but is not lost, is opened again with Reset', async () => {
     const page = await withDevice('h_dims=6');
+    // All is measured and drawn: what follows comes after the first step.
+    await expect.poll(() => page.locator('#dead').textContent()).toMatch(/ of 6$/);
+    await page.waitForTimeout(500);
     // As where there was no memory for something; the engine does not trust such a device any more.
     await page.evaluate(`{
       const error = new GPUValidationError('for a test');
