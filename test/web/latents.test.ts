@@ -5,6 +5,7 @@ import { decodeModel, encodeModel } from '../../src/sae/index.js';
 import type { ReportFacts } from '../../src/sae/insight/report/layout.js';
 import { npy, temporaryFolder } from '../cli/sae.js';
 import { encode } from '../reference/imported-sae.js';
+import { violations } from '../support/axe.js';
 import { builtPage, button, chromiumPath, drop, saved, shownPictures } from '../support/page.js';
 
 const folder = temporaryFolder();
@@ -105,6 +106,7 @@ describe.skipIf(!chromiumPath)('all latents on the page', () => {
     expect(marked).toEqual(dead);
     expect(await page.locator('#features label.dead').count()).toBe(dead.length);
     expect(await page.evaluate(() => document.activeElement!.getAttribute('name'))).toBe('feature');
+    expect(await violations(page)).toEqual([]);
 
     // Latent 12 first, then others whose numbers begin so, in the same order.
     const search = page.getByRole('searchbox', { name: 'Find latents by number or word' });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { violations } from '../support/axe.js';
 import { builtPage, button, chromiumPath, picture, savedCurves, steps, trained } from '../support/page.js';
 
 /** Has the page wait for its device until `release` is called in it. */
@@ -75,6 +76,15 @@ describe.skipIf(!chromiumPath)('a first visit', () => {
       .toMatch(
         /^Curves by step\. This run, at step 1: loss .*The kept run, kl, 8 latents, seed 42, mnist-10k, at step 20: loss .*kl/,
       );
+    for (const [colorScheme, width] of [
+      ['light', 320],
+      ['dark', 1280],
+    ] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.setViewportSize({ width, height: 800 });
+      expect(await violations(page), colorScheme).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+    }
     await button(page, 'Forget it').press('Enter');
     expect(await page.locator('#runs').isVisible()).toBe(false);
     expect(await page.evaluate(() => document.activeElement!.id)).toBe('keep-run');
