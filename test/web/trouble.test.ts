@@ -99,6 +99,10 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
         { name: 'all.safetensors', bytes: model },
         { name: 'two.txt', bytes: Buffer.from('some\nwords') },
       ],
+      [
+        /^report.html is a page by itself, such as a report: open it in a tab of the browser\.$/,
+        { name: 'report.html', bytes: Buffer.from('<!doctype html>') },
+      ],
       [/^nothing.npy is empty/, { name: 'nothing.npy', bytes: Buffer.alloc(0) }],
       [/^nan.npy has NaN at row 1, column 2/, { name: 'nan.npy', bytes: fixture('wrong/nan.npy') }],
       [/^labels has 1 dimension/, { name: 'labels', bytes: idx([3], bytes(3)) }],

@@ -47,6 +47,12 @@ export async function readFiles(files: readonly NamedBlob[], tensor?: string): P
     throw new DataError('What was dropped is not a file. Drop a model, files of rows, images, or labels.');
   }
   try {
+    const page = files.find(({ name }) => /\.html?$/i.test(name));
+    if (page) {
+      throw new DataError(
+        `${page.name} is a page by itself, such as a report: open it in a tab of the browser.`,
+      );
+    }
     const { rows, labels: from } = await sortBlobs(files);
     if (rows.length === 1 && (await isModel(rows[0]))) {
       const [{ blob, name }] = rows;
