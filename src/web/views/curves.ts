@@ -37,9 +37,10 @@ export class Curves {
 
   /** @param kept a run to compare with: rings mark its curves. */
   draw({ points }: LossHistory<SparsityName>, sparsity: SparsityName, kept?: ShownRun): void {
-    const [text, edge, ...colours] = cssColours(
+    const [text, edge, card, ...colours] = cssColours(
       '--quiet',
       '--edge',
+      '--card',
       '--loss',
       '--mse',
       '--term-1',
@@ -72,8 +73,9 @@ export class Curves {
     const rings = ({ data }: LossCurve, i: number) => ({
       ...line({ name: '', dash: 'solid', data: markedPoints(data, ringsOfCurve) }, i, 0),
       showSymbol: true,
-      symbol: 'emptyCircle',
-      symbolSize: 7,
+      symbol: 'circle',
+      symbolSize: 6,
+      itemStyle: { color: card, borderColor: colours[Math.min(i, colours.length - 1)], borderWidth: 2 },
       sampling: undefined,
     });
     // The complete option, so that nothing remains of a logarithmic axis.

@@ -66,6 +66,7 @@ export class Views {
     });
     onThemeChange(() => {
       this.#samples.forget();
+      this.#drawPad();
       this.drawAll();
     });
   }
