@@ -10,7 +10,7 @@ export const words = {
   jaccard:
     'The Jaccard index is the number of rows that both are active for, divided by the number that at least one is active for: 1 if always together, 0 if never.',
   enrichment:
-    'Enrichment says how many times as often a label occurs among the rows that the latent is active for as among all rows: 1 is no more than by chance. The 95% interval says how sure that is: the fewer rows, the wider it is.',
+    'Enrichment says how many times as often a label occurs among the rows that the latent is active for as among all rows: 1 is no more than by chance. The 95% interval says how sure that is: the fewer rows, the wider it is. What chance alone may have given is left out.',
   precision: 'Of the rows that the latent is active for, the share with the label.',
   recall: 'Of the rows with the label, the share that the latent is active for.',
 } as const;

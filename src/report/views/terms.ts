@@ -51,7 +51,7 @@ export function termTable(facts: ReportFacts, model: ModelData, latent: number):
             [what, 'share of its rows', 'share of all rows', 'enrichment', '95% interval'],
             rows,
           )
-        : el('p', {}, `No ${what} is more frequent among its rows than among all.`),
+        : el('p', {}, `No ${what} is more frequent among its rows than among all, by more than chance.`),
     ),
   ];
 }

@@ -12,7 +12,7 @@ import { mapOf } from '../../../src/sae/insight/report/map.js';
 import { packReport } from '../../../src/sae/insight/report/pack.js';
 import { encodePictures, shrunk } from '../../../src/sae/insight/report/pictures.js';
 import { report } from '../../../src/sae/insight/report/report.js';
-import { enrichment, termsOf } from '../../../src/sae/insight/report/terms.js';
+import { enrichment, TermCounts, termsOf } from '../../../src/sae/insight/report/terms.js';
 import { Model } from '../../../src/sae/model/model.js';
 import type { Dataset } from '../../../src/sae/rows/dataset.js';
 import { rowSource } from '../../../src/sae/rows/source.js';
@@ -248,17 +248,44 @@ describe('a report of two models', async () => {
 });
 
 test.each([
-  // count, of, base, ratio, and the ends of the interval: by SciPy 1.10, binomtest(count, of).proportion_ci(method='wilson') / base
-  [0, 7, 0.25, 0, 0, 1.4173217402667497],
-  [3, 7, 0.25, 1.7142857142857142, 0.6328794210058788, 2.998166541889371],
-  [7, 7, 0.25, 4, 2.5826782597332505, 4],
-  [40, 64, 0.1, 6.25, 5.02503786840045, 7.333401982117535],
-  [999, 1000, 0.5, 1.998, 1.9887148828040841, 1.9996469072587477],
-])('enrichment of %d of %d rows', (count, of, base, ratio, low, high) => {
+  // count, of, base, ratio, and the ends of the interval: by SciPy 1.10, binomtest(count, of).proportion_ci(method='wilson') / base;
+  // the probability of so many or more: binom.sf(count - 1, of, base)
+  [0, 7, 0.25, 0, 0, 1.4173217402667497, 1],
+  [3, 7, 0.25, 1.7142857142857142, 0.6328794210058788, 2.998166541889371, 0.24359130859375],
+  [7, 7, 0.25, 4, 2.5826782597332505, 4, 6.103515625e-5],
+  [40, 64, 0.1, 6.25, 5.02503786840045, 7.333401982117535, 2.1377643235907576e-24],
+  [999, 1000, 0.5, 1.998, 1.9887148828040841, 1.9996469072587477, 9.341968821217221e-299],
+])('enrichment of %d of %d rows', (count, of, base, ratio, low, high, chance) => {
   const found = enrichment(count, of, base);
   expect(found.ratio).toBeCloseTo(ratio, 12);
   expect(found.low).toBeCloseTo(low, 12);
   expect(found.high).toBeCloseTo(high, 12);
+  // A bound from above, by no more than the number of values that the count may have.
+  expect(found.chance).toBeGreaterThan(chance * 0.999999);
+  expect(found.chance).toBeLessThan(chance * (of + 1));
+});
+
+test('labels that a few rows have in common by chance are not told', () => {
+  const terms = termsOf(Array.from({ length: 100 }, (_, row) => `label ${row % 10}`))!;
+  const counts = new TermCounts(terms, 100, 2);
+  // Of ten labels, one comes twice in two rows with a probability of a tenth, and thrice in three with a hundredth.
+  for (const row of [5, 15]) counts.add(row, [0, 1]);
+  counts.add(25, [1]);
+  const { ids } = counts.enrichments();
+  expect([...ids.subarray(0, 5)].every((id) => id === none)).toBe(true);
+  expect(terms.terms[ids[5]].name).toBe('label 5');
+});
+
+test('words are counted in all labels, however many different ones there are', () => {
+  const many = Array.from({ length: 101 }, (_, i) => `x${i}`).join(' ');
+  // After the third label there are too many words, and none of them came but once.
+  const labels = [
+    'kin',
+    many,
+    many,
+    ...Array.from({ length: 60 }, (_, i) => (i % 2 ? `y${i} kin` : `y${i}`)),
+  ];
+  expect(termsOf(labels, 100)?.terms).toEqual([{ name: 'kin', rows: 31, word: true }]);
 });
 
 test('labels that are all different have their words in common, if any', () => {

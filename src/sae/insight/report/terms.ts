@@ -7,9 +7,6 @@ const mostTerms = 1000;
 const leastRows = 3;
 /** A word in labels is no term if more than this share of the rows have it. */
 const mostShare = 0.95;
-/** Different words that are counted at a time. */
-const mostWords = 2 ** 20;
-
 /** What labels have in common: themselves, where they are few enough to be classes, and the words in them. */
 export interface Terms {
   /** Classes first. */
@@ -19,12 +16,15 @@ export interface Terms {
   of(row: number): Iterable<number>;
 }
 
-/** The terms of labels. Undefined if there are none: if labels are all different and have no words in common. */
-export function termsOf(labels: readonly string[]): Terms | undefined {
+/**
+ * The terms of labels. Undefined if there are none: if labels are all different and have no words in common.
+ * @param mostWords different words that are counted at a time.
+ */
+export function termsOf(labels: readonly string[], mostWords = 2 ** 20): Terms | undefined {
   const classes = classesOf(labels);
   const names = classes?.names ?? [];
   const own = new Map(names.map((name, i) => [name.toLowerCase(), classes?.rows[i]]));
-  const words = frequentWords(labels)
+  const words = frequentWords(labels, mostWords)
     // One that all of these rows have as their whole label says nothing more.
     .filter(({ name, rows }) => own.get(name) !== rows)
     .slice(0, mostTerms - names.length);
@@ -46,13 +46,26 @@ export function termsOf(labels: readonly string[]): Terms | undefined {
 }
 
 /** Words that some of the labels have, the most frequent first. */
-function frequentWords(labels: readonly string[]): ReportedTerm[] {
+function frequentWords(labels: readonly string[], mostWords: number): ReportedTerm[] {
   const counts = new Map<string, number>();
+  let cut = false;
   for (const label of labels) {
     for (const word of wordsOf(label)) counts.set(word, (counts.get(word) ?? 0) + 1);
-    if (counts.size > mostWords) {
-      // Words that came once are most of them, and seldom come again.
-      for (const [word, count] of counts) if (count === 1) counts.delete(word);
+    if (counts.size <= mostWords) continue;
+    // Words that came seldom are most of them. Until half of the room is free, so that this is not done for each label.
+    for (let seldom = 1; counts.size > mostWords / 2; seldom *= 2) {
+      for (const [word, count] of counts) if (count <= seldom) counts.delete(word);
+    }
+    cut = true;
+  }
+  // Some of what is left may have been left out before.
+  if (cut) {
+    for (const word of counts.keys()) counts.set(word, 0);
+    for (const label of labels) {
+      for (const word of wordsOf(label)) {
+        const count = counts.get(word);
+        if (count !== undefined) counts.set(word, count + 1);
+      }
     }
   }
   return [...counts]
@@ -107,7 +120,10 @@ export class TermCounts {
       const active = this.#active[latent];
       if (active === 0) continue;
       const counts = this.#counts.subarray(latent * terms.length, (latent + 1) * terms.length);
-      const all = terms.map((term, id) => ({ id, ...enrichment(counts[id], active, term.rows / this.rows) }));
+      const all = terms.flatMap(({ rows }, id) => {
+        const found = enrichment(counts[id], active, rows / this.rows);
+        return found.chance * terms.length < chanceBelow ? [{ id, ...found }] : [];
+      });
       const best = all.filter(({ low }) => low > 1).sort((a, b) => b.low - a.low || a.id - b.id);
       best.slice(0, termsOfLatent).forEach(({ id, share, ratio, low, high }, i) => {
         const at = latent * termsOfLatent + i;
@@ -131,13 +147,16 @@ export interface Enriched {
   readonly high: Float32Array<ArrayBuffer>;
 }
 
+/** A term is told of a latent if chance alone gives it, or another one, as often as that with a smaller probability than this. */
+const chanceBelow = 0.05;
 /** The normal distribution's quantile for an interval of 95%. */
 const z = 1.959963984540054;
 
 /**
  * How much more frequent something is among some rows than among all: the ratio of both shares, with the 95% interval that the score
- * interval of the first share gives (Wilson, 1927), the second being known.
- * @param count of the rows that have it, of `of` rows. @param base its share of all rows.
+ * interval of the first share gives (Wilson, 1927), the second being known. Of many terms, some are in a few rows by chance: `chance` is the
+ * probability that rows drawn at random have it so often or more, at most (Chernoff's bound; Hoeffding, 1963, for draws without putting back).
+ * @param count of the rows that have it, of `of` rows. @param base its share of all rows, above 0.
  */
 export function enrichment(count: number, of: number, base: number) {
   const share = count / of;
@@ -149,5 +168,12 @@ export function enrichment(count: number, of: number, base: number) {
     ratio: share / base,
     low: (middle - half) / scale / base,
     high: (middle + half) / scale / base,
+    chance: share > base ? Math.exp(-of * divergence(share, base)) : 1,
   };
+}
+
+/** Of two distributions over yes and no, by their shares of yes (Kullback and Leibler). */
+function divergence(share: number, base: number): number {
+  const part = (a: number, b: number) => (a === 0 ? 0 : a * Math.log(a / b));
+  return part(share, base) + part(1 - share, 1 - base);
 }
