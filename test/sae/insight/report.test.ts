@@ -241,6 +241,17 @@ describe('a report of two models', async () => {
     expect(others.match_0_latents.length).toBe(6);
   });
 
+  test('rows that come once are refused before any is read', async () => {
+    const piped = {
+      ...rowSource(dataset),
+      once: true as const,
+      read: () => Promise.reject(new Error('read')),
+    };
+    await expect(report([{ ...subject('one', model), rows: piped }], options)).rejects.toThrow(
+      'those of rows come once. Write the rows into a file.',
+    );
+  });
+
   test('rows of another length are refused', async () => {
     const short = { ...subject('short', model), rows: { ...rowSource(dataset), rows: 80 } };
     await expect(report([subject('one', model), short], options)).rejects.toThrow(DataError);

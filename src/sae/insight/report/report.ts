@@ -76,6 +76,11 @@ export async function report(
   options: ReportOptions,
 ): Promise<Report & { readonly evaluations: readonly Evaluation[] }> {
   const [{ rows }] = subjects;
+  if ('read' in rows && rows.once) {
+    throw new DataError(
+      `A report reads all rows several times, and those of ${rows.name} come once. Write the rows into a file.`,
+    );
+  }
   for (const { name, rows: others } of subjects) {
     if (others.rows !== rows.rows || others.in_dims !== rows.in_dims) {
       throw new DataError(
