@@ -170,6 +170,31 @@ describe('sae report', () => {
     expect((await sae([...args, '--quiet'], { cwd })).status).toBe(0);
   });
 
+  it('tells Neuronpedia bins of activations from the threshold on', async () => {
+    const cwd = folder.make();
+    const tensor = (...shape: number[]) => {
+      const values = shape.reduce((all, side) => all * side, 1);
+      return { shape, data: Float32Array.from({ length: values }, (_, i) => ((i * 7) % 5) / 4 - 0.5) };
+    };
+    const parameters = new Map([
+      ['encoder.0.weight', tensor(2, 16)],
+      ['encoder.0.bias', tensor(2)],
+      ['decoder.0.weight', tensor(16, 2)],
+      ['decoder.0.bias', tensor(16)],
+    ]);
+    const config = { in_dims: 16, h_dims: [2], activation: 'sigmoid' as const };
+    writeFileSync(join(cwd, 'sigmoid.safetensors'), encodeModel({ config, parameters }));
+    const place = join('exports', 'my-model', '0-kl');
+    await succeeds(['report', 'sigmoid.safetensors', '--data', rows, '--neuronpedia', place], { cwd });
+    const content = readFileSync(join(cwd, place, 'features', 'batch-0.jsonl.gz'));
+    const [first] = objects(gunzipSync(content).toString());
+    const [max, middles] = [first.maxActApprox as number, first.freq_hist_data_bar_values as number[]];
+    expect(max).toBeGreaterThan(0.5);
+    // The middles of 24 bins from 0.5, above which a sigmoid is active, to the largest activation.
+    expect(middles[0]).toBeCloseTo(0.5 + (max - 0.5) / 48, 6);
+    expect(middles[23]).toBeCloseTo(max - (max - 0.5) / 48, 6);
+  });
+
   const featureFields =
     'modelId layer index creatorId createdAt maxActApprox hasVector vector vectorLabel vectorDefaultSteerStrength hookName ' +
     'topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_values neuron_alignment_l1 ' +

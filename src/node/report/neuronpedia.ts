@@ -69,7 +69,7 @@ export async function writeNeuronpedia(folder: string, report: Report): Promise<
   for (let first = 0, batch = 0; first < latents; first += latentsOfFile, batch++) {
     const some = Array.from({ length: Math.min(latentsOfFile, latents - first) }, (_, i) => first + i);
     const files = {
-      features: some.map((latent) => featureOf(latent, place, facts.created, arrays)),
+      features: some.map((latent) => featureOf(latent, place, facts, arrays)),
       activations: some.flatMap((latent) => activationsOf(latent, place, report, arrays, rows)),
     };
     for (const [name, values] of Object.entries(files)) {
@@ -180,7 +180,12 @@ function descriptions({ modelId, sourceId, setName }: Place, { facts }: Report):
 }
 
 /** A latent. What needs a language model or its neurons is empty. */
-function featureOf(latent: number, { modelId, sourceId }: Place, createdAt: string, arrays: Arrays): object {
+function featureOf(
+  latent: number,
+  { modelId, sourceId }: Place,
+  { created: createdAt, models: [{ threshold }] }: Report['facts'],
+  arrays: Arrays,
+): object {
   const max = arrays.get('max')![latent];
   const near = [...rowOf(arrays, 'near_latents', latent, neighboursOfLatent)];
   const known = near.filter((other) => other !== none).length;
@@ -215,7 +220,7 @@ function featureOf(latent: number, { modelId, sourceId }: Place, createdAt: stri
     freq_hist_data_bar_heights: [...rowOf(arrays, 'histogram', latent, histogramBins)],
     freq_hist_data_bar_values: Array.from(
       { length: histogramBins },
-      (_, i) => ((i + 0.5) * max) / histogramBins,
+      (_, i) => threshold + ((i + 0.5) * (max - threshold)) / histogramBins,
     ),
     logits_hist_data_bar_heights: [],
     logits_hist_data_bar_values: [],
