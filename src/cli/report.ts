@@ -129,7 +129,8 @@ async function subjectOf(
 ): Promise<ReportSubject> {
   const model = await Model.from(gpu, saved.config, saved.parameters);
   const recorded = await readRecord(file, saved);
-  return describedSubject(model, name, rows, saved.training, recorded, await readHistory(file, model.hidden));
+  const history = recorded && (await readHistory(file, recorded.record));
+  return describedSubject(model, name, rows, saved.training, recorded, history);
 }
 
 /** A model with what is known of its training. */

@@ -179,8 +179,9 @@ async function reportTraining(
   { reporter, init }: Run,
 ): Promise<void> {
   const densities = trained?.densities;
+  const date = trained?.record?.date;
   // For reports that are made of the saved model later.
-  if (densities && save_model) await writeHistory(join(files_dir, historyName), densities);
+  if (densities && date && save_model) await writeHistory(join(files_dir, historyName), densities, date);
   let recorded: RecordedTraining | undefined;
   if (!trained && saved && init !== undefined) recorded = await readRecord(init, saved);
   else if (trained?.record) recorded = { record: trained.record, epochs: trained.history };

@@ -96,6 +96,24 @@ describe('sae report', () => {
     expect(model.command).toBeUndefined();
   });
 
+  it('knows the densities of the last training only', async () => {
+    const cwd = folder.make();
+    const files = ['sae.safetensors', 'metrics.jsonl', 'run.json', 'densities.safetensors'];
+    for (const name of files) writeFileSync(join(cwd, name), readFileSync(join(folder.path, 'one', name)));
+    const history = async () => {
+      await succeeds(['report', 'sae.safetensors', '--data', rows, '--quiet'], { cwd });
+      return factsIn(join(cwd, 'report.html')).models[0].history;
+    };
+    expect(await history()).toEqual([1, 2, 3]);
+    // As a later training leaves it that measured no densities.
+    const run = JSON.parse(readFileSync(join(cwd, 'run.json'), 'utf8'));
+    writeFileSync(join(cwd, 'run.json'), JSON.stringify({ ...run, date: '2026-01-01T00:00:00.000Z' }));
+    expect(await history()).toBeUndefined();
+    // Damaged, or of another program.
+    writeFileSync(join(cwd, 'run.json'), JSON.stringify({ model: {}, training: {} }));
+    expect(await history()).toBeUndefined();
+  });
+
   it('is made of a model that is dead, and of one whose latents are active for one row', async () => {
     const cwd = folder.make();
     const data = Float32Array.from({ length: 32 }, (_, i) => (i % 16) / 16);

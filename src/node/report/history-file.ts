@@ -4,6 +4,7 @@ import { EngineError } from '../../gpu/errors.js';
 import type { DensityHistory } from '../../sae/insight/density-history.js';
 import { readSafetensors, safetensorsParts } from '../../sae/model/safetensors.js';
 import { readFrom } from '../read-from.js';
+import type { RunRecord } from '../run-file.js';
 import { writeWhole } from '../write-file.js';
 
 type History = NonNullable<DensityHistory['history']>;
@@ -12,20 +13,34 @@ type History = NonNullable<DensityHistory['history']>;
 export const historyName = 'densities.safetensors';
 const program = 'webgpu-sae densities';
 
-/** Writes latents' densities by epoch: the tensors `epochs` [n] and `densities` [n, hidden]. @throws EngineError if it cannot be written. */
-export async function writeHistory(file: string, { epochs, densities }: History): Promise<void> {
+/**
+ * Writes latents' densities by epoch: the tensors `epochs` [n] and `densities` [n, hidden].
+ * @param trained when, as the training's record says.
+ * @throws EngineError if it cannot be written.
+ */
+export async function writeHistory(
+  file: string,
+  { epochs, densities }: History,
+  trained: string,
+): Promise<void> {
   const tensors = new Map([
     ['epochs', { shape: [epochs.length], data: Float32Array.from(epochs) }],
     ['densities', { shape: [epochs.length, densities.length / epochs.length], data: densities }],
   ]);
-  const metadata = new Map([['program', program]]);
+  const metadata = new Map([
+    ['program', program],
+    ['trained', trained],
+  ]);
   await writeWhole(file, safetensorsParts({ tensors, metadata }), (why, cause) => {
     return new EngineError(`${file} cannot be written: ${why}.`, { cause });
   });
 }
 
-/** The densities that lie beside a saved model. Undefined if there are none, or they are of another model. */
-export async function readHistory(model: string, hidden: number): Promise<History | undefined> {
+/** The densities that lie beside a saved model. Undefined if there are none, or they are of another training than that of `record`. */
+export async function readHistory(
+  model: string,
+  { date, model: { h_dims } }: RunRecord,
+): Promise<History | undefined> {
   const file = join(dirname(model), historyName);
   try {
     const handle = await open(file);
@@ -37,8 +52,9 @@ export async function readHistory(model: string, hidden: number): Promise<Histor
       };
       const { tensors, metadata } = await readSafetensors(source, file);
       const [epochs, densities] = [tensors.get('epochs'), tensors.get('densities')];
-      const ours = metadata.get('program') === program && densities?.shape[1] === hidden;
-      return ours && epochs && epochs.data.length === densities.shape[0]
+      const same = metadata.get('program') === program && metadata.get('trained') === date;
+      const fits = densities?.shape[1] === h_dims.at(-1) && densities?.shape[0] === epochs?.data.length;
+      return same && fits && epochs && densities
         ? { epochs: [...epochs.data], densities: densities.data as Float32Array<ArrayBuffer> }
         : undefined;
     } finally {

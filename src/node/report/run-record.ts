@@ -22,11 +22,14 @@ export async function readRecord(file: string, saved: SavedModel): Promise<Recor
   const beside = (name: string) => readFile(join(dirname(file), name), 'utf8');
   try {
     const record: RunRecord = JSON.parse(await beside('run.json'));
+    const { data, adapter } = record;
     const epochs: EpochMetrics<SparsityName>[] = (await beside('metrics.jsonl'))
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line));
+    const whole = typeof data.name === 'string' && Number.isInteger(data.rows) && 'vendor' in adapter;
     const same =
+      whole &&
       alike(record.model, saved.config) &&
       alike(record.training, saved.training) &&
       epochs.every(({ epoch, loss }) => Number.isInteger(epoch) && Number.isFinite(loss));
