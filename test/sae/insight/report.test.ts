@@ -12,6 +12,7 @@ import { mapOf } from '../../../src/sae/insight/report/map.js';
 import { packReport } from '../../../src/sae/insight/report/pack.js';
 import { encodePictures, shrunk } from '../../../src/sae/insight/report/pictures.js';
 import { report } from '../../../src/sae/insight/report/report.js';
+import { cutLabels } from '../../../src/sae/insight/report/rows.js';
 import { enrichment, TermCounts, termsOf } from '../../../src/sae/insight/report/terms.js';
 import { Model } from '../../../src/sae/model/model.js';
 import type { Dataset } from '../../../src/sae/rows/dataset.js';
@@ -154,7 +155,7 @@ describe('a report of two models', async () => {
       // With no more rows than are sampled, the sample is all of them.
       if (active.length > 64) continue;
       for (const quarter of [0, 1, 2, 3]) {
-        const edge = (of: number) => Math.round((of * active.length) / 4);
+        const edge = (of: number) => Math.ceil((of * active.length) / 4);
         const own = active.slice(edge(quarter), edge(quarter + 1));
         const some = found.slice(8 + 3 * quarter, 11 + 3 * quarter).filter((one) => one);
         expect(some.length).toBe(Math.min(3, own.length));
@@ -323,6 +324,13 @@ test('labels that are all different have their words in common, if any', () => {
     'f3: 4',
   ]);
   expect([...(sets?.of(4) ?? [])].sort()).toEqual([2, 4, 6]);
+});
+
+test('labels that are too long together are cut, the longest first', () => {
+  expect(cutLabels(['abc', 'defghi', 'j', 'klmnopqrst'], 20)).toEqual(['abc', 'defghi', 'j', 'klmnopqrst']);
+  // 3 and 1 stay; 8 are left for two.
+  expect(cutLabels(['abc', 'defghi', 'j', 'klmnopqrst'], 12)).toEqual(['abc', 'defg…', 'j', 'klmn…']);
+  expect(cutLabels([], 12)).toEqual([]);
 });
 
 test('the map keeps near directions together', async () => {

@@ -83,7 +83,8 @@ export class Examples {
       row: this.#rows[latent * sampled + i],
       activation: this.#activations[latent * sampled + i],
     })).sort((a, b) => b.activation - a.activation || a.row - b.row);
-    const edge = (of: number) => Math.round((of * size) / quarters.length);
+    // Of fewer than four rows, the strongest are in the quarters above.
+    const edge = (of: number) => Math.ceil((of * size) / quarters.length);
     const own = sample.slice(edge(quarter), edge(quarter + 1));
     const shown = Math.min(count, own.length);
     return Array.from({ length: shown }, (_, i) => own[Math.floor(((i + 0.5) * own.length) / shown)]);

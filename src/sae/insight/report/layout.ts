@@ -75,7 +75,7 @@ export interface ReportedFigures {
 
 /**
  * Rows that are examples of some latent, r in all. Arrays: `row_numbers` u32 [r], from 0; where rows are no images `row_places` u32 [r, v] and
- * `row_values` f32 [r, v], the values of largest magnitude as the model takes them, v at most `valuesOfRow`. Labels are in the block of labels.
+ * `row_values` f32 [r, v], the values of largest magnitude as the model takes them, v at most `valuesOfRow`. Labels are in the block of labels, long ones cut where they are too many.
  */
 export interface ReportedRows {
   /** What they are called, such as a file. */

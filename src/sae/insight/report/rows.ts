@@ -12,6 +12,9 @@ const rowsAtATime = 1024;
 /** Bytes of values that are listed of rows. */
 const valueBytes = 4e6;
 
+/** Characters of the labels of all of them. */
+const labelCharacters = 1e7;
+
 /** The rows that are examples of some latent. */
 export interface ExampleRows {
   /** The place of a row in what follows. */
@@ -74,9 +77,28 @@ export async function exampleRows(
   return {
     placeOf: (row) => places.get(row)!,
     arrays,
-    labels: labels && [...numbers].map((row) => labels[row]),
+    labels:
+      labels &&
+      cutLabels(
+        [...numbers].map((row) => labels[row]),
+        labelCharacters,
+      ),
     pictures,
   };
+}
+
+/** Labels, the longest of them cut so that all have about `most` characters in all. */
+export function cutLabels(labels: readonly string[], most: number): readonly string[] {
+  let left = most;
+  const lengths = Float64Array.from(labels, ({ length }) => length).sort();
+  for (const [i, length] of lengths.entries()) {
+    const share = Math.floor(left / (lengths.length - i));
+    // A label that ends within a character is shown with a sign for that.
+    if (length > share)
+      return labels.map((label) => (label.length > share ? `${label.slice(0, share)}…` : label));
+    left -= length;
+  }
+  return labels;
 }
 
 /** Different rows, in ascending order. */
