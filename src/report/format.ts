@@ -24,6 +24,12 @@ export const percent = (share: number) => (Number.isFinite(share) ? `${number(sh
 /** A cosine, with a fixed number of places so that those in a column compare. */
 export const cosine = (value: number) => (Number.isFinite(value) ? value.toFixed(3).replace('-', '−') : '–');
 
+/** The powers of ten between which values lie, the least above the lower one; these are the ends of a logarithmic axis. */
+export const decades = (least: number, largest: number) => ({
+  min: 10 ** (Math.ceil(Math.log10(least)) - 1),
+  max: 10 ** Math.ceil(Math.log10(largest)),
+});
+
 /** A text on one line, cut after so many characters. */
 export function shortened(text: string, most: number): string {
   const line = text

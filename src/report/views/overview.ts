@@ -1,7 +1,7 @@
 import type { ReportedModel } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { announce, el, section, table } from '../dom.js';
-import { count, counted, number, percent } from '../format.js';
+import { count, counted, decades, number, percent } from '../format.js';
 import { pointsChart } from '../points.js';
 import { addressOf, type Route } from '../route.js';
 import { glossary } from '../words.js';
@@ -125,8 +125,7 @@ function maps(context: Context, model: ModelData): HTMLElement[] {
           names: ['density: rows that it is active for, in %', 'strongest activation'],
           x: {
             type: 'log',
-            min: decade(ordered[0], Math.floor),
-            max: decade(ordered.at(-1)!, (power) => Math.floor(power) + 1),
+            ...decades(ordered[0] * 100, ordered.at(-1)! * 100),
             axisLabel: { formatter: number },
           },
           y: { type: 'value', min: 0 },
@@ -148,9 +147,6 @@ function maps(context: Context, model: ModelData): HTMLElement[] {
     ),
   ];
 }
-
-/** The power of ten, in percent, at which an axis ends. */
-const decade = (share: number, round: (power: number) => number) => 10 ** round(Math.log10(share * 100));
 
 const blank = {
   type: 'value',
