@@ -30,6 +30,9 @@ export const decades = (least: number, largest: number) => ({
   max: 10 ** Math.ceil(Math.log10(largest)),
 });
 
+/** A label, or words for one that is empty. */
+export const labelText = (label: string) => (label.trim() === '' ? 'no label' : label);
+
 /** A text on one line, cut after so many characters. */
 export function shortened(text: string, most: number): string {
   const line = text

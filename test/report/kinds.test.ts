@@ -47,6 +47,7 @@ describe.skipIf(!chromiumPath)('a report', () => {
     await page.getByLabel('Search').fill('onerror');
     expect(await page.locator('.found').textContent()).toBe('20 of 20 latents');
     expect(await page.locator('.rows [role=row]').first().innerText()).toContain('<img src=x');
+    expect(await page.locator('.rows').innerText()).toContain('no label');
     await page.context().close();
   });
 

@@ -64,7 +64,10 @@ export function factsOf(
     if (date) facts.push(['trained', date]);
     const seconds = epochs.at(-1)?.seconds;
     if (seconds !== undefined) {
-      facts.push(['took', `${seconds.toFixed(1)} s for ${epochs.length} epochs`]);
+      facts.push([
+        'took',
+        `${seconds.toFixed(1)} s for ${epochs.length} epoch${epochs.length === 1 ? '' : 's'}`,
+      ]);
     }
     facts.push(['adapter', adapter.name ?? `${adapter.device} ${adapter.driver}`.trim()]);
     facts.push(['program', `webgpu-sae ${version}`]);

@@ -1,7 +1,7 @@
 import { exampleGroups, none } from '../../sae/insight/report/layout.js';
 import type { Arrays, Example, ModelData, ReportFile } from '../data.js';
 import { el, section } from '../dom.js';
-import { count, number, shortened } from '../format.js';
+import { count, labelText, number, shortened } from '../format.js';
 
 /** Characters of a label that are shown before one asks for the rest. */
 const most = 240;
@@ -56,7 +56,7 @@ function rowValues(rows: Arrays, place: number): HTMLElement | undefined {
 }
 
 function labelOf(label: string, isClass: boolean): HTMLElement {
-  if (label.trim() === '') return el('span', { class: 'quiet' }, 'no label');
+  if (label.trim() === '') return el('span', { class: 'quiet' }, labelText(label));
   if (isClass) return el('span', { class: 'label' }, 'label ', el('bdi', {}, label));
   if (label.length <= most) return el('span', { class: 'label', dir: 'auto' }, label);
   return el(

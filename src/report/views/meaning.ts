@@ -1,7 +1,7 @@
 import { exampleGroups, none, type ReportFacts } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { el, table } from '../dom.js';
-import { number, percent, shortened } from '../format.js';
+import { labelText, number, percent, shortened } from '../format.js';
 import { addressOf } from '../route.js';
 import type { Context } from './view.js';
 
@@ -24,7 +24,7 @@ export function meaningOf(
     : arrays.has('term_ids')
       ? arrays.of('term_ids', latent)[0]
       : none;
-  return terms?.[term] && { term, name: terms[term].name };
+  return terms?.[term] && { term, name: labelText(terms[term].name) };
 }
 
 /** How well its meaning fits a latent, in a few words. */
@@ -50,12 +50,15 @@ export function strongestLabels({ classes }: ReportFacts, model: ModelData, late
   for (const label of all) counts.set(label, (counts.get(label) ?? 0) + 1);
   return [...counts]
     .sort((a, b) => b[1] - a[1])
-    .map(([label, count]) => (count > 1 ? `${label} (${count}×)` : label));
+    .map(([label, count]) => (count > 1 ? `${labelText(label)} (${count}×)` : label));
 }
 
 /** Labels in a line, each apart from the others whichever way it is written. */
 export function joined(labels: readonly string[]): HTMLElement {
-  const parts = labels.map((label, i) => [i > 0 ? ' · ' : '', el('bdi', {}, shortened(label, 40))]);
+  const parts = labels.map((label, i) => [
+    i > 0 ? ' · ' : '',
+    el('bdi', {}, shortened(labelText(label), 40)),
+  ]);
   return el('span', {}, labels.length > 0 ? parts : '–');
 }
 

@@ -1,7 +1,7 @@
 import { none, type ReportFacts } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { el, section, table } from '../dom.js';
-import { count, number, percent, shortened } from '../format.js';
+import { count, labelText, number, percent, shortened } from '../format.js';
 import { words } from '../words.js';
 import { meaningOf } from './meaning.js';
 
@@ -21,7 +21,7 @@ export function termTable(facts: ReportFacts, model: ModelData, latent: number):
             el(
               'span',
               {},
-              el('bdi', {}, shortened(terms[term].name, 80)),
+              el('bdi', {}, shortened(labelText(terms[term].name), 80)),
               classes && terms[term].word && el('span', { class: 'quiet' }, ' in the label'),
             ),
             percent(share[i]),
