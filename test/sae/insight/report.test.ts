@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { DataError } from '../../../src/sae/errors.js';
+import { Coactivity } from '../../../src/sae/insight/report/coactivity.js';
 import {
   examplesOfLatent,
   histogramBins,
@@ -324,6 +325,20 @@ test('labels that are all different have their words in common, if any', () => {
     'f3: 4',
   ]);
   expect([...(sets?.of(4) ?? [])].sort()).toEqual([2, 4, 6]);
+});
+
+test('what latents are active with is counted on some of the rows where many are active, and can be stopped', async () => {
+  const hidden = 500;
+  const counted = new Coactivity(500, hidden, 2000);
+  // Of 500 rows, 128 are looked at; those of the first half have the even latents, the others all.
+  const all = Array.from({ length: hidden }, (_, latent) => latent);
+  const even = all.filter((latent) => latent % 2 === 0);
+  for (let row = 0; row < 500; row++) counted.add(row, row < 250 ? even : all);
+  const { latents, jaccard, share } = await counted.neighbours();
+  expect([...latents.subarray(0, 8)]).toEqual([2, 4, 6, 8, 10, 12, 14, 16]);
+  expect([...latents.subarray(8, 16)]).toEqual([3, 5, 7, 9, 11, 13, 15, 17]);
+  expect([jaccard[0], share[0], jaccard[8], share[8]]).toEqual([1, 1, 1, 1]);
+  await expect(counted.neighbours(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
 });
 
 test('labels that are too long together are cut, the longest first', () => {

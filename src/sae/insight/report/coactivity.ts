@@ -1,9 +1,12 @@
+import { largest } from '../probe.js';
 import { neighboursOfLatent, none } from './layout.js';
 
 /** Rows that are looked at, at most, and at least where they have more pairs of active latents than the limit. */
-const [mostRows, leastRows] = [65_536, 1024];
+const [mostRows, leastRows] = [65_536, 128];
 /** Pairs of active latents in these rows. */
 const mostPairs = 3e8;
+/** Pairs that are counted before anything else may happen. */
+const pairsAtATime = 1e7;
 
 /** What each latent is active with, on a sample of rows that is spread evenly over the data. */
 export class Coactivity {
@@ -28,9 +31,9 @@ export class Coactivity {
 
   /**
    * Of each latent the others that it is most often active with, by the Jaccard index: rows for which both are active by those for which
-   * either is.
+   * either is. @throws the signal's reason.
    */
-  neighbours(): Coactive {
+  async neighbours(signal?: AbortSignal): Promise<Coactive> {
     const { hidden } = this;
     const rowsOf = byLatent(this.#lists, hidden);
     const places = hidden * neighboursOfLatent;
@@ -40,27 +43,35 @@ export class Coactivity {
       share: new Float32Array(places),
     };
     const both = new Uint32Array(hidden);
+    let pairs = 0;
     for (let latent = 0; latent < hidden; latent++) {
       const own = rowsOf[latent];
       const touched: number[] = [];
       for (const row of own) {
-        for (const other of this.#lists[row]) {
+        const list = this.#lists[row];
+        pairs += list.length;
+        for (const other of list) {
           if (both[other] === 0) touched.push(other);
           both[other] += 1;
         }
       }
-      const jaccard = (other: number) => both[other] / (own.length + rowsOf[other].length - both[other]);
-      touched
+      const others = Uint32Array.from(touched)
         .filter((other) => other !== latent)
-        .sort((a, b) => jaccard(b) - jaccard(a) || a - b)
-        .slice(0, neighboursOfLatent)
-        .forEach((other, i) => {
-          const at = latent * neighboursOfLatent + i;
-          found.latents[at] = other;
-          found.jaccard[at] = jaccard(other);
-          found.share[at] = both[other] / own.length;
-        });
+        .sort();
+      const jaccard = Float64Array.from(others, (other) => {
+        return both[other] / (own.length + rowsOf[other].length - both[other]);
+      });
+      for (const [i, place] of largest(jaccard, neighboursOfLatent).entries()) {
+        const at = latent * neighboursOfLatent + i;
+        found.latents[at] = others[place];
+        found.jaccard[at] = jaccard[place];
+        found.share[at] = both[others[place]] / own.length;
+      }
       for (const other of touched) both[other] = 0;
+      if (pairs < pairsAtATime) continue;
+      pairs = 0;
+      signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve));
     }
     return found;
   }

@@ -216,7 +216,7 @@ async function gather(
   return {
     histogram: examples.histogram,
     examples: examples.examples,
-    coactive: coactivity.neighbours(),
+    coactive: await coactivity.neighbours(signal),
     enriched: counts?.enrichments(),
   };
 }

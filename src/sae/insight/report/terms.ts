@@ -104,7 +104,7 @@ export class TermCounts {
     }
   }
 
-  /** Of each latent the terms in which it is surely enriched, by the lower end of enrichment. */
+  /** Of each latent the terms in which it is enriched by more than chance, by the lower end of enrichment. */
   enrichments(): Enriched {
     const { terms } = this.terms;
     const places = this.hidden * termsOfLatent;
@@ -121,6 +121,7 @@ export class TermCounts {
       if (active === 0) continue;
       const counts = this.#counts.subarray(latent * terms.length, (latent + 1) * terms.length);
       const all = terms.flatMap(({ rows }, id) => {
+        if (counts[id] === 0) return [];
         const found = enrichment(counts[id], active, rows / this.rows);
         return found.chance * terms.length < chanceBelow ? [{ id, ...found }] : [];
       });
