@@ -128,7 +128,7 @@ async function subjectOf(
   name: string,
 ): Promise<ReportSubject> {
   const model = await Model.from(gpu, saved.config, saved.parameters);
-  const recorded = await readRecord(file, saved);
+  const recorded = await readRecord(file);
   const history = recorded && (await readHistory(file, recorded.record));
   return describedSubject(model, name, rows, saved.training, recorded, history);
 }

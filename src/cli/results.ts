@@ -183,7 +183,7 @@ async function reportTraining(
   // For reports that are made of the saved model later.
   if (densities && date && save_model) await writeHistory(join(files_dir, historyName), densities, date);
   let recorded: RecordedTraining | undefined;
-  if (!trained && saved && init !== undefined) recorded = await readRecord(init, saved);
+  if (!trained && init !== undefined) recorded = await readRecord(init);
   else if (trained?.record) recorded = { record: trained.record, epochs: trained.history };
   const rows = evenRows(validation ?? dataset, reportedRows);
   const training = trained ? config : saved?.training;

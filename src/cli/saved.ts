@@ -14,6 +14,7 @@ import {
   parseNormalize,
   type Rows,
   readModelFile,
+  recordSaved,
   type SavedModel,
   type SparsityName,
   savedModel,
@@ -86,6 +87,11 @@ export async function saveModel(model: Model, dataset: Rows, saving: Saving): Pr
   const why = partial ? ` (trained for less than an epoch, so the earlier ${wanted} was kept)` : '';
   reporter.line(`model     ${file}${why}`);
   reporter.json({ model: file });
+  if (trained?.record && !partial) {
+    await recordSaved(join(files_dir, 'run.json'), trained.record, file).catch((error: Error) =>
+      reporter.warn(error.message),
+    );
+  }
 }
 
 /**

@@ -56,5 +56,5 @@ export {
   writeReport,
 } from './report/report-file.js';
 export { commandLine, factsOf, type RecordedTraining, readRecord } from './report/run-record.js';
-export { isOurRunFile, type RunRecord, readTiles, writeRunFile } from './run-file.js';
+export { isOurRunFile, type RunRecord, readTiles, recordSaved, writeRunFile } from './run-file.js';
 export { tuningFile } from './tuning.js';

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import type { Tiles } from '../gpu/gemm/tiles.js';
 import type { ModelConfig, TrainConfig } from '../sae/config.js';
 import { ConfigError, EngineError } from '../sae/index.js';
@@ -32,6 +34,8 @@ export interface RunRecord {
     readonly driver: string;
   };
   readonly tiles: Tiles;
+  /** SHA-256 of the model's file, in hexadecimal digits, once the run has saved one. */
+  readonly saved?: string;
 }
 
 function runRecord<S extends SparsityName>(
@@ -71,10 +75,29 @@ export async function writeRunFile<S extends SparsityName>(
   command?: readonly string[],
 ): Promise<RunRecord> {
   const run = runRecord(trainer, init, command);
+  await writeRecord(file, run);
+  return run;
+}
+
+/**
+ * Adds to a run's record which model it has saved, so that the record of another run is not taken for that of the model.
+ * @throws EngineError if the file cannot be written.
+ */
+export async function recordSaved(file: string, run: RunRecord, model: string): Promise<void> {
+  await writeRecord(file, { ...run, saved: await sha256(model) });
+}
+
+/** SHA-256 of a file in hexadecimal digits. */
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+async function writeRecord(file: string, run: RunRecord): Promise<void> {
   await writeWhole(file, [Buffer.from(`${JSON.stringify(run, null, 1)}\n`)], (why, cause) => {
     return new EngineError(`${file} cannot be written: ${why}.`, { cause });
   });
-  return run;
 }
 
 /** Whether this program wrote a run.json that begins so. */

@@ -354,8 +354,6 @@ onClick('save-model', async () => {
 });
 
 onClick('save-report', async () => {
-  // A report is of one state of the model.
-  await session.pause();
   const button = element<HTMLButtonElement>('save-report');
   button.disabled = true;
   try {
@@ -364,7 +362,9 @@ onClick('save-report', async () => {
       if (what !== current) tell('news', `A report is being made: ${what} ...`);
       current = what;
     };
-    saveBlob('report.html', await reportOf(session.run!, session, progress));
+    await session.still(async () => {
+      saveBlob('report.html', await reportOf(session.run!, session, progress));
+    });
     tell('news', 'The report is saved as report.html; open it in a browser, also offline.');
   } catch (error) {
     tell('trouble', `The report could not be made: ${(error as Error).message}`);

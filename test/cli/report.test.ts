@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -84,12 +84,12 @@ describe('sae report', () => {
 
   it('knows nothing of the training of a model beside whose record it does not belong', async () => {
     const cwd = folder.make();
-    for (const name of ['sae.safetensors', 'metrics.jsonl', 'run.json']) {
-      writeFileSync(
-        join(cwd, name),
-        readFileSync(join(folder.path, name.endsWith('tensors') ? 'one' : 'other', name)),
-      );
-    }
+    cpSync(join(folder.path, 'one'), cwd, { recursive: true });
+    // Another run with the same options, which saved no model, leaves its record there.
+    const others = folder.write('others.npy', npy([50, 16], bytes(800)));
+    const training = ['--data', others, '--epochs', '3', '--image_shape', '4,4', '--h_dims', '[40]'];
+    const again = [...training, '--sparsity', 'topk', '--k', '4', '--no-save-plots', '--files-dir', '.'];
+    await succeeds(again, { cwd });
     await succeeds(['report', 'sae.safetensors', '--data', rows, '--quiet'], { cwd });
     const [model] = factsIn(join(cwd, 'report.html')).models;
     expect(model).toMatchObject({ name: 'sae.safetensors', charts: [], kind: 'topk' });

@@ -141,6 +141,7 @@ function describe(
     ...(training && {
       command: `sae --data digits.npy --sparsity ${kind} --h-dims ${latents[index]} --epochs 30 --seed 1`,
     }),
+    normalization: '0.1307,0.3081',
     charts: training
       ? [
           {

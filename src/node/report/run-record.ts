@@ -4,10 +4,9 @@ import type { Gpu } from '../../gpu/gpu.js';
 import type { ModelConfig, TrainConfig } from '../../sae/config.js';
 import { modelFacts } from '../../sae/insight/report/facts.js';
 import type { ReportedModel } from '../../sae/insight/report/layout.js';
-import type { SavedModel } from '../../sae/model/saved-model.js';
 import type { SparsityName } from '../../sae/sparsity/index.js';
 import type { EpochMetrics } from '../../sae/training/metrics.js';
-import type { RunRecord } from '../run-file.js';
+import { type RunRecord, sha256 } from '../run-file.js';
 
 /** A training that is on record: in run.json, and its epochs in metrics.jsonl. */
 export interface RecordedTraining {
@@ -16,36 +15,23 @@ export interface RecordedTraining {
 }
 
 /**
- * The record of the training of a saved model, which lies beside it. Undefined if there is none, or it is of another model.
+ * The record of the training of a saved model, which lies beside it. Undefined if there is none, or it is of another run than the one
+ * that saved this very file.
  */
-export async function readRecord(file: string, saved: SavedModel): Promise<RecordedTraining | undefined> {
+export async function readRecord(file: string): Promise<RecordedTraining | undefined> {
   const beside = (name: string) => readFile(join(dirname(file), name), 'utf8');
   try {
     const record: RunRecord = JSON.parse(await beside('run.json'));
-    const { data, adapter } = record;
+    if (record.saved === undefined || record.saved !== (await sha256(file))) return undefined;
     const epochs: EpochMetrics<SparsityName>[] = (await beside('metrics.jsonl'))
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line));
-    const whole = typeof data.name === 'string' && Number.isInteger(data.rows) && 'vendor' in adapter;
-    const same =
-      whole &&
-      alike(record.model, saved.config) &&
-      alike(record.training, saved.training) &&
-      epochs.every(({ epoch, loss }) => Number.isInteger(epoch) && Number.isFinite(loss));
-    return same ? { record, epochs } : undefined;
+    return { record, epochs };
   } catch {
     // A model has no need of a record, and what is damaged there does no harm to it.
     return undefined;
   }
-}
-
-/** Whether what both name is the same. */
-function alike(one: object, other: object | undefined): boolean {
-  const values = (other ?? {}) as Record<string, unknown>;
-  return Object.entries(one).every(([name, value]) => {
-    return !(name in values) || JSON.stringify(values[name]) === JSON.stringify(value);
-  });
 }
 
 /** What is known of a model and its training, as names and values. */
@@ -76,9 +62,11 @@ export function factsOf(
   return facts;
 }
 
-/** Words of a command as a shell takes them. */
+/** Words of a command as a shell takes them. What follows a question mark in an address is left out, since it may be a key. */
 export function commandLine(words: readonly string[]): string {
   return words
+    .map((word) => word.replace(/(https?:\/\/[^?]*\?).*/, '$1...'))
+
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(' ');
 }

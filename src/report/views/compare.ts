@@ -1,3 +1,4 @@
+import type { ReportedModel } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { el, section, table } from '../dom.js';
 import { cosine, count, counted, number, percent } from '../format.js';
@@ -47,7 +48,7 @@ export async function compare(context: Context, route: Route & { view: 'compare'
       ),
       section(
         'Latents of two models',
-        `Two latents count as the same if the cosine of their decoder directions is ${sameFrom} or more. Dead latents are left out.`,
+        `Two latents count as the same if the cosine of their decoder directions is ${sameFrom} or more. Dead latents are left out.${apart(models)}`,
         el(
           'div',
           { class: 'controls' },
@@ -178,4 +179,14 @@ function pairColumns(
       },
     },
   ];
+}
+
+/** Warns of models whose decoder directions lie in differently normalised rows. */
+function apart(models: readonly ReportedModel[]): string {
+  const kinds = new Set(models.map(({ normalization }) => normalization));
+  // Two numbers for all values leave directions as they are.
+  const turned = [...kinds].some((kind) => kind === 'standardize' || kind === 'zca');
+  return kinds.size > 1 && turned
+    ? ` The models normalise rows differently (${[...kinds].join('; ')}), so that their directions can hardly be compared.`
+    : '';
 }

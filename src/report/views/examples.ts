@@ -16,6 +16,8 @@ export function examples(file: ReportFile, model: ModelData, rows: Arrays, laten
     first += count;
     return { name, some };
   });
+  // Rows are listed once, as the first of several models has them.
+  const taker = file.facts.models.length > 1 ? file.facts.models[0].name : 'the model';
   const drawn = groups.filter(({ some }) => some.length > 0);
   const one = (example: Example) =>
     el(
@@ -33,7 +35,7 @@ export function examples(file: ReportFile, model: ModelData, rows: Arrays, laten
     );
   return section(
     'Examples',
-    `Rows that it is active for, each with its number and the activation. Below the strongest are some by chance from each quarter of its activations, which tell whether it means the same when it is weak.${pictures || labels ? '' : ' Of each row, the values of largest magnitude, as the model takes them, after their places from 1.'}`,
+    `Rows that it is active for, each with its number and the activation. Below the strongest are some by chance from each quarter of its activations, which tell whether it means the same when it is weak.${pictures || labels ? '' : ` Of each row, the values of largest magnitude, as ${taker} takes them, after their places from 1.`}`,
     ...drawn.map(({ name, some }) =>
       el(
         'div',

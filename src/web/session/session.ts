@@ -189,6 +189,12 @@ export class Session {
     }
   }
 
+  /** Ends training, and begins it again only after some work that needs the model as it is. */
+  still(work: () => Promise<void>): Promise<void> {
+    this.#stop();
+    return this.#inTurn(work);
+  }
+
   #stop(): void {
     this.#goal = 0;
     this.#round?.abort();

@@ -12,8 +12,8 @@ export function figureTable(heading: string, hidden: number, figures: Evaluation
   const share = (latents: number) => `${count(latents)} of ${count(hidden)}`;
   const rows = [
     ['MSE', short(figures.mse)],
-    ['explained variance', figures.explained_variance.toFixed(4)],
-    ...Object.entries(other_variances ?? {}).map(([whose, value]) => [`as ${whose}`, value.toFixed(4)]),
+    ['explained variance', fixed(figures.explained_variance)],
+    ...Object.entries(other_variances ?? {}).map(([whose, value]) => [`as ${whose}`, fixed(value)]),
     ['cosine similarity', figures.cosine_similarity.toFixed(4)],
     ['shrinkage', `${figures.shrinkage.toFixed(4)} (norms, reconstruction / row)`],
     ['relative bias', figures.relative_reconstruction_bias.toFixed(4)],
@@ -77,6 +77,9 @@ export function labelTable({ latents }: Evaluation): Table {
 }
 
 const count = (value: number) => value.toLocaleString('en');
+
+/** Four decimals; of rows that are all the same, no variance is explained. */
+const fixed = (value: number) => (Number.isFinite(value) ? value.toFixed(4) : 'none: all rows are the same');
 
 /** Four digits. */
 const short = (value: number) => String(Number(value.toPrecision(4)));

@@ -143,6 +143,8 @@ export interface ReportedModel extends ReportedFigures {
   readonly tables: readonly ReportedTable[];
   /** For comparison. `kind` is the kind of sparsity, `l0` active latents of a row. */
   readonly kind: string;
+  /** How its rows are normalised: `standardize`, or two numbers. */
+  readonly normalization: string;
   readonly explained_variance: number;
   readonly l0: number;
   readonly dead: number;

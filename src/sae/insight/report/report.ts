@@ -4,6 +4,7 @@ import { activeAbove } from '../../model/activity.js';
 import type { Model } from '../../model/model.js';
 import { datasets } from '../../rows/blocks.js';
 import { normalizedRows, sliceRows } from '../../rows/dataset.js';
+import { normalizationName } from '../../rows/normalization/index.js';
 import { type Rows, rowSource } from '../../rows/source.js';
 import { decoderDirections, nearestLatents, unitRows } from '../evaluation/directions.js';
 import { type Evaluation, evaluation } from '../evaluation/evaluation.js';
@@ -160,7 +161,7 @@ export async function report(
         ...(rowPictures && { pictures: rowPictures }),
       },
       models,
-      ...(terms && { terms: terms.terms }),
+      ...(terms && { terms: terms.terms.map((term) => ({ ...term, name: cut(term.name) })) }),
       classes: terms?.classes ?? false,
       ...(image_shape && { image_shape }),
     },
@@ -346,7 +347,8 @@ function describe(
   arrays: readonly NamedArray[],
   directions: Pictures | undefined,
 ): ReportedModel {
-  const labels = labelTable(figures);
+  const { heading, rows: told } = labelTable(figures);
+  const labels = { heading, rows: told.map(([label, ...others]) => [cut(label), ...others]) };
   return {
     name,
     latents: model.hidden,
@@ -360,6 +362,7 @@ function describe(
       ...(labels.rows.length > 0 ? [labels] : []),
     ],
     kind,
+    normalization: normalizationName(rows.normalization),
     explained_variance: figures.explained_variance,
     l0: figures.active,
     dead: figures.dead,
@@ -386,6 +389,13 @@ class Sheets {
     });
     return { ...described, type: this.type, sheets: placed };
   }
+}
+
+/** Characters of a label that stands for others, at most. */
+const longestName = 200;
+
+function cut(name: string): string {
+  return name.length > longestName ? `${name.slice(0, longestName)}…` : name;
 }
 
 function places(arrays: readonly NamedArray[]): ReportedModel['arrays'] {
