@@ -23,7 +23,7 @@ export class PseudoTerminal {
     { cwd, columns, rows = 24, env }: { cwd: string; columns: number; rows?: number; env?: object },
   ) {
     this.#terminal = new xterm.Terminal({ cols: columns, rows, scrollback: 100_000, allowProposedApi: true });
-    const { NO_COLOR: _, FORCE_COLOR: _f, ...inherited } = process.env;
+    const { NO_COLOR: _, FORCE_COLOR: _f, NODE_DISABLE_COLORS: _n, CI: _c, ...inherited } = process.env;
     const command = [process.execPath, main, ...args].map((word) => `'${word}'`).join(' ');
     // The first line tells which terminal and process these are.
     const shell = `stty cols ${columns} rows ${rows}; echo $(tty) $$; exec ${command}`;
