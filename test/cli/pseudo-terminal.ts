@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import xterm from '@xterm/headless';
+import { onTestFinished } from 'vitest';
 import { hangs, main } from './sae.js';
 
 // util-linux's; that of the BSDs has other options.
@@ -30,6 +31,10 @@ export class PseudoTerminal {
     this.#child = spawn('script', ['-qec', shell, '/dev/null'], {
       cwd,
       env: { ...inherited, TERM: 'xterm-256color', ...env },
+    });
+    // A test that fails leaves nothing that goes on for a million epochs.
+    onTestFinished(() => {
+      if (this.#child.exitCode === null && this.text !== '') process.kill(this.#pid, 'SIGKILL');
     });
     this.#child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
       this.text += chunk;
