@@ -187,7 +187,7 @@ async function reportTraining(
   else if (trained?.record) recorded = { record: trained.record, epochs: trained.history };
   const rows = evenRows(validation ?? dataset, reportedRows);
   const training = trained ? config : saved?.training;
-  const subject = describedSubject(model, 'the model', rows, training, recorded, densities);
+  const subject = describedSubject(model, `the model of ${rows.name}`, rows, training, recorded, densities);
   // No signal: a training that was interrupted has its report as well, and another request ends the process.
   await makeReport([subject], join(files_dir, reportFile), reporter);
 }

@@ -36,7 +36,7 @@ export function pointsChart(points: Points): HTMLElement {
       paint(canvas, echarts, places, points.marked, colours);
     },
   });
-  const hint = 'Point at a latent to read about it, and click to open it.';
+  const hint = 'Point at a latent to read about it, and click or tap it to open it.';
   const told = el('p', { class: 'told', 'aria-hidden': 'true' }, hint);
   const ring = el('div', { class: 'ring', hidden: true });
   const area = el('div', { class: 'points' }, chart.element, canvas, ring);

@@ -341,6 +341,13 @@ element('dataset').addEventListener('change', ({ target }) => {
   load(name);
   showAddress();
   startOrWait();
+  if (made && (session.done > 0 || made.loaded)) {
+    // What shows it otherwise may be out of sight.
+    tell(
+      'news',
+      `${name} is chosen. Press Reset to start a new model of it; the present one stays until then.`,
+    );
+  }
 });
 onClick('save-csv', () => saveBlob('loss.csv', new Blob([session.history.toCsv()], { type: 'text/csv' })));
 onClick('save-model', async () => {

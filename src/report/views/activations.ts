@@ -67,7 +67,13 @@ export function densityHistory(model: ModelData, latent: number): HTMLElement[] 
     `Density by epoch: ${percent(densities[0])} at epoch ${number(epochs[0])}, ${percent(densities.at(-1)!)} at epoch ${number(epochs.at(-1)!)}.`,
     (colours) => ({
       grid,
-      xAxis: { ...axis(colours, 'epoch', false), type: 'value', min: 'dataMin', max: 'dataMax' },
+      xAxis: {
+        ...axis(colours, 'epoch', false),
+        type: 'value',
+        minInterval: 1,
+        min: 'dataMin',
+        max: 'dataMax',
+      },
       yAxis: { ...axis(colours, 'density in %', true), type: 'value', min: 0 },
       series: [
         {

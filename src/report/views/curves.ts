@@ -18,7 +18,7 @@ export function curveChart({ name, by, curves, range }: ReportedChart): HTMLElem
   const alternative = `${name} by ${by}. ${told.join(' ')}`;
   const chart = new Chart(alternative, (colours) => ({
     grid,
-    xAxis: { ...axis(colours, by, false), type: 'value', min: 'dataMin', max: 'dataMax' },
+    xAxis: { ...axis(colours, by, false), type: 'value', minInterval: 1, min: 'dataMin', max: 'dataMax' },
     yAxis: {
       ...axis(colours, '', true),
       ...(range ? { type: 'log', min: range[0], max: range[1] } : { type: 'value' }),
