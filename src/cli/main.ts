@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError, EngineError } from '../node/index.js';
+import { version } from '../node/version.js';
 import { normalizeArguments } from './arguments.js';
 import { benchCommand } from './bench.js';
 import { exportCommand, importCommand } from './convert.js';
@@ -18,8 +18,6 @@ import { trainCommand, trainExamples } from './train.js';
 
 const usageStatus = 2;
 const failureStatus = 1;
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 function program(): Command {
   const train = trainCommand();

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import {
@@ -27,14 +26,13 @@ import {
   writeNeuronpedia,
   writeReport,
 } from '../node/index.js';
+import { version } from '../node/version.js';
 import { valuesOf } from './arguments.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
 import { kindOfModel, modelNormalization, readSaved } from './saved.js';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 interface ReportValues extends ReporterOptions, LoadOptions {
   readonly data?: readonly string[];

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { Tiles } from '../gpu/gemm/tiles.js';
@@ -9,10 +9,8 @@ import { normalizationFields } from '../sae/model/saved-normalization.js';
 import type { SparsityName } from '../sae/sparsity/index.js';
 import type { Trainer } from '../sae/training/trainer.js';
 import { describeFileError } from './data/files.js';
+import { version } from './version.js';
 import { writeWhole } from './write-file.js';
-
-/** The version of this package, whose package.json is beside `src` and `dist`. */
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 /** A run's configuration, data, adapter and driver, and the tile of every GEMM so far. */
 export interface RunRecord {

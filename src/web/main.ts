@@ -10,7 +10,7 @@ import {
   savedModel,
 } from '../sae/index.js';
 import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
-import { element, forget, onClick, tell } from './browser/page.js';
+import { element, forget, onClick, showText, tell } from './browser/page.js';
 import { reportOf } from './browser/report.js';
 import { loadDataset } from './session/datasets.js';
 import { Session } from './session/session.js';
@@ -175,10 +175,7 @@ function showWaiting(): void {
     names.length > 0
       ? `Changed: ${names.join(', ')}. Press Reset to start over with the changes.`
       : 'Once a model is trained, these take effect with Reset.';
-  // Announced when it changes, not after every step.
-  if (note.textContent !== text) {
-    note.textContent = text;
-  }
+  showText('restart-note', text);
   note.classList.toggle('pending', names.length > 0);
   element('reset').classList.toggle('pending', names.length > 0);
   const strips = data && !imageShape(data) && !data.labels ? `. ${notImages}` : '';

@@ -30,6 +30,16 @@ export function launchChromium(): Promise<Browser> {
   });
 }
 
+/** Has the page wait for its device until `release` is called in it. */
+export const heldBack = `{
+  const { requestDevice } = GPUAdapter.prototype;
+  const released = new Promise((resolve) => { globalThis.release = resolve; });
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    await released;
+    return requestDevice.apply(this, options);
+  };
+}`;
+
 /**
  * Run in a page before its own script, has all its products take one small tile, so that models of other sizes need nothing compiled.
  * Those that visitors get take SwiftShader up to five seconds for each size.

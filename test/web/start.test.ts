@@ -5,21 +5,12 @@ import {
   builtPage,
   button,
   chromiumPath,
+  heldBack,
   savedCurves,
   savedPicture,
   steps,
   trained,
 } from '../support/page.js';
-
-/** Has the page wait for its device until `release` is called in it. */
-const heldBack = `{
-  const { requestDevice } = GPUAdapter.prototype;
-  const released = new Promise((resolve) => { globalThis.release = resolve; });
-  GPUAdapter.prototype.requestDevice = async function (...options) {
-    await released;
-    return requestDevice.apply(this, options);
-  };
-}`;
 
 /** Pixels of the saved curves that have the colour of the loss, which the style sheet calls --loss. */
 async function inkOf(page: Page): Promise<number> {

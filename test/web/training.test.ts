@@ -14,6 +14,7 @@ import {
   chromiumPath,
   drop,
   dropFolder,
+  heldBack,
   picture,
   ready,
   saved,
@@ -21,16 +22,6 @@ import {
   steps,
   trained,
 } from '../support/page.js';
-
-/** Has the page wait for its device until `release` is called in it. */
-const heldBack = `{
-  const { requestDevice } = GPUAdapter.prototype;
-  const released = new Promise((resolve) => { globalThis.release = resolve; });
-  GPUAdapter.prototype.requestDevice = async function (...options) {
-    await released;
-    return requestDevice.apply(this, options);
-  };
-}`;
 
 /** Waits until the rows are there: a model then waits for the device alone. */
 async function digitsShown(page: Page): Promise<void> {

@@ -66,7 +66,6 @@ export function factsOf(
 export function commandLine(words: readonly string[]): string {
   return words
     .map((word) => word.replace(/(https?:\/\/[^?]*\?).*/, '$1...'))
-
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(' ');
 }

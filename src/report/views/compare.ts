@@ -10,7 +10,7 @@ import { pareto } from './pareto.js';
 import type { Context, View } from './view.js';
 
 /** The cosine from which on two latents of different models count as the same. */
-const sameFrom = 0.7;
+export const sameFrom = 0.7;
 
 /** Models side by side: how good they are, and which latents two of them share. */
 export async function compare(context: Context, route: Route & { view: 'compare' }): Promise<View> {

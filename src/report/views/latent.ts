@@ -5,6 +5,7 @@ import { cosine, counted, number, percent } from '../format.js';
 import { addressOf, type Route } from '../route.js';
 import { words } from '../words.js';
 import { densityHistory, histogram } from './activations.js';
+import { sameFrom } from './compare.js';
 import { examples } from './examples.js';
 import { besides, stateOf } from './latents.js';
 import { latentLink, latentTable, nearestCosine } from './meaning.js';
@@ -187,7 +188,7 @@ function matches(
   return [
     section(
       'In the other models',
-      `The latent there with the most similar decoder direction. From 0.7 on this report takes two for the same.`,
+      `The latent there with the most similar decoder direction. From ${sameFrom} on this report takes two for the same.`,
       table('In the other models', ['model', 'latent', 'cosine'], rows),
     ),
   ];

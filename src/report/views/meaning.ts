@@ -5,9 +5,6 @@ import { labelText, number, percent, shortened } from '../format.js';
 import { addressOf } from '../route.js';
 import type { Context } from './view.js';
 
-/** The share of rows from which on a latent is dense. */
-export const denseAbove = 0.1;
-
 /** What fits a latent best: the class that it tells best, or else the word that it is enriched in most. */
 export interface Meaning {
   readonly term: number;

@@ -1,4 +1,4 @@
-import type { ReportedModel } from '../../sae/insight/report/layout.js';
+import { denseAbove, type ReportedModel } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
 import { announce, el, section, table } from '../dom.js';
 import { count, counted, decades, number, percent } from '../format.js';
@@ -6,7 +6,7 @@ import { pointsChart } from '../points.js';
 import { addressOf, type Route } from '../route.js';
 import { glossary } from '../words.js';
 import { curveChart } from './curves.js';
-import { denseAbove, fitOf, meaningName, meaningOf, meaningText } from './meaning.js';
+import { fitOf, meaningName, meaningOf, meaningText } from './meaning.js';
 import type { Context, View } from './view.js';
 
 /** What a model is, how good, and all of its latents at a glance. */

@@ -1,6 +1,5 @@
-import { examplesOfLatent, none, type ReportFacts } from '../../sae/insight/report/layout.js';
+import { denseAbove, examplesOfLatent, none, type ReportFacts } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
-import { denseAbove } from './meaning.js';
 
 /** Which latents a table shows, by density. */
 export const filters = {

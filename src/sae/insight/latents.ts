@@ -5,9 +5,9 @@ import { padded, Tensor } from '../../gpu/tensor.js';
 import { activeAbove } from '../model/activity.js';
 import { ForwardPass, rowsAtATime } from '../model/forward-pass.js';
 import type { Model } from '../model/model.js';
-import { takeRows } from '../rows/blocks.js';
+import { datasets, takeRows } from '../rows/blocks.js';
 import { type Dataset, normalizedRows, sliceRows } from '../rows/dataset.js';
-import type { Rows } from '../rows/source.js';
+import type { DeviceRows, Rows } from '../rows/source.js';
 
 /** How one latent responds to the rows of a data set. */
 export interface LatentActivity {
@@ -60,6 +60,33 @@ export async function latentActivity(
 export function encoderPass({ encoder, hidden }: Model, rows: number): Promise<ForwardPass> {
   const most = Math.max(1, Math.min(rows, mostRows, Math.floor(mostCodes / hidden)));
   return ForwardPass.create(encoder, rowsAtATime(encoder, most));
+}
+
+/**
+ * Encodes all rows, which are read in blocks: the codes of some, [rows, hidden], with the number of the first of them.
+ * @param signal stops it between two blocks of rows, with the signal's reason.
+ * @throws DataError if a row is invalid; NonFiniteError; ClosedError.
+ */
+export async function* encodedRows(
+  model: Model,
+  source: DeviceRows,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly [codes: Float32Array<ArrayBuffer>, first: number], void, void> {
+  const scope = new Scope();
+  try {
+    const pass = scope.use(await encoderPass(model, source.rows));
+    for await (const [block, first] of datasets(source)) {
+      const some = (from: number, end: number) => normalizedRows(sliceRows(block, from, end), first + from);
+      let row = first;
+      for await (const codes of pass.blocks(block.rows, some)) {
+        signal?.throwIfAborted();
+        yield [codes, row];
+        row += codes.length / model.hidden;
+      }
+    }
+  } finally {
+    scope.destroy();
+  }
 }
 
 /**

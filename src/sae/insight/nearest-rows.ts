@@ -1,6 +1,6 @@
 import { sampleRows } from '../model/random.js';
 import type { Dataset } from '../rows/dataset.js';
-import { largest } from './probe.js';
+import { largest } from './largest.js';
 
 /** Values that are compared at a time, at most: a few milliseconds' work, so that it can be done while a slider moves. */
 const mostValues = 2 ** 23;

@@ -2,24 +2,12 @@ import { Scope } from '../../gpu/scope.js';
 import { ForwardPass } from '../model/forward-pass.js';
 import type { Model } from '../model/model.js';
 import { type Dataset, normalizedRows } from '../rows/dataset.js';
+import { largest } from './largest.js';
 
 /** The latents with the largest activations in a row's code, [hidden], largest first; `wanted` is always among them. */
 export function strongestLatents(codes: Float32Array, count: number, wanted: number): number[] {
   const latents = largest(codes, count);
   return latents.includes(wanted) ? latents : [...latents.slice(0, -1), wanted];
-}
-
-/** The places of the largest of some values, at most `count`, the largest first and of equal ones the first. Takes no sorting of all. */
-export function largest(values: ArrayLike<number>, count: number): number[] {
-  const places: number[] = [];
-  for (let i = 0; i < values.length; i++) {
-    let at = places.length;
-    if (at === count && (count === 0 || values[i] <= values[places[at - 1]])) continue;
-    for (; at > 0 && values[places[at - 1]] < values[i]; at--);
-    places.splice(at, 0, i);
-    if (places.length > count) places.pop();
-  }
-  return places;
 }
 
 /** A row's code, [hidden], with given activations of some latents and with others switched off. */

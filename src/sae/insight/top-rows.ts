@@ -1,10 +1,7 @@
-import { Scope } from '../../gpu/scope.js';
 import { activeAbove, denseAbove } from '../model/activity.js';
 import type { Model } from '../model/model.js';
-import { datasets } from '../rows/blocks.js';
-import { normalizedRows, sliceRows } from '../rows/dataset.js';
 import { type Rows, rowSource } from '../rows/source.js';
-import { encoderPass, type LatentActivity } from './latents.js';
+import { encodedRows, type LatentActivity } from './latents.js';
 
 /** How often a latent is active, and its top-activating rows. */
 export type LatentTop = Pick<LatentActivity, 'density' | 'exciting'>;
@@ -34,18 +31,11 @@ export async function topRows(
   const source = rowSource(rows);
   const { hidden } = model;
   const best = new TopRows(hidden, top, activeAbove(model.config));
-  await Scope.during(async (scope) => {
-    const pass = scope.use(await encoderPass(model, source.rows));
-    for await (const [block, first] of datasets(source)) {
-      const some = (from: number, end: number) => normalizedRows(sliceRows(block, from, end), first + from);
-      let row = first;
-      for await (const codes of pass.blocks(block.rows, some)) {
-        signal?.throwIfAborted();
-        for (let at = 0; at < codes.length; at += hidden) best.add(codes, at, row++);
-        progress?.(row);
-      }
-    }
-  });
+  for await (const [codes, first] of encodedRows(model, source, signal)) {
+    let row = first;
+    for (let at = 0; at < codes.length; at += hidden) best.add(codes, at, row++);
+    progress?.(row);
+  }
   return Array.from({ length: hidden }, (_, latent) => {
     return { density: best.count(latent) / source.rows, exciting: best.of(latent) };
   });
@@ -75,11 +65,14 @@ export class TopRows {
     const { hidden, threshold } = this;
     for (let latent = 0; latent < hidden; latent++) {
       const value = codes[at + latent];
-      if (value > threshold) {
-        if (value >= this.#bars[latent]) this.#insert(latent, value, row);
-        this.#counts[latent] += 1;
-      }
+      if (value > threshold) this.addActive(latent, value, row);
     }
+  }
+
+  /** Adds the activation of a latent that is active for a row. */
+  addActive(latent: number, activation: number, row: number): void {
+    if (activation >= this.#bars[latent]) this.#insert(latent, activation, row);
+    this.#counts[latent] += 1;
   }
 
   #insert(latent: number, value: number, row: number): void {

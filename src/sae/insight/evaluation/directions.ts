@@ -4,6 +4,7 @@ import { Scope } from '../../../gpu/scope.js';
 import { Tensor } from '../../../gpu/tensor.js';
 import type { Model } from '../../model/model.js';
 import { transposed } from '../../model/transposed.js';
+import { largest } from '../largest.js';
 import { LatentPictures } from '../latents.js';
 
 /** Latents whose directions are compared with all others at a time. */
@@ -65,7 +66,7 @@ export async function nearestLatents(model: Model, count: number, among = model)
       const values = await cosines.read(here);
       for (let i = 0; i < here; i++) {
         const own = values.subarray(i * among.hidden, (i + 1) * among.hidden);
-        found.push(largest(own, count, among === model ? first + i : undefined));
+        found.push(nearest(own, count, among === model ? first + i : undefined));
       }
     }
     return found;
@@ -84,14 +85,8 @@ export function unitRows(rows: Float32Array<ArrayBuffer>, columns: number): Floa
 }
 
 /** The largest of a latent's cosines, but for that with itself; of equal ones the first. */
-function largest(cosines: Float32Array, count: number, self: number | undefined): Neighbours {
-  const best: { latent: number; cosine: number }[] = [];
-  cosines.forEach((cosine, latent) => {
-    if (latent === self || (best.length === count && cosine <= best[count - 1].cosine)) return;
-    let place = best.length;
-    while (place > 0 && best[place - 1].cosine < cosine) place--;
-    best.splice(place, 0, { latent, cosine });
-    if (best.length > count) best.pop();
-  });
-  return best;
+function nearest(cosines: Float32Array, count: number, self: number | undefined): Neighbours {
+  if (self !== undefined) cosines[self] = Number.NEGATIVE_INFINITY;
+  const latents = largest(cosines, count).filter((latent) => latent !== self);
+  return latents.map((latent) => ({ latent, cosine: cosines[latent] }));
 }

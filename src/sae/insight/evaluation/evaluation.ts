@@ -9,7 +9,7 @@ import { type RowSource, type Rows, rowSource } from '../../rows/source.js';
 import { Probe } from '../probe.js';
 import { type ActivityFigures, ActivitySums, type LatentFigures } from './activity.js';
 import { ClassCounts, classesOf, type LabelPrediction } from './classes.js';
-import { nearestLatents } from './directions.js';
+import { type Neighbours, nearestLatents } from './directions.js';
 import { type Fidelity, FidelitySums, type OtherVariances } from './fidelity.js';
 import { type ClassProbe, SparseProbes } from './sparse-probe.js';
 
@@ -70,11 +70,14 @@ export async function evaluation(
   rows: Rows,
   {
     other_variances = false,
+    neighbours,
     signal,
     progress,
   }: {
     /** Whether to tell the explained variance as other libraries define it, for which rows are read twice. */
     other_variances?: boolean;
+    /** Of each latent the nearest ones, one or more, as `nearestLatents` gives them; found out if it is not given. */
+    neighbours?: readonly Neighbours[];
     /** Stops it between two blocks of rows, with the signal's reason. */
     signal?: AbortSignal;
     /** Is called with the rows done. */
@@ -109,13 +112,13 @@ export async function evaluation(
       }
     }
   });
-  const nearest = await nearestLatents(model, 1);
+  const nearest = neighbours ?? (await nearestLatents(model, 1));
   const predictions = counts?.predictions;
   return {
     ...fidelity.fidelity,
     ...(other_variances && { other_variances: fidelity.otherVariances }),
     ...activity.figures,
-    directions: directionsOf(nearest.flatMap((some) => some.map(({ cosine }) => cosine))),
+    directions: directionsOf(nearest.flatMap(([first]) => (first ? [first.cosine] : []))),
     ...(classes &&
       predictions &&
       probes && { labels: await labelFigures(classes.names.length, predictions, probes) }),

@@ -1,4 +1,5 @@
-import { largest } from '../probe.js';
+import { endTurn } from '../../turn.js';
+import { largest } from '../largest.js';
 import { neighboursOfLatent, none } from './layout.js';
 
 /** Rows that are looked at, at most, and at least where they have more pairs of active latents than the limit. */
@@ -71,7 +72,7 @@ export class Coactivity {
       if (pairs < pairsAtATime) continue;
       pairs = 0;
       signal?.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve));
+      await endTurn();
     }
     return found;
   }

@@ -17,8 +17,7 @@ interface Example {
 export class Examples {
   readonly histogram: Uint32Array<ArrayBuffer>;
   readonly #top: TopRows;
-  /** By latent: rows that it was active for so far, and places of the sample with a row and an activation each. */
-  readonly #active: Uint32Array;
+  /** By latent: places of the sample with a row and an activation each. */
   readonly #rows: Uint32Array;
   readonly #activations: Float32Array;
   readonly #random: Random;
@@ -32,7 +31,6 @@ export class Examples {
   ) {
     this.histogram = new Uint32Array(hidden * histogramBins);
     this.#top = new TopRows(hidden, strongest.count, threshold);
-    this.#active = new Uint32Array(hidden);
     this.#rows = new Uint32Array(hidden * sampled);
     this.#activations = new Float32Array(hidden * sampled);
     this.#random = randomPair(seed).forOrder;
@@ -41,7 +39,6 @@ export class Examples {
   /** Adds the code of a row, [hidden]. Rows come in ascending order. @param latents that are active for it. */
   add(row: number, code: Float32Array, latents: readonly number[]): void {
     const { threshold, max } = this;
-    this.#top.add(code, 0, row);
     for (const latent of latents) {
       const activation = code[latent];
       const share = (activation - threshold) / (max[latent] - threshold);
@@ -49,7 +46,8 @@ export class Examples {
         latent * histogramBins + Math.min(histogramBins - 1, Math.floor(share * histogramBins))
       ] += 1;
       // Each row that it is active for is in the sample with the same chance (Vitter's algorithm R, 1985).
-      const count = this.#active[latent]++;
+      const count = this.#top.count(latent);
+      this.#top.addActive(latent, activation, row);
       const place = count < sampled ? count : uniformInt(this.#random, 0, count);
       if (place < sampled) {
         this.#rows[latent * sampled + place] = row;
@@ -78,7 +76,7 @@ export class Examples {
 
   /** Some of a quarter of the sample, which is ordered by activation, spread evenly: the strongest first. */
   #quarter(latent: number, quarter: number, count: number): Example[] {
-    const size = Math.min(sampled, this.#active[latent]);
+    const size = Math.min(sampled, this.#top.count(latent));
     const sample = Array.from({ length: size }, (_, i) => ({
       row: this.#rows[latent * sampled + i],
       activation: this.#activations[latent * sampled + i],

@@ -1,7 +1,9 @@
 import type { ImageShape } from '../../rows/rows.js';
 
-// What a report's file holds, for the writer here and the viewer in src/report. Nothing else is imported, so that the viewer
-// carries nothing of the engine.
+// What a report's file holds, for the writer here and the viewer in src/report. Nothing but a number is imported, so that the
+// viewer carries nothing of the engine.
+
+export { denseAbove } from '../../model/activity.js';
 
 /**
  * Names of the blocks of data in the file's HTML, each a `<script type="application/octet-stream">` with that id and base64 in it:

@@ -1,5 +1,6 @@
 import { uniformFloat32 } from 'pure-rand/distribution/uniformFloat32';
 import { randomPair } from '../../model/random.js';
+import { endTurn } from '../../turn.js';
 import type { Neighbours } from '../evaluation/directions.js';
 
 /** Neighbours that decide a latent's place. */
@@ -40,7 +41,7 @@ export async function mapOf(
     umap.step();
     if (epoch % epochsAtATime === 0) {
       signal?.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve));
+      await endTurn();
     }
   }
   umap.getEmbedding().forEach(([x, y], i) => {

@@ -1,15 +1,12 @@
-import { Scope } from '../../../gpu/scope.js';
 import { DataError } from '../../errors.js';
 import { activeAbove } from '../../model/activity.js';
 import type { Model } from '../../model/model.js';
-import { datasets } from '../../rows/blocks.js';
-import { normalizedRows, sliceRows } from '../../rows/dataset.js';
 import { normalizationName } from '../../rows/normalization/index.js';
 import { type Rows, rowSource } from '../../rows/source.js';
-import { decoderDirections, nearestLatents, unitRows } from '../evaluation/directions.js';
+import { decoderDirections, type Neighbours, nearestLatents, unitRows } from '../evaluation/directions.js';
 import { type Evaluation, evaluation } from '../evaluation/evaluation.js';
 import { densityTable, figureTable, labelTable } from '../evaluation/tables.js';
-import { encoderPass } from '../latents.js';
+import { encodedRows } from '../latents.js';
 import { imageShape, weightGreys } from '../pictures.js';
 import { type Coactive, Coactivity } from './coactivity.js';
 import { Examples } from './examples.js';
@@ -94,8 +91,12 @@ export async function report(
   const terms = rows.labels && termsOf(rows.labels);
   const evaluations: Evaluation[] = [];
   const gathered: Gathered[] = [];
+  const near: Neighbours[][] = [];
   for (const subject of subjects) {
+    const neighbours = await nearestLatents(subject.model, Math.max(neighboursOfLatent, neighboursOnMap));
+    near.push(neighbours);
     const figures = await evaluation(subject.model, subject.rows, {
+      neighbours,
       ...(signal && { signal }),
       progress: (done) => progress?.('figures', done, rows.rows),
     });
@@ -136,7 +137,7 @@ export async function report(
         ),
       );
     const own = [
-      ...(await figureArrays(model, evaluations[i], gathered[i], examples.placeOf, terms, options)),
+      ...(await figureArrays(model, evaluations[i], gathered[i], near[i], examples.placeOf, terms, options)),
       ...(drawn ? [] : largestValues('direction', unitRows(directions, size), size)),
       ...(subject.history ? [historyArray(subject.history, model.hidden)] : []),
     ];
@@ -195,25 +196,18 @@ async function gather(
   const examples = new Examples(hidden, max, threshold, seed);
   const coactivity = new Coactivity(source.rows, hidden, l0);
   const counts = terms && new TermCounts(terms, source.rows, hidden);
-  await Scope.during(async (scope) => {
-    const pass = scope.use(await encoderPass(model, source.rows));
-    for await (const [block, first] of datasets(source)) {
-      const some = (from: number, end: number) => normalizedRows(sliceRows(block, from, end), first + from);
-      let row = first;
-      for await (const codes of pass.blocks(block.rows, some)) {
-        signal?.throwIfAborted();
-        for (let at = 0; at < codes.length; at += hidden) {
-          const code = codes.subarray(at, at + hidden);
-          const active = activeOf(code, threshold);
-          examples.add(row, code, active);
-          coactivity.add(row, active);
-          counts?.add(row, active);
-          row++;
-        }
-        progress?.('examples', row, source.rows);
-      }
+  for await (const [codes, first] of encodedRows(model, source, signal)) {
+    let row = first;
+    for (let at = 0; at < codes.length; at += hidden) {
+      const code = codes.subarray(at, at + hidden);
+      const active = activeOf(code, threshold);
+      examples.add(row, code, active);
+      coactivity.add(row, active);
+      counts?.add(row, active);
+      row++;
     }
-  });
+    progress?.('examples', row, source.rows);
+  }
   return {
     histogram: examples.histogram,
     examples: examples.examples,
@@ -232,12 +226,12 @@ async function figureArrays(
   model: Model,
   { latents }: Evaluation,
   { histogram, examples, coactive, enriched }: Gathered,
+  near: readonly Neighbours[],
   placeOf: (row: number) => number,
   terms: Terms | undefined,
   { seed = 0, signal, progress }: ReportOptions,
 ): Promise<NamedArray[]> {
   const { hidden } = model;
-  const near = await nearestLatents(model, Math.max(neighboursOfLatent, neighboursOnMap));
   progress?.('map', 0, 1);
   const map = await mapOf(near, { seed, signal });
   progress?.('map', 1, 1);
