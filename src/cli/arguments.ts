@@ -73,16 +73,24 @@ export function parseBytes(name: string, text: string): number {
   return bytes;
 }
 
-/** The options' values by their names in snake_case, and which of them the user gave. */
-export function valuesOf<T>(command: Command): { values: T; given: ReadonlySet<string> } {
+/** The options' values by their names in snake_case, which of them the user gave, and their defaults. */
+export function valuesOf<T>(command: Command): {
+  values: T;
+  given: ReadonlySet<string>;
+  standards: Readonly<Record<string, unknown>>;
+} {
+  const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const standards = Object.fromEntries(
+    command.options.map((option) => [snake(option.attributeName()), option.defaultValue]),
+  );
   const values: Record<string, unknown> = {};
   const given = new Set<string>();
   for (const [key, value] of Object.entries(command.opts())) {
-    const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const name = snake(key);
     values[name] = value;
     if (command.getOptionValueSource(key) === 'cli') {
       given.add(name);
     }
   }
-  return { values: values as T, given };
+  return { values: values as T, given, standards };
 }

@@ -56,6 +56,14 @@ export class MetricsLogs {
     if (tensorboard !== undefined) await makeFolder(tensorboard);
   }
 
+  /** Has each forget what comes after a step, from which the training goes on. */
+  rewind(step: number, epoch: number): void {
+    this.write((log) => {
+      const missing = log.rewind(step, epoch);
+      if (missing !== undefined) this.reporter.warn(missing);
+    });
+  }
+
   /** Writes to each. */
   write(to: (log: MetricsLog) => void): void {
     for (const log of this.#logs) {

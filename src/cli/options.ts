@@ -155,6 +155,14 @@ export const trainingGroup = [
   ...engineTraining,
   boolean('--train [bool]', 'False: do not train; needs --init', true),
   text('--init <path>', 'start from a saved model, or one that `sae import` takes; its sizes apply'),
+  new Option(
+    '--resume [path]',
+    'go on with the training whose snapshot is in --files-dir, or in that file or folder; its options need not be given again',
+  ),
+  text(
+    '--save-every <when>',
+    'how often a snapshot goes to --files-dir, from which --resume goes on: 1000 (steps), 2epochs or 10min; or never (default: 10min)',
+  ),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures, and the report as report.html in --files-dir', true),
   text('--step-metrics <file>', 'write the metrics of each step as well, as .csv or .jsonl'),
@@ -172,7 +180,11 @@ export const trainingGroup = [
     'draw loss, explained variance, L0 and dead latents as curves on the terminal while it trains',
     false,
   ),
-  text('--files-dir <folder>', 'folder for the model, metrics.jsonl, run.json and latents.csv', 'files'),
+  text(
+    '--files-dir <folder>',
+    'folder for the model, snapshots, metrics.jsonl, run.json and latents.csv',
+    'files',
+  ),
 ];
 
 export const normalizeOption = text(
@@ -339,7 +351,7 @@ const all = [
 
 /** Options that take True or False, or stand alone for True, in kebab-case. */
 export const booleanNames: ReadonlySet<string> = new Set(
-  all.filter(({ optional }) => optional).map((option) => option.name()),
+  all.filter(({ flags }) => flags.endsWith('[bool]')).map((option) => option.name()),
 );
 
 /** The options whose value has several numbers, by their names in snake_case: a list in brackets, or a pair. */
@@ -377,7 +389,15 @@ export function checkPictures({ num_samples, image_shape }: PictureValues): void
 }
 
 /** Options of a training that have no effect without one. */
-const ofTraining = ['animate', 'watch', 'step_metrics', 'epoch_metrics', 'tensorboard'] as const;
+const ofTraining = [
+  'animate',
+  'watch',
+  'resume',
+  'save_every',
+  'step_metrics',
+  'epoch_metrics',
+  'tensorboard',
+] as const;
 
 /** @throws ConfigError */
 export function checkTraining(

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   checkFile,
+  DataError,
   drawLoss,
   drawModel,
   type EpochMetrics,
@@ -13,6 +14,7 @@ import {
   isOurLatentsFile,
   isOurModel,
   isOurRunFile,
+  isOurSnapshot,
   type LoadedDatasets,
   type LoadOptions,
   type Model,
@@ -24,6 +26,7 @@ import {
   type RecordedTraining,
   type Rows,
   readRecord,
+  removeUnfinished,
   type SavedModel,
   type SparsityName,
   type TrainConfig,
@@ -33,6 +36,8 @@ import { reportLatents } from './latents.js';
 import type { PictureValues } from './options.js';
 import { describedSubject, makeReport } from './report.js';
 import { metricsLine } from './reporter.js';
+import { rescueModel, saveModel } from './saved.js';
+import { snapshotName } from './snapshots.js';
 import { isOurRecord, type Run, type Trained } from './training-run.js';
 
 /** Options of what a training, or a look at a saved model, leaves. */
@@ -41,6 +46,7 @@ export interface ResultValues extends PictureValues, Pick<LoadOptions, 'dataset'
   readonly animate?: number;
   readonly save_model: boolean;
   readonly save_plots: boolean;
+  readonly save_every?: string;
   readonly files_dir: string;
 }
 
@@ -53,6 +59,7 @@ const reportedRows = 65_536;
 export async function prepareResults({
   train,
   animate,
+  save_every,
   save_model,
   save_plots,
   files_dir,
@@ -71,6 +78,9 @@ export async function prepareResults({
     await checkFile(join(files_dir, 'metrics.jsonl'), isOurRecord);
     await checkFile(join(files_dir, 'run.json'), isOurRunFile);
   }
+  if (train && save_every !== 'never') {
+    await checkFile(join(files_dir, snapshotName), isOurSnapshot);
+  }
   if (save_model) {
     await checkFile(join(files_dir, 'sae.safetensors'), isOurModel);
   }
@@ -86,6 +96,30 @@ export async function prepareResults({
   }
 }
 
+/** Files of a run in its folder, and those of pictures. */
+const runFiles = [
+  'sae.safetensors',
+  'sae.partial.safetensors',
+  'sae.rescued.safetensors',
+  'metrics.jsonl',
+  'run.json',
+  'run.lock',
+  'latents.csv',
+  reportFile,
+  historyName,
+  snapshotName,
+];
+const pictureFiles = ['plot.png', 'features.png', 'loss.png', animationFile];
+/** Milliseconds after which an unfinished picture is of a process that was killed. */
+const pictureAge = 60_000;
+
+/** Removes what runs have left that were killed while they wrote. The folder of files must be this process's. */
+export async function removeUnfinishedResults({ files_dir, images_dir }: ResultValues): Promise<void> {
+  await removeUnfinished(files_dir, runFiles);
+  // Other runs may draw into it.
+  await removeUnfinished(images_dir, pictureFiles, pictureAge);
+}
+
 /** What was trained, or only looked at. */
 export interface Outcome {
   readonly model: Model;
@@ -94,7 +128,43 @@ export interface Outcome {
   readonly dataset: Rows;
   readonly config: TrainConfig<SparsityName>;
   readonly trained: Trained | undefined;
-  readonly saved: SavedModel | undefined;
+  readonly saved: Pick<SavedModel, 'training'> | undefined;
+}
+
+/**
+ * Saves the model, if that is asked for, writes all else that a run leaves, and reports what went wrong. A model that is not
+ * to be saved is saved all the same if something did.
+ * @param rows the training rows.
+ * @throws the training's failure, or the first one after it.
+ */
+export async function keepResults(
+  outcome: Outcome,
+  rows: Rows,
+  values: ResultValues,
+  run: Omit<Run, 'from'>,
+): Promise<void> {
+  const { model, config, trained, saved } = outcome;
+  const { reporter, logs } = run;
+  const saving = { ...run, training: trained ? config : saved?.training, trained };
+  if (values.save_model) {
+    await saveModel(model, rows, saving);
+  }
+  const unread = trained?.failure instanceof DataError;
+  const beside: unknown = unread
+    ? undefined
+    : await writeResults(outcome, values, run).catch((error: unknown) => error);
+  const unrecorded = trained?.unrecorded ?? logs.failure ?? run.snapshots?.failure;
+  const failed = trained?.failure ?? beside ?? unrecorded;
+  if (trained && !values.save_model) {
+    if (beside || unrecorded || unread) {
+      await rescueModel(model, rows, saving);
+    } else {
+      reporter.line('The model was not saved; --save-model saves it.');
+    }
+  }
+  if (failed) {
+    throw failed;
+  }
 }
 
 /**
@@ -102,10 +172,10 @@ export interface Outcome {
  * was finished.
  * @returns the first error for figures that are not finite; the rest is done nevertheless.
  */
-export async function writeResults(
+async function writeResults(
   outcome: Outcome,
   values: ResultValues,
-  run: Run,
+  run: Omit<Run, 'from'>,
 ): Promise<NonFiniteError | undefined> {
   const { model, loaded, dataset, config, trained } = outcome;
   const { reporter, logs } = run;
@@ -176,7 +246,7 @@ async function drawPictures(
 async function reportTraining(
   { model, loaded: { validation }, dataset, config, trained, saved }: Outcome,
   { files_dir, save_model }: ResultValues,
-  { reporter, init }: Run,
+  { reporter, init }: Pick<Run, 'reporter' | 'init'>,
 ): Promise<void> {
   const densities = trained?.densities;
   const date = trained?.record?.date;

@@ -3,28 +3,21 @@ import { Command } from 'commander';
 import {
   ConfigError,
   checkRoom,
-  checkStart,
   closePipes,
-  DataError,
   type Gpu,
   imageShape,
-  isPipe,
   type LoadOptions,
+  lockFolder,
   Model,
-  type ModelConfig,
   type ModelOptions,
-  type NormalizeOption,
   openGpu,
   type Placement,
-  parseModelConfig,
-  parseTrainConfig,
   placementOf,
   type Rows,
-  type SavedModel,
   type SparsityName,
   sizesInWords,
   type TrainConfig,
-  trainedConfig,
+  Trainer,
   watched,
   whyNoImages,
   windowsInWords,
@@ -32,19 +25,23 @@ import {
 import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar, readingBar } from './data.js';
 import { interruptible } from './interrupt.js';
+import { Losses } from './losses.js';
 import { MetricsLogs, type MetricsLogValues } from './metrics-logs.js';
 import * as options from './options.js';
+import { type Plan, planOf, planOfResumed } from './plan.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
-import { animationFile, prepareResults, type ResultValues, writeResults } from './results.js';
 import {
-  differs,
-  modelBytes,
-  modelNormalization,
-  readSaved,
-  rescueModel,
-  saveModel,
-  unaskedChange,
-} from './saved.js';
+  animationFile,
+  keepResults,
+  prepareResults,
+  type ResultValues,
+  removeUnfinishedResults,
+} from './results.js';
+import { checkFingerprint, optionsOfResumed, type Resumed, readResumed } from './resume.js';
+import { nothingYet } from './run-state.js';
+import { parseSaveEvery } from './save-every.js';
+import { modelBytes } from './saved.js';
+import { Snapshots } from './snapshots.js';
 import { type Run, runEpochs } from './training-run.js';
 
 interface TrainValues
@@ -53,6 +50,8 @@ interface TrainValues
     MetricsLogValues,
     Omit<LoadOptions, 'in_dims' | 'normalize'> {
   readonly watch: boolean;
+  readonly resume?: string | true;
+  readonly save_every?: string;
   readonly init?: string;
   readonly adapter?: string;
   readonly tune: string;
@@ -67,6 +66,8 @@ Examples:
     $ sae --epochs 100 --h_dims "[256, 128, 64]"
   Your own rows; the model goes to files/sae.safetensors:
     $ sae --data rows.npy --h-dims 64 --save-model
+  Go on with a training that was stopped or killed:
+    $ sae --resume
   Train a saved model further, or only draw its pictures:
     $ sae --init files/sae.safetensors --epochs 5
     $ sae --init files/sae.safetensors --no-train
@@ -101,8 +102,8 @@ export function trainCommand(): Command {
         excess(command.args, normalizeArguments(process.argv.slice(2), options.booleanNames)),
       );
     }
-    const { values, given } = valuesOf<TrainValues>(command);
-    await train(values, given);
+    const { values, given, standards } = valuesOf<TrainValues>(command);
+    await train(values, given, standards);
   });
 }
 
@@ -129,125 +130,134 @@ function excess(words: readonly string[], all: readonly string[]): string {
   return `"${word}" is not a command, and train takes options only; sae --help lists both. A command comes first.`;
 }
 
-async function train(values: TrainValues, given: ReadonlySet<string>): Promise<void> {
-  if (given.has('epochs') && given.has('steps')) {
-    throw new ConfigError('Both epochs and steps say how long to train. Give one of them.');
-  }
-  const engine = options.engineValues(values, given);
-  if (values.dataset === 'words-10k' && values.init === undefined && !given.has('h_dims')) {
-    engine.model.h_dims = options.wordLatents;
-  }
-  let config = parseTrainConfig<SparsityName>(engine.training);
-  const requested = parseModelConfig(engine.model, config.sparsity);
-  options.checkPictures(values);
-  options.checkTraining(values);
-  MetricsLogs.check(values);
-  if (values.init === undefined) {
-    checkStart(requested, config);
-  }
-  if (!values.train && values.init === undefined) {
-    throw new ConfigError(
-      'train False skips training, so it needs a saved model: name one with --init PATH.',
-    );
-  }
-  const { init } = values;
-  const reporter = new Reporter(values);
-  const saved =
-    init === undefined
-      ? undefined
-      : await readSaved(init, reporter, given.has('activation') ? requested.activation : undefined);
-  let normalize: NormalizeOption | string | undefined = values.normalize;
-  if (init !== undefined && saved) {
-    refuseDifferences(init, saved, requested, given);
-    normalize = modelNormalization(init, saved, values.normalize);
-  }
-  // What is not trained is measured with the options it was trained with.
-  const before = values.train || given.has('sparsity') ? undefined : saved?.training;
-  config = parseTrainConfig<SparsityName>({ ...before, ...engine.training }, saved?.config ?? requested);
-  const changed = saved && values.train ? unaskedChange(saved, config, given) : undefined;
-  if (changed !== undefined) {
-    reporter.warn(changed);
-  }
-  if (values.train) {
-    // As training does when it begins, after the data were read.
-    trainedConfig(saved?.config ?? requested, config);
-  }
-  if ([values.data ?? []].flat().some(isPipe) && !given.has('epochs')) {
-    // Rows of a pipe come once.
-    config = { ...config, epochs: 1 };
-  }
+/** @param standards the defaults of all options. */
+async function train(
+  asked: TrainValues,
+  givenNow: ReadonlySet<string>,
+  standards: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  options.checkPictures(asked);
+  options.checkTraining(asked);
+  MetricsLogs.check(asked);
+  const reporter = new Reporter(asked);
+  let from = asked.resume === undefined ? undefined : await readResumed(asked, reporter);
+  const resumed = from && { file: from.file, steps: from.saved.snapshot.done };
+  const { values, given } = from
+    ? optionsOfResumed(from, asked, givenNow, standards)
+    : { values: asked, given: givenNow };
+  const every = parseSaveEvery(values.save_every);
+  const plan = from ? planOfResumed(from) : await planOf(values, given, reporter);
+  const { saved } = plan;
+  let { config } = plan;
   const opening = await options.openOptions(values);
   await prepareResults(values);
   await MetricsLogs.prepare(values);
+  const { files_dir, init, watch } = values;
+  const release = values.train ? await lockFolder(files_dir) : () => {};
 
   const signal = interruptible(reporter, 'steps');
   const logs = new MetricsLogs(values, reporter);
-  const gpu = await openGpu(opening);
+  let gpu: Gpu | undefined;
   try {
+    if (values.train) await removeUnfinishedResults(values);
+    gpu = await openGpu(opening);
     const loaded = await loadWithBar(reporter, {
       ...values,
       signal,
-      normalize,
+      normalize: plan.normalize,
       raw_rows: config.steps && config.steps * config.batch_size,
-      in_dims: saved?.config.in_dims ?? (given.has('in_dims') ? requested.in_dims : undefined),
+      in_dims: plan.in_dims,
       trained_shape: saved?.image_shape,
     });
     if (loaded.fellBack) {
-      const longer = values.train && !given.has('epochs') && !given.has('steps');
+      const longer = !resumed && values.train && !given.has('epochs') && !given.has('steps');
       config = longer ? { ...config, epochs: options.fallbackEpochs } : config;
       reporter.warn(
         `${loaded.fellBack}${longer ? `, for ${options.fallbackEpochs} epochs because they are fewer` : ''}.`,
       );
     }
     const dataset = withShape(loaded.train, saved);
+    const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
+    if (from) await checkFingerprint(from, dataset);
     if (values.save_plots && !imageShape(dataset)) {
       reporter.warn(whyNoImages(dataset));
     }
-    const newModel = { ...engine.model, in_dims: dataset.in_dims };
-    const model = saved
-      ? await Model.from(gpu, saved.config, saved.parameters)
-      : await newModelOf(gpu, newModel, config, loaded.first ?? dataset, reporter, signal);
-    const placement = placementOf(dataset, gpu, values.window);
-    describe(reporter, model, dataset, placement, config, values.train);
-    if (values.save_model) {
-      await checkRoom(values.files_dir, modelBytes(model, dataset), 'the model');
-    }
-
-    const animate = animateOf(values, dataset);
-    const seen = loaded.first ? withShape(loaded.first, saved) : dataset;
-    const { files_dir, watch } = values;
-    const measured_on = values.save_plots ? seen : undefined;
-    const run = { reporter, signal, files_dir, init, placement, logs, animate, watch, measured_on };
-    const trained = values.train ? await runEpochs(model, dataset, config, run) : undefined;
-    const saving = { ...run, training: trained ? config : saved?.training, trained };
-    if (values.save_model) {
-      await saveModel(model, dataset, saving);
-    }
-    const unread = trained?.failure instanceof DataError;
-    const beside: unknown = unread
-      ? undefined
-      : await writeResults({ model, loaded, dataset: seen, config, trained, saved }, values, run).catch(
-          (error: unknown) => error,
-        );
-    const unrecorded = trained?.unrecorded ?? logs.failure;
-    const failed = trained?.failure ?? beside ?? unrecorded;
-    if (trained && !values.save_model) {
-      if (beside || unrecorded || unread) {
-        await rescueModel(model, dataset, saving);
-      } else {
-        reporter.line('The model was not saved; --save-model saves it.');
+    const run = {
+      reporter,
+      signal,
+      files_dir,
+      init,
+      options: Object.fromEntries(Object.entries(values).filter(([name]) => given.has(name))),
+      logs,
+      animate: animateOf(values, dataset),
+      watch,
+      measured_on: values.save_plots ? seen : undefined,
+      snapshots: values.train ? Snapshots.of(every, files_dir, dataset, reporter, resumed) : undefined,
+    };
+    const losses = new Losses(run.snapshots, resumed?.file, reporter, signal);
+    let state: Run['from'] = from?.state;
+    for (;;) {
+      try {
+        gpu ??= await openGpu(opening);
+        const placement = placementOf(dataset, gpu, values.window);
+        const goesOn = from && (await resumedTrainer(gpu, dataset, from, reporter));
+        // It has as much as the model and its moments.
+        from = undefined;
+        const model =
+          goesOn?.model ??
+          (saved?.parameters
+            ? await Model.from(gpu, saved.config, saved.parameters)
+            : await newModelOf(
+                gpu,
+                { ...plan.model, in_dims: dataset.in_dims },
+                config,
+                seen,
+                reporter,
+                signal,
+              ));
+        if (!losses.any) {
+          describe(reporter, model, dataset, placement, config, values.train);
+          if (resumed) reporter.line(`goes on     after ${count(resumed.steps)} steps, from ${resumed.file}`);
+          if (values.save_model) await checkRoom(files_dir, modelBytes(model, dataset), 'the model');
+        }
+        const begins = async () => goesOn ?? Trainer.create(model, dataset, config, placement);
+        const trained = values.train ? await runEpochs(await begins(), { ...run, from: state }) : undefined;
+        await keepResults({ model, loaded, dataset: seen, config, trained, saved }, dataset, values, run);
+        break;
+      } catch (error) {
+        if (!losses.survives(error)) throw error;
+        gpu?.close();
+        gpu = undefined;
+        from = await losses.last();
+        state = from?.state ?? nothingYet;
       }
-    }
-    if (failed) {
-      throw failed;
     }
     signal.throwIfAborted();
   } finally {
     closePipes();
     logs.close();
     reporter.stopBar();
-    gpu.close();
+    gpu?.close();
+    release();
   }
+}
+
+/** Goes on with a training, with the tiles that its products had before, if the adapter is the same. */
+async function resumedTrainer(
+  gpu: Gpu,
+  dataset: Rows,
+  { saved, state }: Resumed,
+  reporter: Reporter,
+): Promise<Trainer<SparsityName>> {
+  const { adapter, tiles } = state;
+  if (adapter.name === gpu.name && adapter.driver === gpu.adapter.info.description) {
+    gpu.tuner.repeat(tiles);
+  } else {
+    reporter.warn(
+      `The run was begun on another adapter (${adapter.name}, ${adapter.driver}), so its figures will differ in their last digits.`,
+    );
+  }
+  return Trainer.resume<SparsityName>(gpu, dataset, saved.snapshot);
 }
 
 /** @throws ConfigError if rows are no images. */
@@ -300,30 +310,8 @@ function describe(
   }
 }
 
-/** @throws ConfigError if an option was given that differs from the saved model's sizes, or is for new ones only. */
-function refuseDifferences(
-  file: string,
-  { config }: SavedModel,
-  requested: ModelConfig,
-  given: ReadonlySet<string>,
-): void {
-  for (const name of ['encoder_init', 'pre_bias_init']) {
-    if (given.has(name)) {
-      throw new ConfigError(
-        `${name} says how a new model starts, and ${file} is a saved one. Leave the option out.`,
-      );
-    }
-  }
-  for (const name of ['in_dims', 'h_dims', 'pre_bias', 'tied'] as const) {
-    const has = config[name] ?? false;
-    if (given.has(name) && JSON.stringify(requested[name] ?? false) !== JSON.stringify(has)) {
-      throw differs(file, name, has);
-    }
-  }
-}
-
 /** Rows without a shape get that of the saved model's training rows. */
-function withShape(dataset: Rows, saved: SavedModel | undefined): Rows {
+function withShape(dataset: Rows, saved: Plan['saved']): Rows {
   const image_shape = dataset.image_shape ?? saved?.image_shape;
   return image_shape ? { ...dataset, image_shape } : dataset;
 }

@@ -9,35 +9,40 @@ import {
   EngineError,
   type EpochMetrics,
   type ImageShape,
-  type Model,
   mostFrames,
   NonFiniteLossError,
-  type Placement,
   type Rows,
   type RunRecord,
+  runRecord,
   type SparsityName,
-  type TrainConfig,
-  Trainer,
-  writeRunFile,
+  type Trainer,
+  writeRunRecord,
 } from '../node/index.js';
 import { writeWhole } from '../node/write-file.js';
 import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
+import type { RunState } from './run-state.js';
+import type { Snapshots } from './snapshots.js';
 import { Watch } from './watch.js';
 
-/** Where a run reports and writes, and what can end it. */
+/** Where a run reports and writes, what can end it, and what it was before. */
 export interface Run {
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
   readonly files_dir: string;
   readonly init: string | undefined;
-  readonly placement: Placement;
+  /** The options that were given, by name. */
+  readonly options: RunState['options'];
   readonly logs: MetricsLogs;
   readonly animate: Animate | undefined;
   /** Whether it is drawn as curves, where there is a terminal. */
   readonly watch: boolean;
   /** Rows by which densities are measured as the model is trained, if a report is to tell them. */
   readonly measured_on: Rows | undefined;
+  /** What saves it, if anything does. */
+  readonly snapshots: Snapshots | undefined;
+  /** What there was besides the training when the snapshot was taken from which it goes on. */
+  readonly from: Pick<RunState, 'history' | 'record' | 'densities' | 'frames'> | undefined;
 }
 
 /** An animation of the latents' directions: a picture every so many steps. */
@@ -68,42 +73,64 @@ const deadAdvice =
   'reconstruction. Use a smaller lr or a smaller sparsity_lambda.';
 
 /**
- * Trains all epochs, with a line per epoch, a progress bar and a record in metrics.jsonl. The file of an earlier run
- * stays until the first epoch is done.
+ * Trains to the end of the run, with a line per epoch, a progress bar and a record in metrics.jsonl. The file of an earlier
+ * run stays until the first epoch is done.
+ * @param trainer is closed at the end.
  * @returns the steps and epochs that were finished, and the failure, if a loss that was not finite or rows that could not be read ended
  *   training.
  */
-export async function runEpochs(
-  model: Model,
-  dataset: Rows,
-  config: TrainConfig<SparsityName>,
-  { reporter, signal, files_dir, init, placement, logs, animate, watch, measured_on }: Run,
-): Promise<Trained> {
+export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promise<Trained> {
+  const { reporter, signal, files_dir, init, logs, animate, watch, measured_on, snapshots, from } = run;
   const file = join(files_dir, 'metrics.jsonl');
-  const trainer = await Trainer.create<SparsityName>(model, dataset, config, placement);
-  const allSteps = trainer.runSteps;
+  const { model, runSteps: allSteps, config } = trainer;
   const epochs = Math.ceil(allSteps / trainer.step.batches);
+  const begun = trainer.done;
   const [animation, densities] = await Promise.all([
-    animate && animationOf(animate, allSteps),
-    measured_on && DensityHistory.create(model, measured_on, epochs, config.seed),
+    animate && animationOf(animate, allSteps, from?.frames),
+    measured_on && DensityHistory.create(model, measured_on, epochs, config.seed, from?.densities),
   ]).catch((error) => {
     trainer.close();
     throw error;
   });
   const label = (epoch: number) => `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`;
-  const history: EpochMetrics<SparsityName>[] = [];
-  let done = 0;
+  const history = [...(from?.history ?? [])];
+  let done = begun;
   let unrecorded: EngineError | undefined;
-  let run: RunRecord | undefined;
+  let recorded = false;
+  const here = { date: new Date().toISOString(), step: begun, adapter: model.gpu.name };
+  const goesOn = begun > 0 ? { resumed: [...(from?.record?.resumed ?? []), here] } : {};
+  let record = from?.record && { ...from.record, ...goesOn };
   const trained = (failure?: Trained['failure']): Trained => {
+    return { steps: done, history, failure, unrecorded, record, densities: densities?.history, animation };
+  };
+  const writeRecords = async () => {
+    try {
+      record ??= { ...runRecord(trainer, init, process.argv.slice(2)), ...goesOn };
+      if (!recorded) await writeRunRecord(join(files_dir, 'run.json'), record);
+      await writeEpochs(file, history, !recorded);
+      recorded = true;
+      unrecorded = undefined;
+    } catch (error) {
+      // The training matters more than its record.
+      recorded = false;
+      if (!unrecorded) reporter.warn(`${(error as Error).message} Training goes on.`);
+      unrecorded = error as EngineError;
+    }
+  };
+  const stateAt = (steps: number, ended: number): RunState => {
+    const measured = densities?.history;
+    const kept = measured?.epochs.filter((epoch) => epoch <= ended);
+    const { gpu } = model;
     return {
-      steps: done,
-      history,
-      failure,
-      unrecorded,
-      record: run,
-      densities: densities?.history,
-      animation,
+      options: run.options,
+      history: history.filter(({ epoch }) => epoch <= ended),
+      record,
+      densities: kept?.length
+        ? { epochs: kept, densities: measured!.densities.slice(0, kept.length * model.hidden) }
+        : undefined,
+      frames: animation?.frames.filter(({ step }) => step <= steps) ?? [],
+      adapter: { name: gpu.name, driver: gpu.adapter.info.description },
+      tiles: gpu.tuner.tiles,
     };
   };
   const { sparsity } = config;
@@ -112,6 +139,11 @@ export async function runEpochs(
     const curves = watch && reporter.draws ? await Watch.open(watched) : undefined;
     if (curves) reporter.startView(curves);
     else reporter.startBar(allSteps, label(1));
+    snapshots?.begin(trainer, stateAt);
+    if (from) {
+      logs.rewind(begun, history.length);
+      if (history.length > 0) await writeRecords();
+    }
     let first = true;
     let silent = false;
     for await (const { steps, samples_per_second, epoch } of stepsOf(trainer, signal, animate, animation)) {
@@ -124,20 +156,11 @@ export async function runEpochs(
       }
       logs.write((log) => log.steps(steps));
       curves?.add(steps, epoch);
+      done = steps[steps.length - 1].step;
       if (epoch) {
-        logs.write((log) => log.epoch(epoch, steps[steps.length - 1].step));
+        logs.write((log) => log.epoch(epoch, done));
         history.push(epoch);
-        try {
-          if (history.length === 1) {
-            run = await writeRunFile(join(files_dir, 'run.json'), trainer, init, process.argv.slice(2));
-          }
-          await record(file, history, unrecorded !== undefined);
-          unrecorded = undefined;
-        } catch (error) {
-          // The training matters more than its record.
-          if (!unrecorded) reporter.warn(`${(error as Error).message} Training goes on.`);
-          unrecorded = error as EngineError;
-        }
+        await writeRecords();
         await densities?.add(epoch.epoch);
         reporter.json(epoch);
         reporter.line(metricsLine(label(epoch.epoch), epoch, sparsity));
@@ -146,25 +169,38 @@ export async function runEpochs(
           reporter.warn(deadAdvice);
         }
       }
-      done = steps[steps.length - 1].step;
+      snapshots?.told(done);
       reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
+    }
+    if (snapshots && (snapshots.every.given || snapshots.saved !== undefined || done < allSteps)) {
+      await snapshots.finish();
+      if (snapshots.saved === trainer.done) {
+        const place = `step ${count(trainer.done)} of ${count(allSteps)}`;
+        reporter.line(`snapshot  ${snapshots.file} (${place}${done < allSteps ? '; --resume goes on' : ''})`);
+        reporter.json({ snapshot: snapshots.file, step: trainer.done });
+      }
     }
     return trained();
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.
-    if (error instanceof NonFiniteLossError || (error instanceof DataError && done > 0)) {
+    if (error instanceof NonFiniteLossError || (error instanceof DataError && done > begun)) {
       return trained(error);
     }
     throw error;
   } finally {
     reporter.stopBar();
+    await snapshots?.settle();
     densities?.close();
     trainer.close();
   }
 }
 
 /** @throws ConfigError if it would have too many pictures; EngineError. */
-async function animationOf({ every, file, image_shape }: Animate, steps: number): Promise<Animation> {
+async function animationOf(
+  { every, file, image_shape }: Animate,
+  steps: number,
+  before: RunState['frames'] | undefined,
+): Promise<Animation> {
   const frames = 1 + Math.ceil(steps / every);
   if (frames > mostFrames) {
     const least = Math.ceil(steps / (mostFrames - 1));
@@ -172,7 +208,7 @@ async function animationOf({ every, file, image_shape }: Animate, steps: number)
       `animate is ${every}, which makes ${count(frames)} pictures of ${count(steps)} steps; expected at most ${count(mostFrames)}: --animate ${least} or more.`,
     );
   }
-  return Animation.create(file, image_shape, steps);
+  return Animation.create(file, image_shape, steps, before);
 }
 
 /** All steps of a training, with pictures between them. */
@@ -184,28 +220,28 @@ async function* stepsOf(
 ) {
   const all = trainer.runSteps;
   const { model } = trainer.step;
-  await animation?.add(model, 0);
   const every = animate?.every ?? all;
-  for (let done = 0; done < all && !signal.aborted; done += every) {
-    const some = Math.min(every, all - done);
+  if (trainer.done % every === 0) await animation?.add(model, trainer.done);
+  while (trainer.done < all && !signal.aborted) {
+    const some = Math.min(every - (trainer.done % every), all - trainer.done);
     yield* trainer.steps({ count: some, signal });
-    if (!signal.aborted) await animation?.add(model, done + some);
+    if (!signal.aborted) await animation?.add(model, trainer.done);
   }
 }
 
 /**
- * Appends the last epoch to metrics.jsonl, or overwrites it with all if this is the first or the file may be cut short.
+ * Appends the last epoch to metrics.jsonl, or overwrites it with all, if the file is of an earlier run or may be cut short.
  * @throws EngineError if it cannot be written.
  */
-async function record(
+async function writeEpochs(
   file: string,
   history: readonly EpochMetrics<SparsityName>[],
-  broken: boolean,
+  all: boolean,
 ): Promise<void> {
   const failure = (why: string, cause: unknown) =>
     new EngineError(`${file} cannot be written: ${why}.`, { cause });
   const lines = (epochs: typeof history) => epochs.map((epoch) => `${JSON.stringify(epoch)}\n`).join('');
-  if (history.length === 1 || broken) {
+  if (all) {
     await writeWhole(file, [Buffer.from(lines(history))], failure);
     return;
   }

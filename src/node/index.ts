@@ -35,7 +35,7 @@ export type { MetricsLog } from './metrics/metrics-log.js';
 export { checkTableName, isOurTable, TableLog } from './metrics/table-log.js';
 export { TensorboardLog } from './metrics/tensorboard-log.js';
 export { readModelFile, writeModelFile } from './model-file.js';
-export { Animation, isOurAnimation, mostFrames } from './pictures/animation.js';
+export { Animation, type Frame, isOurAnimation, mostFrames } from './pictures/animation.js';
 export {
   type DrawOptions,
   drawLoss,
@@ -56,5 +56,16 @@ export {
   writeReport,
 } from './report/report-file.js';
 export { commandLine, factsOf, type RecordedTraining, readRecord } from './report/run-record.js';
-export { isOurRunFile, type RunRecord, readTiles, recordSaved, writeRunFile } from './run-file.js';
+export {
+  isOurRunFile,
+  type RunRecord,
+  readTiles,
+  recordSaved,
+  runRecord,
+  writeRunFile,
+  writeRunRecord,
+} from './run-file.js';
+export { lockFolder } from './run-lock.js';
+export { readSnapshotFile, writeSnapshotFile } from './snapshot-file.js';
 export { tuningFile } from './tuning.js';
+export { removeUnfinished } from './write-file.js';

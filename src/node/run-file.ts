@@ -19,6 +19,8 @@ export interface RunRecord {
   readonly command?: readonly string[];
   /** When its process began, ISO 8601. */
   readonly date?: string;
+  /** Where it went on from a snapshot, if it did. */
+  readonly resumed?: readonly { readonly date: string; readonly step: number; readonly adapter: string }[];
   /** The saved model from which it started. */
   readonly init?: string;
   readonly model: ModelConfig;
@@ -36,7 +38,8 @@ export interface RunRecord {
   readonly saved?: string;
 }
 
-function runRecord<S extends SparsityName>(
+/** The record of a run. @param init, command as of `writeRunFile`. */
+export function runRecord<S extends SparsityName>(
   trainer: Trainer<S>,
   init?: string,
   command?: readonly string[],
@@ -73,7 +76,7 @@ export async function writeRunFile<S extends SparsityName>(
   command?: readonly string[],
 ): Promise<RunRecord> {
   const run = runRecord(trainer, init, command);
-  await writeRecord(file, run);
+  await writeRunRecord(file, run);
   return run;
 }
 
@@ -82,7 +85,7 @@ export async function writeRunFile<S extends SparsityName>(
  * @throws EngineError if the file cannot be written.
  */
 export async function recordSaved(file: string, run: RunRecord, model: string): Promise<void> {
-  await writeRecord(file, { ...run, saved: await sha256(model) });
+  await writeRunRecord(file, { ...run, saved: await sha256(model) });
 }
 
 /** SHA-256 of a file in hexadecimal digits. */
@@ -92,7 +95,8 @@ export async function sha256(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function writeRecord(file: string, run: RunRecord): Promise<void> {
+/** Writes a record as JSON. @throws EngineError if the file cannot be written. */
+export async function writeRunRecord(file: string, run: RunRecord): Promise<void> {
   await writeWhole(file, [Buffer.from(`${JSON.stringify(run, null, 1)}\n`)], (why, cause) => {
     return new EngineError(`${file} cannot be written: ${why}.`, { cause });
   });

@@ -5,13 +5,14 @@ import {
   constants,
   type FileHandle,
   open,
+  readdir,
   readlink,
   realpath,
   rename,
   rm,
   stat,
 } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { describeFileError } from './data/files.js';
 
 // Libraries for this report success when the disk is full and the file is cut short: they do not check how many bytes
@@ -24,6 +25,24 @@ process.on('exit', () => {
     rmSync(file, { force: true });
   }
 });
+
+/** What the names of unfinished files end with. */
+const unfinishedName = /\.[0-9a-f]{8}\.tmp$/;
+
+/**
+ * Removes the unfinished files of processes that were killed.
+ * @param names of the files that this program writes in that folder.
+ * @param age in milliseconds, from which on one is taken for such a file; 0 where no other process writes there.
+ */
+export async function removeUnfinished(folder: string, names: readonly string[], age = 0): Promise<void> {
+  for (const entry of await readdir(folder).catch(() => [])) {
+    const file = join(folder, entry);
+    if (!unfinishedName.test(entry) || !names.includes(entry.replace(unfinishedName, ''))) continue;
+    const old = age === 0 || Date.now() - ((await statOf(file).catch(() => undefined))?.mtimeMs ?? 0) > age;
+    // What cannot be removed does no harm.
+    if (old && !unfinished.has(file)) await rm(file, { force: true }).catch(() => {});
+  }
+}
 
 /** Makes the error for a failure of the operating system; `why` has no full stop. */
 export type FileFailure = (why: string, cause: unknown) => Error;

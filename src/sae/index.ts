@@ -86,6 +86,7 @@ export { rowsBetween, takeRows } from './rows/blocks.js';
 export * from './rows/dataset.js';
 export { type DecodeOptions, decodeDataset, type FileOfRows, type RowFiles } from './rows/decode.js';
 export type { Histogram } from './rows/distribution.js';
+export { fingerprint } from './rows/fingerprint.js';
 export { naturalOrder } from './rows/folder.js';
 export { type Element, elementNames, elementTypes } from './rows/formats/array.js';
 export { formatNames, rowFormatNames } from './rows/formats/index.js';
@@ -129,5 +130,11 @@ export { LossHistory, type LossPoint } from './training/loss-history.js';
 export type { EpochMetrics, Metrics, StepMetrics } from './training/metrics.js';
 export type { Placement } from './training/placement.js';
 export type { Snapshot } from './training/snapshot.js';
+export {
+  isOurSnapshot,
+  readSnapshot,
+  type SavedSnapshot,
+  snapshotParts,
+} from './training/snapshot-file.js';
 export { type Progress, Trainer } from './training/trainer.js';
 export type { TrainedSteps } from './training/training-log.js';

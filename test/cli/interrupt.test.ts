@@ -44,7 +44,9 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     const others = ['densities.safetensors', 'metrics.jsonl', 'report.html'].map((name) =>
       join('files', name),
     );
-    expect(filesIn(cwd)).toEqual([...others, run, model, ...pictures]);
+    const snapshot = join('files', 'snapshot.safetensors');
+    expect(stdout).toContain(`\nsnapshot  ${snapshot} (step `);
+    expect(filesIn(cwd)).toEqual([...others, run, model, snapshot, ...pictures]);
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
   });
 
@@ -64,9 +66,9 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     expect(
       objects(stdout)
         .slice(1)
-        .every(({ epoch }) => epoch),
+        .every(({ epoch, snapshot }) => epoch ?? snapshot),
     ).toBe(true);
-    expect(filesIn(cwd)).toEqual([metrics, run]);
+    expect(filesIn(cwd)).toEqual([metrics, run, join('files', 'snapshot.safetensors')]);
   });
 
   it('takes away what encode has written', async () => {

@@ -56,6 +56,9 @@ const common = {
   files_dir: 'my-files',
   animate: '1',
   watch: 'False',
+  // There is none yet, so the run begins.
+  resume: 'my-files',
+  save_every: '3',
   step_metrics: 'steps.csv',
   epoch_metrics: 'epochs.jsonl',
   tensorboard: 'events',
@@ -266,7 +269,10 @@ describe('names', () => {
         async (write) => {
           const cwd = folder.make();
           const args = given.flatMap((option) => [`--${write(option)}`, values[option]!]);
-          const lines = objects(await succeeds(args, { cwd })).map(figures);
+          const { status, stdout, stderr } = await sae(args, { cwd });
+          const snapshot = join('my-files', 'snapshot.safetensors');
+          expect([status, stderr]).toEqual([0, `There is no ${snapshot} yet, so the training begins.\n`]);
+          const lines = objects(stdout).map(figures);
           const files = filesIn(cwd).map((file) => file.replace(/tfevents\..*/, 'tfevents'));
           expect(files).toEqual([
             'epochs.jsonl',
@@ -276,6 +282,7 @@ describe('names', () => {
               ? ['densities.safetensors', 'latents.csv', 'metrics.jsonl', 'report.html', 'run.json', model]
               : ['latents.csv', 'metrics.jsonl', 'run.json', model]
             ).map((file) => join('my-files', file)),
+            snapshot,
             ...(sparsity === 'kl'
               ? ['features.png', 'features.webp', 'loss.png', 'plot.png']
               : ['features.webp']
@@ -319,6 +326,7 @@ describe('names', () => {
             'first_step_seconds',
             'epoch',
             'epoch',
+            'snapshot',
             'model',
             'validation',
             'latents',

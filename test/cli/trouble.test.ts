@@ -107,6 +107,8 @@ describe('wrong usage', () => {
     [['--watch', '--json'], /watch draws on the terminal, where json leaves no room for it\. Leave one out/],
     [['--watch', '--quiet'], /watch draws on the terminal, where quiet leaves no room/],
     [['--no-train', '--init', 'x', '--watch'], /watch is of a training, and train is False/],
+    [['--no-train', '--init', 'x', '--resume'], /resume is of a training, and train is False/],
+    [['--no-train', '--init', 'x', '--save_every', '9'], /save_every is of a training, and train is False/],
     [['reconstruct'], /missing required argument 'model'/],
     [['reconstruct', 'one', 'two'], /too many arguments/],
     [['encode', 'model'], /required option '--data <.*>' not specified/],
@@ -132,6 +134,12 @@ describe('wrong usage', () => {
     [['--sparsity_target', '1.5'], /sparsity_target .* and is 1\.5\./],
     [['--batch_size', '0'], /batch_size must be a whole number of at least 1, and is 0\./],
     [['--epochs', '0'], /epochs must be a whole number of at least 1, and is 0\./],
+    [
+      ['--save_every', '0'],
+      /save_every is "0"; expected so many steps, epochs or minutes, such as 1000, 2epochs or 10min, or never\./,
+    ],
+    [['--save_every', '1.5'], /save_every is "1\.5"; expected/],
+    [['--save_every', '5 hours'], /save_every is "5 hours"; expected/],
     [['--epochs', '20', '--steps', '5'], /Both epochs and steps say how long to train\. Give one of them\./],
     [['--steps', '0'], /steps must be a whole number of at least 1, and is 0\./],
     [['--steps', '2.5'], /steps must be a whole number of at least 1, and is 2\.5\./],
@@ -581,8 +589,6 @@ describe('adapters', () => {
 });
 
 describe('in mid-training', () => {
-  const losesDevice = fileURLToPath(new URL('lose-device.mjs', import.meta.url));
-
   it('a loss that stops being finite is named, and the last good model kept', async () => {
     const cwd = folder.make();
     const args = [
@@ -653,19 +659,6 @@ describe('in mid-training', () => {
     );
     expect(objects(stdout)).toContainEqual({ model: join('files', 'sae.safetensors') });
     expect(stdout).not.toContain('validation');
-  });
-
-  it('a lost device ends it with a sentence', async () => {
-    const cwd = folder.make();
-    // Many short steps, several submits of which are in flight.
-    const args = ['--data', rows, '--batch_size', '1', '--epochs', '100000', '--save-model', '--json'];
-    const { status, stdout, stderr } = await sae(args, { cwd, node: ['--import', losesDevice] });
-    expect(stderr).toMatch(/^sae: The device was [^\n]+\.\n$/);
-    expect(status).toBe(1);
-    // The epochs that were finished are on record, and nothing else is there.
-    const epochs = objects(stdout).slice(1);
-    expect(objects(readFileSync(join(cwd, 'files', 'metrics.jsonl'), 'utf8'))).toEqual(epochs);
-    expect(filesIn(cwd)).toEqual([join('files', 'metrics.jsonl'), join('files', 'run.json')]);
   });
 });
 

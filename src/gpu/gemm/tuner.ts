@@ -47,12 +47,20 @@ export class Tuner implements TileChooser {
   readonly #tiles: Record<string, GemmTile> = {};
   /** One shape is timed at a time: two at once would disturb each other's times and overwrite each other's entries. */
   #timing: Promise<unknown> = Promise.resolve();
+  #given: Tiles;
   #entry: Promise<Entry> | undefined;
 
   constructor(
     readonly gpu: Device,
     readonly options: TuningOptions,
-  ) {}
+  ) {
+    this.#given = options.tiles ?? {};
+  }
+
+  /** Has the tiles of a run on the same adapter used again, for shapes that were not asked for yet. */
+  repeat(tiles: Tiles): void {
+    this.#given = tiles;
+  }
 
   get tiles(): Tiles {
     return { ...this.#tiles };
@@ -81,10 +89,10 @@ export class Tuner implements TileChooser {
 
   async #choose(shape: GemmShape, name: string): Promise<GemmTile> {
     const { gpu } = this;
-    const { tune = 'quick', tiles: given } = this.options;
+    const { tune = 'quick' } = this.options;
     const candidates = gemmTiles(gpu, shape);
-    if (given && name in given) {
-      const tile = known(candidates, given[name]);
+    if (name in this.#given) {
+      const tile = known(candidates, this.#given[name]);
       if (!tile) {
         throw new EngineError(
           `The tile given for ${name} is not one that this adapter (${gpu.name}) can use: it was recorded on another adapter or ` +

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { EngineError } from '../../gpu/errors.js';
 import type { EpochMetrics, Metrics, SparsityName, StepMetrics } from '../../sae/index.js';
 import { describeFileError } from '../data/files.js';
@@ -8,6 +8,12 @@ export interface MetricsLog {
   steps(metrics: readonly StepMetrics<SparsityName>[]): void;
   /** @param step after which the epoch ended. */
   epoch(metrics: EpochMetrics<SparsityName>, step: number): void;
+  /**
+   * Forgets what comes after a step, from which the training goes on; at first, of the file of an earlier process.
+   * @param epoch the last one that had ended by then.
+   * @returns what is missing of the steps or epochs before, in a sentence.
+   */
+  rewind(step: number, epoch: number): string | undefined;
   /** Of held-out rows. */
   heldOut(metrics: Metrics<SparsityName>, step: number): void;
   close(): void;
@@ -29,7 +35,19 @@ export class GrowingFile {
     }
   }
 
+  /** Goes on after the first `bytes` bytes of what is there. @throws EngineError. */
+  cut(bytes: number): void {
+    this.close();
+    try {
+      truncateSync(this.path, bytes);
+      this.#file = openSync(this.path, 'a');
+    } catch (error) {
+      throw new EngineError(`${this.path} cannot be written: ${describeFileError(error)}.`, { cause: error });
+    }
+  }
+
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 }

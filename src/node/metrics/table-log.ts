@@ -1,5 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { ConfigError, type EpochMetrics, type SparsityName, type StepMetrics } from '../../sae/index.js';
+import {
+  ConfigError,
+  EngineError,
+  type EpochMetrics,
+  type SparsityName,
+  type StepMetrics,
+} from '../../sae/index.js';
+import { describeFileError } from '../data/files.js';
 import { GrowingFile, type MetricsLog } from './metrics-log.js';
 
 /** What has a line of its own. */
@@ -37,16 +45,57 @@ export class TableLog implements MetricsLog {
     if (this.of === 'epoch') this.#add([metrics]);
   }
 
+  rewind(step: number, epoch: number): string | undefined {
+    const last = this.of === 'step' ? step : epoch;
+    const { path } = this.#file;
+    let content: Buffer;
+    try {
+      content = readFileSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        throw new EngineError(`${path} cannot be gone on with: ${describeFileError(error)}.`, {
+          cause: error,
+        });
+      }
+      return last > 0 ? `${path} is gone, and begins with ${this.of} ${last + 1}.` : undefined;
+    }
+    if (this.#isTable) this.#columns = content.toString('utf8', 0, content.indexOf('\n')).split(',');
+    // Lines are in order, and one at the end may be cut short.
+    let end = content.lastIndexOf('\n') + 1;
+    let found = 0;
+    while (end > 0) {
+      const begin = end > 1 ? content.lastIndexOf('\n', end - 2) + 1 : 0;
+      found = this.#numberIn(content.toString('utf8', begin, end - 1));
+      if (found <= last) break;
+      end = begin;
+    }
+    if (end === 0) this.#columns = undefined;
+    this.#file.cut(end);
+    return found < last ? `${path} has no line of ${this.of} ${found + 1} to ${last}.` : undefined;
+  }
+
   heldOut(): void {}
 
   close(): void {
     this.#file.close();
   }
 
+  get #isTable(): boolean {
+    return extname(this.#file.path).toLowerCase() === '.csv';
+  }
+
+  /** The step or epoch of a line; 0 of the names of columns. */
+  #numberIn(line: string): number {
+    try {
+      return Number(this.#isTable ? line.split(',', 1)[0] : JSON.parse(line)[this.of]) || 0;
+    } catch {
+      return 0;
+    }
+  }
+
   #add(metrics: readonly object[]): void {
     if (metrics.length === 0) return;
-    const table = extname(this.#file.path).toLowerCase() === '.csv';
-    const lines = table ? this.#fields(metrics) : metrics.map((each) => JSON.stringify(each));
+    const lines = this.#isTable ? this.#fields(metrics) : metrics.map((each) => JSON.stringify(each));
     this.#file.append(Buffer.from(`${lines.join('\n')}\n`));
   }
 

@@ -11,6 +11,9 @@ import { GrowingFile, type MetricsLog } from './metrics-log.js';
 /** The first event of every file says in what version it is. */
 const version = 'brain.Event:2';
 
+/** SessionLog.START in event.proto. */
+const sessionStart = 1;
+
 /** Metrics that are places or settings of a run, not what one looks at as a curve. */
 const places = new Set(['step', 'epoch', 'seconds']);
 
@@ -35,6 +38,12 @@ export class TensorboardLog implements MetricsLog {
 
   epoch(metrics: EpochMetrics<SparsityName>, step: number): void {
     this.#add(scalars('epoch', metrics, step));
+  }
+
+  /** TensorBoard then passes over what it has of later steps, in this file or in an earlier one. */
+  rewind(step: number): undefined {
+    const begins = (_: unknown, pbf: PbfWriter) => pbf.writeVarintField(1, sessionStart);
+    this.#add(record(event(step + 1, (pbf) => pbf.writeMessage(7, begins, undefined))));
   }
 
   heldOut(metrics: Metrics<SparsityName>, step: number): void {

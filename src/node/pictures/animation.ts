@@ -25,24 +25,47 @@ export const mostFrames = 1000;
 /** By it, an animation of this program is told from another one: the program's name in its metadata, at the file's end. */
 const signature = 'webgpu-sae';
 
+/** A picture of an animation, as PNG, of the model as it was after a step. */
+export interface Frame {
+  readonly step: number;
+  readonly png: Buffer;
+}
+
 /** An animation of the decoder directions of all latents, by their numbers, as a model is trained. Pictures are kept compressed. */
 export class Animation {
-  readonly #frames: Buffer[] = [];
+  readonly #frames: Frame[];
 
   private constructor(
     readonly file: string,
     readonly image_shape: ImageShape,
     readonly steps: number,
-  ) {}
-
-  /** @param steps of the whole training. @throws EngineError if sharp cannot be loaded. */
-  static async create(file: string, image_shape: ImageShape, steps: number): Promise<Animation> {
-    await loadSharp();
-    return new Animation(file, image_shape, steps);
+    before: readonly Frame[],
+  ) {
+    this.#frames = [...before];
   }
 
-  /** Adds a picture of the model as it is after a step. */
+  /**
+   * @param steps of the whole training. @param before the pictures of the training so far.
+   * @throws EngineError if sharp cannot be loaded.
+   */
+  static async create(
+    file: string,
+    image_shape: ImageShape,
+    steps: number,
+    before: readonly Frame[] = [],
+  ): Promise<Animation> {
+    await loadSharp();
+    return new Animation(file, image_shape, steps, before);
+  }
+
+  /** The pictures so far. */
+  get frames(): readonly Frame[] {
+    return this.#frames;
+  }
+
+  /** Adds a picture of the model as it is after a step, unless there is one. */
   async add(model: Model, step: number): Promise<void> {
+    if (this.#frames.at(-1)?.step === step) return;
     const sharp = await loadSharp();
     const drawings = await decoderDirections(model);
     const { image_shape, steps } = this;
@@ -63,14 +86,16 @@ export class Animation {
     const words = `step ${step.toLocaleString('en')} of ${steps.toLocaleString('en')}`;
     await drawTexts(image, 0, strip - bar - 2, [text(words, margin, 16, 'start', letters)]);
     const raw = { width, height: image.height, channels: 3 } as const;
-    this.#frames.push(await sharp(image.pixels, { raw, limitInputPixels: false }).png().toBuffer());
+    const png = await sharp(image.pixels, { raw, limitInputPixels: false }).png().toBuffer();
+    this.#frames.push({ step, png });
   }
 
   /** Writes what there is as animated WebP, without loss. @throws EngineError if it cannot be written. */
   async write(): Promise<string> {
     const sharp = await loadSharp();
     const delay = this.#frames.map((_, i) => (i === this.#frames.length - 1 ? last : each));
-    const bytes = await sharp(this.#frames, { join: { animated: true }, limitInputPixels: false })
+    const pictures = this.#frames.map(({ png }) => png);
+    const bytes = await sharp(pictures, { join: { animated: true }, limitInputPixels: false })
       .withExif({ IFD0: { Software: signature } })
       .webp({ lossless: true, loop: 0, delay })
       .toBuffer();

@@ -16,7 +16,7 @@ const mostEpochs = 50;
 /** Densities of all latents as a model is trained, on a sample of the rows. */
 export class DensityHistory {
   readonly #epochs: number[] = [];
-  readonly #densities: Float32Array[] = [];
+  readonly #densities: Float32Array<ArrayBuffer>[] = [];
 
   private constructor(
     readonly model: Model,
@@ -29,14 +29,26 @@ export class DensityHistory {
 
   /**
    * Reads the sample, which the seed chooses.
-   * @param epochs of the whole training. @throws DataError, LimitError, OutOfMemoryError.
+   * @param epochs of the whole training. @param before the history of the training so far.
+   * @throws DataError, LimitError, OutOfMemoryError.
    */
-  static create(model: Model, rows: Rows, epochs: number, seed: number): Promise<DensityHistory> {
+  static create(
+    model: Model,
+    rows: Rows,
+    epochs: number,
+    seed: number,
+    before?: DensityHistory['history'],
+  ): Promise<DensityHistory> {
     return Scope.building(async (scope) => {
       const numbers = sampleRows(rows.rows, measuredRows, seed);
       const values = normalizedRows(await takeRows(rows, numbers));
       const pass = scope.use(await encoderPass(model, numbers.length));
-      return new DensityHistory(model, values, numbers.length, epochs, pass, scope);
+      const history = new DensityHistory(model, values, numbers.length, epochs, pass, scope);
+      before?.epochs.forEach((epoch, i) => {
+        history.#epochs.push(epoch);
+        history.#densities.push(before.densities.slice(i * model.hidden, (i + 1) * model.hidden));
+      });
+      return history;
     });
   }
 

@@ -7,6 +7,7 @@ import {
   type SafetensorsPlace,
   type SafetensorsTypes,
   safetensorsHeader,
+  writtenTypes,
 } from '../rows/formats/safetensors-header.js';
 import type { Parameters } from './parameter.js';
 
@@ -35,9 +36,9 @@ export function* safetensorsParts({ tensors, metadata }: Safetensors): Generator
  */
 export async function readSafetensors(file: ByteSource, source: string): Promise<Safetensors> {
   const fail = failOf(source);
-  const { metadata, places } = await readSafetensorsHeader(file, f32Only, fail);
+  const { metadata, places } = await readSafetensorsHeader(file, modelTypes, fail);
   const tensors: Parameters = new Map();
-  for (const place of places) {
+  for (const place of places.filter(({ name }) => isOfModel(name))) {
     const data = new Float32Array((place.end - place.begin) / 4);
     await file.read(place.begin, new Uint8Array(data.buffer));
     tensors.set(place.name, checked(place, data, fail));
@@ -45,16 +46,20 @@ export async function readSafetensors(file: ByteSource, source: string): Promise
   return { tensors, metadata };
 }
 
-/** What this program writes. */
-const f32Only: SafetensorsTypes = { F32: 4 };
+/** Names of tensors that a snapshot of a training has besides its model's begin with this. */
+export const snapshotPrefix = 'snapshot/';
+
+const isOfModel = (name: string) => !name.startsWith(snapshotPrefix);
+/** What this program writes. A snapshot is read as the model in it. */
+const modelTypes = (name: string): SafetensorsTypes => (isOfModel(name) ? { F32: 4 } : writtenTypes);
 
 /** As `readSafetensors`, for a file in memory. */
 export function decodeSafetensors(bytes: Uint8Array, source: string): Safetensors {
   const fail = failOf(source);
   const json = bytes.subarray(8, 8 + headerLength(bytes, bytes.length, fail));
-  const { metadata, places } = parseHeader(json, bytes.length, f32Only, fail);
+  const { metadata, places } = parseHeader(json, bytes.length, modelTypes, fail);
   const tensors: Parameters = new Map();
-  for (const place of places) {
+  for (const place of places.filter(({ name }) => isOfModel(name))) {
     // Copied, since the bytes may not be aligned to four. (`slice` of a Node Buffer would not copy.)
     const data = new Float32Array(new Uint8Array(bytes.subarray(place.begin, place.end)).buffer);
     tensors.set(place.name, checked(place, data, fail));

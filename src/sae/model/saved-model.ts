@@ -79,11 +79,17 @@ function checkSaved({ config, parameters, normalization, image_shape }: SavedMod
 }
 
 /**
- * The parts of a safetensors file: weights by their `state_dict` names, arrays of the normalisation after them, the rest
- * as metadata in JSON.
+ * What a safetensors file has of a model: weights by their `state_dict` names, arrays of the normalisation after them, the
+ * rest as metadata in JSON.
  * @throws ConfigError, DataError if it could not be read again.
  */
-export function modelParts({ parameters, training, passed_over: _, notes: __, ...description }: SavedModel) {
+export function modelContent({
+  parameters,
+  training,
+  passed_over: _,
+  notes: __,
+  ...description
+}: SavedModel): Safetensors {
   checkSaved({ parameters, ...description });
   const metadata = new Map([['format', 'pt']]);
   const { normalization } = description;
@@ -98,7 +104,12 @@ export function modelParts({ parameters, training, passed_over: _, notes: __, ..
     metadata.set('training', JSON.stringify(compatible(training)));
   }
   const arrays = normalizationTensors(normalization, description.config.in_dims);
-  return safetensorsParts({ tensors: new Map([...parameters, ...arrays]), metadata });
+  return { tensors: new Map([...parameters, ...arrays]), metadata };
+}
+
+/** The parts of the file. @throws as `modelContent`. */
+export function modelParts(saved: SavedModel): Iterable<Uint8Array<ArrayBuffer>> {
+  return safetensorsParts(modelContent(saved));
 }
 
 /** The bytes of the whole file. */
@@ -187,7 +198,7 @@ export function decodeModel(bytes: Uint8Array, source: string, options?: ReadOpt
       `${source} must be a Uint8Array, such as new Uint8Array(await file.arrayBuffer()).`,
     );
   }
-  return modelOf(decodeSafetensors(bytes, source), source, options);
+  return modelIn(decodeSafetensors(bytes, source), source, options);
 }
 
 /** As `decodeModel`, without holding the file in memory besides the model. */
@@ -196,10 +207,15 @@ export async function readModel(
   source: string,
   options?: ReadOptions,
 ): Promise<SavedModel> {
-  return modelOf(await readSafetensors(file, source), source, options);
+  return modelIn(await readSafetensors(file, source), source, options);
 }
 
-function modelOf({ tensors, metadata }: Safetensors, source: string, options: ReadOptions = {}): SavedModel {
+/** The model of a file's tensors and metadata. @throws ModelFileError. */
+export function modelIn(
+  { tensors, metadata }: Safetensors,
+  source: string,
+  options: ReadOptions = {},
+): SavedModel {
   const fail = (sentence: string): never => {
     throw new ModelFileError(`${source} is not a model that can be read: ${sentence}`);
   };

@@ -10,6 +10,8 @@ const longestHeader = 100_000_000;
 
 /** Bytes a value, by the names of types in a header. */
 export type SafetensorsTypes = Readonly<Record<string, number>>;
+/** The types that tensors may have, all of them or each by its name. */
+type Allowed = SafetensorsTypes | ((name: string) => SafetensorsTypes);
 
 /**
  * Reads and checks the header alone: where each tensor lies, without its values.
@@ -18,7 +20,7 @@ export type SafetensorsTypes = Readonly<Record<string, number>>;
  */
 export async function readSafetensorsHeader(
   file: ByteSource,
-  types: SafetensorsTypes,
+  types: Allowed,
   fail: Fail,
 ): Promise<{ metadata: ReadonlyMap<string, string>; places: readonly SafetensorsPlace[] }> {
   const start = new Uint8Array(Math.min(8, file.length));
@@ -45,7 +47,7 @@ export function headerLength(start: Uint8Array, fileLength: number, fail: Fail):
 }
 
 /** The types of tensors that are written. */
-const writtenTypes = { F32: 4, I32: 4, I64: 8 } as const;
+export const writtenTypes = { U8: 1, U32: 4, I32: 4, I64: 8, F32: 4, F64: 8 } as const;
 
 /** A tensor that is to be written. */
 export interface WrittenTensor {
@@ -86,7 +88,7 @@ export interface SafetensorsPlace {
 export function parseHeader(
   json: Uint8Array,
   fileLength: number,
-  types: SafetensorsTypes,
+  types: Allowed,
   fail: Fail,
 ): { metadata: Map<string, string>; places: SafetensorsPlace[] } {
   const dataBegin = 8 + json.length;
@@ -105,15 +107,16 @@ export function parseHeader(
       shape,
       data_offsets: offsets,
     } = isRecord(entry) ? entry : fail(`${name} is not an object.`);
-    if (typeof dtype !== 'string' || !Object.hasOwn(types, dtype)) {
-      const expected = alternatives(Object.keys(types));
+    const allowed = typeof types === 'function' ? types(name) : types;
+    if (typeof dtype !== 'string' || !Object.hasOwn(allowed, dtype)) {
+      const expected = alternatives(Object.keys(allowed));
       return fail(`the tensor ${name} is of type ${JSON.stringify(dtype)}, and ${expected} was expected.`);
     }
     if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
       return fail(`the tensor ${name} has no proper shape and data_offsets.`);
     }
     const [begin, end] = [dataBegin + offsets[0], dataBegin + offsets[1]];
-    const expected = shape.reduce((product, length) => product * length, types[dtype]);
+    const expected = shape.reduce((product, length) => product * length, allowed[dtype]);
     if (end - begin !== expected) {
       fail(
         `the tensor ${name} [${shape}] needs ${expected} bytes, and its data_offsets hold ${end - begin}.`,

@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readModelFile } from '../../src/node/index.js';
+import { bytes, figures, filesIn, npy, objects, sae, start, succeeds, temporaryFolder } from './sae.js';
+
+// A run that was stopped, killed or that lost its device ends with what one that never stopped ends with.
+
+const folder = temporaryFolder();
+const rows = folder.write('rows.npy', npy([400, 16], bytes(6400)));
+const others = folder.write('others.npy', npy([400, 16], bytes(6401).slice(1)));
+const fewer = folder.write('fewer.npy', npy([399, 16], bytes(6384)));
+const model = join('files', 'sae.safetensors');
+const snapshot = join('files', 'snapshot.safetensors');
+const posix = process.platform !== 'win32';
+
+const run = [
+  '--data',
+  rows,
+  '--sparsity',
+  'topk',
+  '--k',
+  '3',
+  '--h_dims',
+  '8',
+  '--batch_size',
+  '4',
+  '--epochs',
+  '20',
+  '--json',
+];
+const logs = ['--step_metrics', 'steps.csv', '--epoch_metrics', 'epochs.jsonl'];
+const kept = ['--save-model', '--no-save-plots', ...logs];
+
+const sha = (cwd: string, file: string) =>
+  createHash('sha256')
+    .update(readFileSync(join(cwd, file)))
+    .digest('hex');
+const epochsOf = (cwd: string) =>
+  objects(readFileSync(join(cwd, 'files', 'metrics.jsonl'), 'utf8')).map(figures);
+
+/** The outcome of the run that nothing disturbs. */
+const undisturbed = (async () => {
+  const cwd = folder.make();
+  await succeeds([...run, ...kept], { cwd });
+  return { model: sha(cwd, model), steps: sha(cwd, 'steps.csv'), epochs: epochsOf(cwd) };
+})();
+
+async function expectUndisturbed(cwd: string): Promise<void> {
+  const expected = await undisturbed;
+  expect({ model: sha(cwd, model), steps: sha(cwd, 'steps.csv'), epochs: epochsOf(cwd) }).toEqual(expected);
+  expect(filesIn(cwd).filter((file) => /\.tmp$|\.lock$/.test(file))).toEqual([]);
+}
+
+describe('a run with --save_every', () => {
+  it.skipIf(!posix)('goes on where it was killed', async () => {
+    const cwd = folder.make();
+    const { child, ended, says } = start([...run, ...kept, '--save_every', '7'], { cwd });
+    await says(/"epoch":3,/);
+    child.kill('SIGKILL');
+    expect((await ended).status).toBe(null);
+    // What a process leaves that is killed while it writes.
+    writeFileSync(`${join(cwd, snapshot)}.0123abcd.tmp`, 'cut short');
+    const lines = objects(await succeeds(['--resume', '--json'], { cwd }));
+    expect(lines).toContainEqual({ snapshot, step: 2000 });
+    await expectUndisturbed(cwd);
+    const { resumed } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
+    expect(resumed).toEqual([
+      { date: expect.any(String), step: expect.any(Number), adapter: expect.any(String) },
+    ]);
+  });
+
+  it.skipIf(!posix)('goes on where it was interrupted, by the same command, twice', async () => {
+    const cwd = folder.make();
+    const command = [...run, ...kept, '--save_every', '1epoch', '--resume'];
+    for (const epoch of [2, 4]) {
+      const { child, ended, says } = start(command, { cwd });
+      await says(new RegExp(`"epoch":${epoch},`));
+      child.kill('SIGINT');
+      const { status, stdout } = await ended;
+      expect(status).toBe(130);
+      expect(objects(stdout)).toContainEqual({ snapshot, step: expect.any(Number) });
+    }
+    await succeeds(command, { cwd });
+    await expectUndisturbed(cwd);
+  });
+
+  it('is finished when it has ended, and leaves a model too', async () => {
+    const cwd = folder.make();
+    await succeeds([...run, ...kept, '--save_every', '2epochs'], { cwd });
+    const before = sha(cwd, model);
+    const lines = objects(await succeeds(['--resume', '--json'], { cwd }));
+    expect(lines.map((line) => Object.keys(line)[0])).toEqual(['snapshot', 'model']);
+    expect(sha(cwd, model)).toBe(before);
+    // The snapshot is the model's file as well, for any command.
+    const [of, saved] = await Promise.all([snapshot, model].map((file) => readModelFile(join(cwd, file))));
+    expect(of).toEqual(saved);
+    expect((await succeeds(['--resume', snapshot, '--json'], { cwd })).split('\n')).toHaveLength(3);
+  });
+
+  it('does not take the place of another one', async () => {
+    const cwd = folder.make();
+    mkdirSync(join(cwd, 'files'));
+    const { status, stderr } = await sae(['--resume'], { cwd });
+    expect([status, stderr]).toEqual([
+      1,
+      `sae: There is no ${snapshot} to go on from. A training with --save_every leaves one in its --files_dir; or name it: --resume PATH.\n`,
+    ]);
+    await succeeds([...run, ...kept, '--save_every', '100'], { cwd });
+    const first = sha(cwd, snapshot);
+    const said = await sae([...run, ...kept, '--seed', '1', '--save_every', '100'], { cwd });
+    const previous = join('files', 'snapshot.previous.safetensors');
+    expect(said).toMatchObject({
+      status: 0,
+      stderr: `The snapshot of an earlier run was kept as ${previous}.\n`,
+    });
+    expect(sha(cwd, previous)).toBe(first);
+    await succeeds(['--resume', previous, '--json', '--files_dir', 'again'], { cwd });
+    expect(sha(cwd, join('again', 'sae.safetensors'))).toBe((await undisturbed).model);
+  });
+
+  it('never saves if it is told so', async () => {
+    const cwd = folder.make();
+    await succeeds([...run, ...kept, '--save_every', 'never'], { cwd });
+    expect(existsSync(join(cwd, snapshot))).toBe(false);
+  });
+});
+
+describe('what cannot go on', () => {
+  const cwd = folder.make();
+  const made = succeeds(
+    [...run, '--no-save-plots', '--steps', '30', '--save_every', '10'].filter((word, i, all) => {
+      return word !== '--epochs' && all[i - 1] !== '--epochs';
+    }),
+    { cwd },
+  );
+  const fails = async (args: readonly string[]) => {
+    await made;
+    const { status, stderr } = await sae(['--resume', ...args], { cwd });
+    return [status, stderr.replace(/^sae: /, '').trimEnd()] as const;
+  };
+
+  it('other options, each of which is named', async () => {
+    const [status, sentence] = await fails(['--lr', '0.1', '--h_dims', '9', '--seed', '42', '--quiet']);
+    expect([status, sentence]).toEqual([
+      2,
+      `The run of ${snapshot} goes on as it was begun, and some options differ: h_dims is [9] and was [8]; lr is 0.1 and was 0.001. Leave ` +
+        `them out, or begin a new run with its model: --init ${snapshot}.`,
+    ]);
+    expect(await fails(['--steps', '40'])).toEqual([2, expect.stringContaining('steps is 40 and was 30')]);
+    expect(await fails(['--data', others])).toEqual([
+      2,
+      expect.stringContaining(`data is ["${others}"] and was ["${rows}"]`),
+    ]);
+  });
+
+  it('other rows, in the place of the same name', async () => {
+    await made;
+    const before = readFileSync(rows);
+    try {
+      for (const [other, why] of [
+        [others, 'their fingerprints differ'],
+        [fewer, 'there are 399, and there were 400'],
+      ]) {
+        copyFileSync(other, rows);
+        expect(await fails([])).toEqual([
+          1,
+          `The rows of rows.npy are not those of the run of ${snapshot}: ${why}. Give it the same rows, or begin a new run ` +
+            `with its model: --init ${snapshot}.`,
+        ]);
+      }
+    } finally {
+      writeFileSync(rows, before);
+    }
+  });
+
+  it('a damaged snapshot, or none', async () => {
+    await made;
+    const damaged = Buffer.from(readFileSync(join(cwd, snapshot)));
+    damaged[damaged.length - 100] ^= 4;
+    writeFileSync(join(cwd, 'damaged.safetensors'), damaged);
+    const { status, stderr } = await sae(['--resume', 'damaged.safetensors'], { cwd });
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /^sae: damaged\.safetensors is not a snapshot that can be read: its bytes have the checksum [0-9a-f]{8}, and [0-9a-f]{8} was expected\. It is damaged\.\n$/,
+      ),
+    ]);
+    const none = await sae(['--resume', rows], { cwd });
+    expect([none.status, none.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^sae: .*rows\.npy is not a snapshot that can be read: /),
+    ]);
+  });
+});
+
+describe('a folder that another run writes to', () => {
+  it.skipIf(!posix)('is refused, and is free when that one is dead', async () => {
+    const cwd = folder.make();
+    const endless = ['--data', rows, '--epochs', '1000000', '--no-save-plots', '--json'];
+    const { child, ended, says } = start(endless, { cwd });
+    await says(/"epoch":2,/);
+    const { status, stderr } = await sae([...run, '--no-save-plots'], { cwd });
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        new RegExp(
+          `^sae: Another run \\(process ${child.pid} on \\S+\\) writes to the folder files\\. Wait for its end, or name`,
+        ),
+      ),
+    ]);
+    // Another folder of the same place is free.
+    await succeeds([...run, '--no-save-plots', '--files-dir', 'mine'], { cwd });
+    child.kill('SIGKILL');
+    await ended;
+    expect(existsSync(join(cwd, 'files', 'run.lock'))).toBe(true);
+    await succeeds([...run, '--no-save-plots'], { cwd });
+    expect(existsSync(join(cwd, 'files', 'run.lock'))).toBe(false);
+  });
+});
+
+describe('a device that is lost', () => {
+  const loses = (times: number) => [
+    '--import',
+    new URL(`lose-device.mjs?times=${times}`, import.meta.url).href,
+  ];
+
+  it.each([
+    ['its beginning', []],
+    ['step [1-9]\\d*', ['--save_every', '5']],
+  ])('is opened again, and training goes on from %s', async (place, saving) => {
+    const cwd = folder.make();
+    const { status, stderr } = await sae([...run, ...kept, ...saving], { cwd, node: loses(2) });
+    const sentence = `The device was [^.\\n]+\\. It is opened again, and training goes on from ${place}\\.\n`;
+    expect([status, stderr]).toEqual([0, expect.stringMatching(new RegExp(`^(${sentence}){2}$`))]);
+    await expectUndisturbed(cwd);
+  });
+
+  it('again and again ends the run with a sentence, and what was saved is there', async () => {
+    const cwd = folder.make();
+    const { status, stdout, stderr } = await sae([...run, ...kept], { cwd, node: loses(99) });
+    const lines = stderr.split('\n');
+    expect(lines.slice(0, 3).every((line) => line.endsWith('goes on from its beginning.'))).toBe(true);
+    expect(lines.slice(3)).toEqual([expect.stringMatching(/^sae: The device was [^\n]+\.$/), '']);
+    expect(status).toBe(1);
+    expect(stdout).not.toContain('"model"');
+    expect(filesIn(cwd).filter((file) => /\.tmp$|\.lock$/.test(file))).toEqual([]);
+  });
+});
