@@ -21,6 +21,7 @@ import {
 } from '../node/index.js';
 import { parseBoolean, parseBytes, parseList, parseNumber, parsePair } from './arguments.js';
 import type { ReporterOptions } from './reporter.js';
+import { onDivergence } from './setbacks.js';
 
 // Options of the engine come from its own descriptions; the commands' own options are declared here, once.
 // Names are kebab-case here; normalizeArguments() accepts snake_case as well.
@@ -163,6 +164,12 @@ export const trainingGroup = [
     '--save-every <when>',
     'how often a snapshot goes to --files-dir, from which --resume goes on: 1000 (steps), 2epochs or 10min; or never (default: 10min)',
   ),
+  new Option(
+    '--on-divergence <how>',
+    'what happens when a loss, gradient or moment is not finite: stop keeps the model from before; rollback goes on from the last snapshot with half the lr, up to 5 times',
+  )
+    .choices(onDivergence)
+    .default('stop'),
   boolean('--save-model [bool]', 'save the model as sae.safetensors in --files-dir', false),
   boolean('--save-plots [bool]', 'write the pictures, and the report as report.html in --files-dir', true),
   text('--step-metrics <file>', 'write the metrics of each step as well, as .csv or .jsonl'),

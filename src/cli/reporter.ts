@@ -83,11 +83,16 @@ export function metricsLine(
 ): string {
   const { loss, mse, explained_variance, active, dead, dense } = metrics;
   const rate = 'samples_per_second' in metrics ? `  ${count(metrics.samples_per_second)} samples/s` : '';
-  const terms = termFigures(sparsity, metrics).map(({ name, value }) => `${name} ${value.toFixed(4)}  `);
+  const terms = termFigures(sparsity, metrics).map(({ name, value }) => `${name} ${figure(value)}  `);
   return (
-    `${label}  loss ${loss.toFixed(4)}  mse ${mse.toFixed(4)}  R2 ${explained_variance.toFixed(4)}  ${terms.join('')}` +
+    `${label}  loss ${figure(loss)}  mse ${figure(mse)}  R2 ${figure(explained_variance)}  ${terms.join('')}` +
     `L0 ${active.toFixed(2)}  dead ${dead}  dense ${dense}${rate}`
   );
+}
+
+/** Four decimals or, of a training that diverges, the magnitude. */
+function figure(value: number): string {
+  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3);
 }
 
 export function count(value: number): string {

@@ -97,7 +97,8 @@ export function optionsOfResumed<V extends ResumeValues>(
   standards: Readonly<Record<string, unknown>>,
 ): { values: V; given: ReadonlySet<string> } {
   const { model, training } = saved.snapshot;
-  const before: Readonly<Record<string, unknown>> = { ...standards, ...state.options, ...model, ...training };
+  // What was asked for counts: the learning rate may have been halved.
+  const before: Readonly<Record<string, unknown>> = { ...standards, ...model, ...training, ...state.options };
   const now = values as unknown as Readonly<Record<string, unknown>>;
   const different = [...given].filter(
     (name) => !free.has(name) && JSON.stringify(now[name]) !== JSON.stringify(before[name]),

@@ -25,7 +25,6 @@ import {
 import { normalizeArguments, valuesOf } from './arguments.js';
 import { loadWithBar, readingBar } from './data.js';
 import { interruptible } from './interrupt.js';
-import { Losses } from './losses.js';
 import { MetricsLogs, type MetricsLogValues } from './metrics-logs.js';
 import * as options from './options.js';
 import { type Plan, planOf, planOfResumed } from './plan.js';
@@ -41,8 +40,9 @@ import { checkFingerprint, optionsOfResumed, type Resumed, readResumed } from '.
 import { nothingYet } from './run-state.js';
 import { parseSaveEvery } from './save-every.js';
 import { modelBytes } from './saved.js';
+import { type onDivergence, Setbacks } from './setbacks.js';
 import { Snapshots } from './snapshots.js';
-import { type Run, runEpochs } from './training-run.js';
+import { type Run, runEpochs, type Trained } from './training-run.js';
 
 interface TrainValues
   extends ReporterOptions,
@@ -52,6 +52,7 @@ interface TrainValues
   readonly watch: boolean;
   readonly resume?: string | true;
   readonly save_every?: string;
+  readonly on_divergence: (typeof onDivergence)[number];
   readonly init?: string;
   readonly adapter?: string;
   readonly tune: string;
@@ -148,7 +149,7 @@ async function train(
   const every = parseSaveEvery(values.save_every);
   const plan = from ? planOfResumed(from) : await planOf(values, given, reporter);
   const { saved } = plan;
-  let { config } = plan;
+  let plannedConfig = plan.config;
   const opening = await options.openOptions(values);
   await prepareResults(values);
   await MetricsLogs.prepare(values);
@@ -165,13 +166,13 @@ async function train(
       ...values,
       signal,
       normalize: plan.normalize,
-      raw_rows: config.steps && config.steps * config.batch_size,
+      raw_rows: plannedConfig.steps && plannedConfig.steps * plannedConfig.batch_size,
       in_dims: plan.in_dims,
       trained_shape: saved?.image_shape,
     });
     if (loaded.fellBack) {
       const longer = !resumed && values.train && !given.has('epochs') && !given.has('steps');
-      config = longer ? { ...config, epochs: options.fallbackEpochs } : config;
+      if (longer) plannedConfig = { ...plannedConfig, epochs: options.fallbackEpochs };
       reporter.warn(
         `${loaded.fellBack}${longer ? `, for ${options.fallbackEpochs} epochs because they are fewer` : ''}.`,
       );
@@ -194,9 +195,12 @@ async function train(
       measured_on: values.save_plots ? seen : undefined,
       snapshots: values.train ? Snapshots.of(every, files_dir, dataset, reporter, resumed) : undefined,
     };
-    const losses = new Losses(run.snapshots, resumed?.file, reporter, signal);
+    const setbacks = new Setbacks(run.snapshots, resumed?.file, values.on_divergence, reporter, signal);
     let state: Run['from'] = from?.state;
+    /** The training's configuration, whose lr may be smaller after a setback. */
+    let config = plannedConfig;
     for (;;) {
+      let failure: unknown;
       try {
         gpu ??= await openGpu(opening);
         const placement = placementOf(dataset, gpu, values.window);
@@ -215,22 +219,30 @@ async function train(
                 reporter,
                 signal,
               ));
-        if (!losses.any) {
+        if (!setbacks.any) {
           describe(reporter, model, dataset, placement, config, values.train);
           if (resumed) reporter.line(`goes on     after ${count(resumed.steps)} steps, from ${resumed.file}`);
           if (values.save_model) await checkRoom(files_dir, modelBytes(model, dataset), 'the model');
         }
-        const begins = async () => goesOn ?? Trainer.create(model, dataset, config, placement);
-        const trained = values.train ? await runEpochs(await begins(), { ...run, from: state }) : undefined;
-        await keepResults({ model, loaded, dataset: seen, config, trained, saved }, dataset, values, run);
-        break;
+        let trained: Trained | undefined;
+        if (values.train) {
+          const trainer = goesOn ?? (await Trainer.create(model, dataset, plannedConfig, placement));
+          if (setbacks.lrFactor < 1) trainer.change({ lr: trainer.config.lr * setbacks.lrFactor });
+          config = trainer.config;
+          trained = await runEpochs(trainer, { ...run, from: state });
+        }
+        failure = trained?.failure;
+        if (failure === undefined || !setbacks.survives(failure, config.lr)) {
+          await keepResults({ model, loaded, dataset: seen, config, trained, saved }, dataset, values, run);
+          break;
+        }
       } catch (error) {
-        if (!losses.survives(error)) throw error;
-        gpu?.close();
-        gpu = undefined;
-        from = await losses.last();
-        state = from?.state ?? nothingYet;
+        if (error === failure || !setbacks.survives(error, config.lr)) throw error;
       }
+      gpu?.close();
+      gpu = undefined;
+      from = await setbacks.last();
+      state = from?.state ?? nothingYet;
     }
     signal.throwIfAborted();
   } finally {

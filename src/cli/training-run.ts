@@ -71,6 +71,8 @@ export interface Trained {
 const deadAdvice =
   'All latents are dead: none was active for any row in this epoch, so none can learn any more and every row gets the same ' +
   'reconstruction. Use a smaller lr or a smaller sparsity_lambda.';
+/** Steps without an active latent after which that is said before the epoch ends. */
+const deadSteps = 256;
 
 /**
  * Trains to the end of the run, with a line per epoch, a progress bar and a record in metrics.jsonl. The file of an earlier
@@ -97,8 +99,8 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
   let done = begun;
   let unrecorded: EngineError | undefined;
   let recorded = false;
-  const here = { date: new Date().toISOString(), step: begun, adapter: model.gpu.name };
-  const goesOn = begun > 0 ? { resumed: [...(from?.record?.resumed ?? []), here] } : {};
+  const here = { date: new Date().toISOString(), step: begun, adapter: model.gpu.name, lr: config.lr };
+  const goesOn = from ? { resumed: [...(from?.record?.resumed ?? []), here] } : {};
   let record = from?.record && { ...from.record, ...goesOn };
   const trained = (failure?: Trained['failure']): Trained => {
     return { steps: done, history, failure, unrecorded, record, densities: densities?.history, animation };
@@ -145,7 +147,12 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
       if (history.length > 0) await writeRecords();
     }
     let first = true;
-    let silent = false;
+    let silentSteps = 0;
+    let advised = false;
+    const advise = (sentence: string) => {
+      if (!advised) reporter.warn(sentence);
+      advised = true;
+    };
     for await (const { steps, samples_per_second, epoch } of stepsOf(trainer, signal, animate, animation)) {
       if (first) {
         // Since this process began: what a user waits for, with compilation.
@@ -157,6 +164,10 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
       logs.write((log) => log.steps(steps));
       curves?.add(steps, epoch);
       done = steps[steps.length - 1].step;
+      const lastActive = steps.findLastIndex(({ active }) => active > 0);
+      silentSteps = lastActive < 0 ? silentSteps + steps.length : steps.length - 1 - lastActive;
+      if (silentSteps >= deadSteps)
+        advise(deadAdvice.replace('in this epoch', `in the last ${deadSteps} steps`));
       if (epoch) {
         logs.write((log) => log.epoch(epoch, done));
         history.push(epoch);
@@ -164,9 +175,11 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
         await densities?.add(epoch.epoch);
         reporter.json(epoch);
         reporter.line(metricsLine(label(epoch.epoch), epoch, sparsity));
-        if (epoch.dead === model.hidden && model.config.activation === 'relu' && !silent) {
-          silent = true;
-          reporter.warn(deadAdvice);
+        if (epoch.dead === model.hidden && model.config.activation === 'relu') advise(deadAdvice);
+        if (history.length === 1 && trainer.step.variance === 0) {
+          reporter.warn(
+            `All rows of ${trainer.step.source.name} are the same, so there is nothing in them to learn.`,
+          );
         }
       }
       snapshots?.told(done);

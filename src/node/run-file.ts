@@ -20,7 +20,12 @@ export interface RunRecord {
   /** When its process began, ISO 8601. */
   readonly date?: string;
   /** Where it went on from a snapshot, if it did. */
-  readonly resumed?: readonly { readonly date: string; readonly step: number; readonly adapter: string }[];
+  readonly resumed?: readonly {
+    readonly date: string;
+    readonly step: number;
+    readonly adapter: string;
+    readonly lr: number;
+  }[];
   /** The saved model from which it started. */
   readonly init?: string;
   readonly model: ModelConfig;

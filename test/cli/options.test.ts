@@ -59,6 +59,7 @@ const common = {
   // There is none yet, so the run begins.
   resume: 'my-files',
   save_every: '3',
+  on_divergence: 'rollback',
   step_metrics: 'steps.csv',
   epoch_metrics: 'epochs.jsonl',
   tensorboard: 'events',

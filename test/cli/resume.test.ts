@@ -67,7 +67,7 @@ describe('a run with --save_every', () => {
     await expectUndisturbed(cwd);
     const { resumed } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
     expect(resumed).toEqual([
-      { date: expect.any(String), step: expect.any(Number), adapter: expect.any(String) },
+      { date: expect.any(String), step: expect.any(Number), adapter: expect.any(String), lr: 0.001 },
     ]);
   });
 
@@ -246,5 +246,96 @@ describe('a device that is lost', () => {
     expect(status).toBe(1);
     expect(stdout).not.toContain('"model"');
     expect(filesIn(cwd).filter((file) => /\.tmp$|\.lock$/.test(file))).toEqual([]);
+  });
+});
+
+describe('a loss that stops being finite', () => {
+  const diverges = [
+    '--data',
+    rows,
+    '--h_dims',
+    '4',
+    '--batch_size',
+    '40',
+    '--epochs',
+    '4',
+    '--lr',
+    '1e10',
+    '--json',
+  ];
+  const saved = ['--save-model', '--no-save-plots'];
+
+  it('is gone back from, with --on_divergence rollback, at half the learning rate, until it is finite', async () => {
+    const cwd = folder.make();
+    const { status, stdout, stderr } = await sae([...diverges, ...saved, '--on_divergence', 'rollback'], {
+      cwd,
+    });
+    const back = stderr
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => !line.startsWith('All latents are dead'));
+    expect(back.length).toBeGreaterThan(0);
+    expect(back.length).toBeLessThanOrEqual(5);
+    back.forEach((line, i) => {
+      expect(line).toBe(
+        `In epoch 1 at step 2, the loss stopped being finite. Training goes back to its beginning, with half the learning rate, ${1e10 / 2 ** (i + 1)}.`,
+      );
+    });
+    expect(status).toBe(0);
+    expect(objects(stdout).filter(({ epoch }) => epoch)).toHaveLength(4);
+    const { training } = await readModelFile(join(cwd, model));
+    expect(training?.lr).toBe(1e10 / 2 ** back.length);
+    const { resumed } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
+    expect(resumed).toEqual([expect.objectContaining({ step: 0, lr: training?.lr })]);
+  });
+
+  it('ends the run after five times, and the last good model is kept', async () => {
+    const cwd = folder.make();
+    const args = [...diverges, ...saved, '--lr', '1e30', '--on_divergence', 'rollback'];
+    const { status, stderr } = await sae(args, { cwd });
+    expect(stderr.match(/goes back to its beginning/g)).toHaveLength(5);
+    expect(stderr).toMatch(
+      /\nsae: The loss stopped being finite in epoch 1 at step 2\. .*, in \w+\.0\.\w+\.\n$/,
+    );
+    expect(status).toBe(1);
+    for (const { data } of (await readModelFile(join(cwd, model))).parameters.values()) {
+      expect(data.every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+describe('rows with nothing to learn', () => {
+  it('that are all the same are named', async () => {
+    const same = folder.write('same.npy', npy([50, 4], new Float32Array(200).fill(2)));
+    const { status, stderr } = await sae(
+      ['--data', same, '--normalize', 'none', '--h_dims', '3', '--epochs', '1', '--no-save-plots', '--json'],
+      { cwd: folder.make() },
+    );
+    expect([status, stderr]).toEqual([
+      0,
+      'All rows of same.npy are the same, so there is nothing in them to learn.\n',
+    ]);
+  });
+
+  it('whose squares f32 does not hold are refused', async () => {
+    for (const scale of [1e-30, 1e-41]) {
+      const tiny = folder.write(
+        'tiny.npy',
+        npy(
+          [50, 4],
+          Float32Array.from(bytes(200), (value) => value * scale),
+        ),
+      );
+      const { status, stderr } = await sae(
+        ['--data', tiny, '--normalize', 'none', '--h_dims', '3', '--epochs', '1', '--no-save-plots'],
+        { cwd: folder.make() },
+      );
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringMatching(
+          /^sae: The rows of tiny\.npy differ by no more than about \de-\d\d, whose squares are 0 in f32, so nothing could be learned/,
+        ),
+      ]);
+    }
   });
 });

@@ -27,6 +27,9 @@ const uploadBytes = 2 ** 22;
 const gatherRows = 8;
 const gatherColumns = 32;
 
+/** Of less, squared errors in f32 lose all digits: the smallest normal number is 1.2e-38. */
+const smallestVariance = 1e-34;
+
 /** Bytes of a row on the device. */
 export function rowBytesOf({ in_dims, type }: Pick<DeviceRows, 'in_dims' | 'type'>): number {
   return padded(in_dims) * valueBytes[type];
@@ -155,6 +158,13 @@ export class Windows {
     }
     this.#current = place;
     this.#count(number);
+    const { variance, source } = this;
+    if (variance > 0 && variance < smallestVariance) {
+      throw new DataError(
+        `The rows of ${source.name} differ by no more than about ${Math.sqrt(variance).toExponential(0)}, whose squares are 0 in f32, so nothing ` +
+          'could be learned from them. Scale them up, for example with normalize unit.',
+      );
+    }
     const first = place * this.sizes.size;
     const places = first === 0 ? order : order.map((row) => first + row);
     this.gpu.write(this.order, places);

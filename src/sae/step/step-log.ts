@@ -28,9 +28,9 @@ export interface StepLog {
   readonly overflow: string | undefined;
 }
 
-/** What follows the log's entries if a submit ends a pass or the run. */
-export interface EndOfPass {
-  /** Number of latents, and the words of their counts of rows in which they were active. */
+/** What follows the log's entries of a submit. */
+export interface Appended {
+  /** Number of latents, and the words of their counts of rows in which they were active; 0 unless it ends a pass or the run. */
   readonly latents: number;
   readonly latentWords: number;
   /** Names of parameters: one word for each says whether a moment is not finite. Empty if that was not checked. */
@@ -41,7 +41,7 @@ export interface EndOfPass {
  * Parses the log's entries of some steps.
  * @param rows of each step's batch.
  */
-export function parseLog(bytes: ArrayBuffer, rows: readonly number[], end: EndOfPass | undefined): StepLog {
+export function parseLog(bytes: ArrayBuffer, rows: readonly number[], appended: Appended): StepLog {
   const floats = new Float32Array(bytes);
   const words = new Uint32Array(bytes);
   const stride = logBytes / 4;
@@ -56,11 +56,12 @@ export function parseLog(bytes: ArrayBuffer, rows: readonly number[], end: EndOf
       fault: ([undefined, 'loss', 'gradient'] as const)[words[at + 6]],
     };
   });
-  if (!end) {
-    return { steps, rowsActive: undefined, overflow: undefined };
-  }
+  const { latents, latentWords, parameters } = appended;
   const first = rows.length * stride;
-  const rowsActive = words.subarray(first, first + end.latents);
-  const overflows = words.subarray(first + end.latentWords);
-  return { steps, rowsActive, overflow: end.parameters.find((_, i) => overflows[i] !== 0) };
+  const overflows = words.subarray(first + latentWords);
+  return {
+    steps,
+    rowsActive: latents > 0 ? words.subarray(first, first + latents) : undefined,
+    overflow: parameters.find((_, i) => overflows[i] !== 0),
+  };
 }

@@ -20,11 +20,15 @@ import { allocateBlocks, blockCount, blockRows } from './row-blocks.js';
 import { allocateSilentRows, deadAfter } from './silent-rows.js';
 import { prepareModel, takesLists } from './sparse/choice.js';
 import { addSparseStep, allocateSparse } from './sparse/sparse-step.js';
-import { type EndOfPass, logBytes, parseLog, type StepLog } from './step-log.js';
+import { logBytes, parseLog, type StepLog } from './step-log.js';
 import { addMomentsCheck, allocateUpdate, momentsOf, storesGradients } from './update.js';
 
-/** Steps between two checks of the moments, at least: compared with so many steps, a check costs nothing. */
+/**
+ * Steps between two checks of the moments: at the end of a pass at least, since compared with so many steps a check costs
+ * nothing; and at most, since a pass may take days.
+ */
 const checkInterval = 128;
+const longestInterval = 1024;
 
 /** A training step's state on the device between two submits, besides the model and the rows. */
 export interface StepState {
@@ -64,8 +68,8 @@ export class TrainStep {
   /** One buffer for each submit that may be in flight. */
   readonly #readbacks: readonly GPUBuffer[];
   #submits = 0;
-  /** Steps since the moments were checked. */
-  #unchecked = Number.POSITIVE_INFINITY;
+  /** Steps since the moments were checked: those of a short first pass are. */
+  #unchecked = checkInterval;
   /** Steps of the pass before the current window, steps of the window, and those of it that were submitted. */
   #before = 0;
   #inWindow = 0;
@@ -239,23 +243,21 @@ export class TrainStep {
       return bytes / 4;
     };
     copy('log_of_steps', first * logBytes, times * logBytes);
-    let end: EndOfPass | undefined;
     this.#unchecked += times;
-    if (ends) {
-      const latentWords = copy('rows_active');
-      const checked = this.check !== undefined && this.#unchecked >= checkInterval;
-      if (checked) {
-        this.#unchecked = 0;
-        this.check.encode(encoder, 1);
-        copy('overflows');
-      }
-      end = { latents: hidden, latentWords, parameters: checked ? trained.map(({ name }) => name) : [] };
+    const latentWords = ends ? copy('rows_active') : 0;
+    const checked = this.check !== undefined && this.#unchecked >= (ends ? checkInterval : longestInterval);
+    if (checked) {
+      this.#unchecked = 0;
+      this.check.encode(encoder, 1);
+      copy('overflows');
     }
+    const parameters = checked ? trained.map(({ name }) => name) : [];
+    const appended = { latents: ends ? hidden : 0, latentWords, parameters };
     gpu.device.queue.submit([encoder.finish()]);
     const rows = Array.from({ length: times }, (_, i) =>
       Math.min(this.batchRows, this.#windowRows - (first + i) * this.batchRows),
     );
-    const ended = gpu.map(readback, size).then((entries) => parseLog(entries, rows, end));
+    const ended = gpu.map(readback, size).then((entries) => parseLog(entries, rows, appended));
     return { times, ended };
   }
 

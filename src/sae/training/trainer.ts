@@ -146,7 +146,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
     const copies = [model.parameters(), step.state(), this.#log.sumsAt(host.done)] as const;
     const [parameters, state, sums] = await Promise.all(copies);
     if (state.halted) {
-      throw this.#log.failure ?? new NonFiniteLossError(this.#course.epoch, step.done);
+      throw await this.#explained(this.#log.failure ?? new NonFiniteLossError(this.#course.epoch, step.done));
     }
     return { ...host, parameters, step: state, sums };
   }
@@ -275,7 +275,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
       await before?.submits.return();
       this.#checkOpen();
       if (this.#log.failure) {
-        throw this.#log.failure;
+        throw await this.#explained(this.#log.failure);
       }
       this.#log.begin();
       for await (const told of submits) {
@@ -290,7 +290,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
       }
       // All steps before the failure have been yielded by now.
       if (this.#log.failure) {
-        throw this.#log.failure;
+        throw await this.#explained(this.#log.failure);
       }
     } catch (error) {
       // If the trainer was closed, that explains any other error.
@@ -343,6 +343,18 @@ export class Trainer<S extends SparsityName = 'kl'> {
     this.#closed = true;
     this.step.destroy();
     this.#log.close(closed());
+  }
+
+  /** The failure with the largest parameter, which tells what grew. */
+  async #explained(failure: NonFiniteLossError): Promise<NonFiniteLossError> {
+    if (failure.largest) return failure;
+    let largest = { tensor: '', value: 0 };
+    for (const [tensor, { data }] of await this.model.parameters()) {
+      for (const value of data) if (Math.abs(value) > Math.abs(largest.value)) largest = { tensor, value };
+    }
+    const { epoch, step, what } = failure;
+    this.#log.failure = new NonFiniteLossError(epoch, step, what, largest);
+    return this.#log.failure;
   }
 
   /** @throws ClosedError. */

@@ -132,15 +132,15 @@ export class TrainingLog<S extends SparsityName> {
       this.#sums = noSums;
     }
     this.#tell(now);
+    if (overflow !== undefined) {
+      this.#fail(new NonFiniteLossError(epoch, now - before, { momentsOf: overflow }));
+    }
     if (!rowsActive) {
       return told;
     }
     // The ends of submits are reported in bursts, which a short epoch does not average out.
     const samples_per_second = perSecond(this.#ofEpoch.milliseconds < 1000 ? this.#lately : this.#ofEpoch);
     this.#ofEpoch = { rows: 0, milliseconds: 0 };
-    if (overflow !== undefined) {
-      this.#fail(new NonFiniteLossError(epoch, now - before, { momentsOf: overflow }));
-    }
     const metrics = {
       epoch,
       ...summarize(config.sparsity, sums, rowsActive, variance),

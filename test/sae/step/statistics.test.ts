@@ -96,7 +96,8 @@ async function measure(bench: Bench, inputs: Inputs) {
   );
   const logged = await bench.words(log);
   const entry = logged.slice(index * 8, index * 8 + 8);
-  const { mse, divisor, terms, active: count, fault } = parseLog(entry.buffer, [rows], undefined).steps[0];
+  const none = { latents: 0, latentWords: 0, parameters: [] };
+  const { mse, divisor, terms, active: count, fault } = parseLog(entry.buffer, [rows], none).steps[0];
   return {
     mse,
     divisor,

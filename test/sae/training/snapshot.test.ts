@@ -159,5 +159,5 @@ test('a training that has stopped at a loss that is not finite gives none', asyn
     for await (const _ of trainer.steps({ count: 2 }));
   };
   await expect(run()).rejects.toThrow(NonFiniteLossError);
-  await expect(trainer.snapshot()).rejects.toThrow(new NonFiniteLossError(1, 1));
+  await expect(trainer.snapshot()).rejects.toThrow(new NonFiniteLossError(1, 1).message);
 });

@@ -301,7 +301,7 @@ describe('steps', () => {
             told.push(...steps);
           }
         };
-        const failure = new NonFiniteLossError(1, 4);
+        const failure = new NonFiniteLossError(1, 4).message;
         await expect(run()).rejects.toThrow(failure);
         const parameters = await model.parameters();
         await expect(run()).rejects.toThrow(failure);

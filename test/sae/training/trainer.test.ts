@@ -460,6 +460,24 @@ describe('squared gradients beyond f32', () => {
     },
   );
 
+  test('are named within 1,024 steps, however long an epoch is', async () => {
+    await using(await Model.create(gpu, small, 5), async (model) => {
+      const rows = { ...byteRows(4000, 9, 1), normalization: { mean: 0, std: 1e-13 } };
+      const trainer = await Trainer.create(model, rows, { ...training, batch_size: 1 });
+      let steps = 0;
+      await expect(
+        (async () => {
+          for await (const told of trainer.steps()) steps += told.steps.length;
+        })(),
+      ).rejects.toThrow(
+        /^The squared gradients of encoder\.0\.weight exceeded the range of f32 by epoch 1, step \d+, /,
+      );
+      expect(steps).toBeGreaterThan(800);
+      expect(steps).toBeLessThan(2500);
+      trainer.close();
+    });
+  });
+
   test('are noticed when they come later, and are not where there are none', async () => {
     await using(await Model.create(gpu, small, 5), async (model) => {
       const trainer = await Trainer.create(model, scaled(10), training);

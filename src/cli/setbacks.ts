@@ -1,0 +1,87 @@
+import { DeviceLostError, NonFiniteLossError } from '../node/index.js';
+import { type Reporter, short } from './reporter.js';
+import { type Resumed, readResumedFile } from './resume.js';
+import type { Snapshots } from './snapshots.js';
+
+/** How often a lost device is opened again without anything saved in between. */
+export const mostLosses = 3;
+/** How often a run goes back because its figures were not finite, in all. */
+export const mostRollbacks = 5;
+
+/** What `--on_divergence` says to do when a loss, a gradient or a moment is not finite. */
+export const onDivergence = ['stop', 'rollback'] as const;
+
+/**
+ * What throws a run back to its last snapshot or, if there is none yet, to its beginning: a device that is lost, and figures
+ * that are not finite, after which it goes on with half the learning rate: otherwise the same steps would end the same way.
+ */
+export class Setbacks {
+  #losses = 0;
+  #rollbacks = 0;
+  #rollbacksSinceSaved = 0;
+  #saved: number | undefined;
+  /** Whether there was one. */
+  any = false;
+
+  /** @param begun the snapshot from which the run goes on, if it does. */
+  constructor(
+    readonly snapshots: Snapshots | undefined,
+    readonly begun: string | undefined,
+    readonly divergence: (typeof onDivergence)[number],
+    readonly reporter: Reporter,
+    readonly signal: AbortSignal,
+  ) {
+    this.#saved = snapshots?.saved;
+  }
+
+  /** By what the learning rate is multiplied from the place on to which the run goes back. */
+  get lrFactor(): number {
+    return 0.5 ** this.#rollbacksSinceSaved;
+  }
+
+  /** Whether the run goes on after an error, which is then reported. @param lr that of the run so far. */
+  survives(error: unknown, lr: number): boolean {
+    if (this.signal.aborted) return false;
+    const saved = this.snapshots?.saved;
+    if (saved !== this.#saved) {
+      this.#losses = 0;
+      this.#rollbacksSinceSaved = 0;
+      this.#saved = saved;
+    }
+    if (error instanceof DeviceLostError) {
+      if (++this.#losses > mostLosses) return false;
+      const [what] = error.message.split(/(?<=\.) /);
+      this.#report(`${what} It is opened again, and training goes on from ${this.#place}.`);
+      return true;
+    }
+    if (error instanceof NonFiniteLossError && this.divergence === 'rollback') {
+      if (++this.#rollbacks > mostRollbacks) return false;
+      this.#rollbacksSinceSaved += 1;
+      const { epoch, step } = error;
+      const what =
+        typeof error.what === 'object' ? `moments of ${error.what.momentsOf}` : `the ${error.what}`;
+      this.#report(
+        `In epoch ${epoch} at step ${step}, ${what} stopped being finite. Training goes back to ${this.#place}, with half the learning rate, ${short(lr / 2)}.`,
+      );
+      return true;
+    }
+    return false;
+  }
+
+  /** What the run goes on from. */
+  async last(): Promise<Resumed | undefined> {
+    const file = this.snapshots?.saved === undefined ? this.begun : this.snapshots.file;
+    return file === undefined ? undefined : readResumedFile(file);
+  }
+
+  #report(sentence: string): void {
+    this.any = true;
+    this.reporter.warn(sentence);
+  }
+
+  get #place(): string {
+    const saved = this.snapshots?.saved;
+    if (saved !== undefined) return `step ${saved.toLocaleString('en')}`;
+    return this.begun ?? 'its beginning';
+  }
+}
