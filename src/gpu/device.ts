@@ -6,6 +6,12 @@ import { typeOf } from './shown.js';
 /** Gives the text of a file in `shaders/`. The host supplies it: from a disk, a bundle or a server. */
 export type ShaderLoader = (file: string) => string | Promise<string>;
 
+/**
+ * Minutes without an answer after which a device counts as lost. A step of the largest models takes seconds on a software
+ * adapter, and where many share it minutes.
+ */
+const patience = 10;
+
 /** How the host waits for a software adapter. Returning the promise itself is enough. */
 export type Wait = <T>(promise: Promise<T>) => Promise<T>;
 
@@ -18,11 +24,19 @@ export abstract class Device {
   abstract readonly tuner: TileChooser;
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #wait: Wait;
+  /** Settles when the device is lost, or does not answer any more. */
+  readonly lost: Promise<void>;
+  #tellLost = () => {};
   #failure: EngineError | undefined;
   /** The bytes of all buffers and textures that were made here and not freed yet. */
   readonly #allocated = new Map<GPUBuffer | GPUTexture, number>();
   readonly #freed = new WeakSet<GPUBuffer | GPUTexture>();
   #allocatedBytes = 0;
+  /** What is waited for, and for how many minutes nothing of it has come. */
+  readonly #awaited = new Set<(failure: EngineError) => void>();
+  #minutes = 0;
+  #clock: ReturnType<typeof setInterval> | undefined;
+  #hangs = false;
 
   constructor(
     readonly adapter: GPUAdapter,
@@ -31,7 +45,11 @@ export abstract class Device {
     wait: Wait = (promise) => promise,
   ) {
     this.#wait = this.software ? wait : (promise) => promise;
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
     device.lost.then((info) => {
+      this.#tellLost();
       this.#failure ??= new DeviceLostError(
         info.reason === 'destroyed'
           ? 'The device was closed while it was in use.'
@@ -304,7 +322,7 @@ export abstract class Device {
   /** Waits for what the device settles, such as the mapping of a buffer. @throws the device's first failure. */
   async settled(promise: Promise<unknown>): Promise<void> {
     try {
-      await this.#wait(promise);
+      await this.#wait(this.#timed(promise));
     } catch (error) {
       // A lost device first shows as a failed mapping: wait for its own message.
       await new Promise<void>((resolve) => setTimeout(resolve, 0));
@@ -314,6 +332,48 @@ export abstract class Device {
     this.check();
   }
 
+  /** The same promise, but it fails if the device does not answer. */
+  #timed<T>(promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#awaited.add(reject);
+      // The clock counts its own turns: the time in which a machine sleeps is not the device's.
+      this.#clock ??= setInterval(() => this.#minute(), 60_000);
+      const answered = () => {
+        this.#awaited.delete(reject);
+        this.#minutes = 0;
+        if (this.#awaited.size === 0) this.#stopClock();
+      };
+      promise.then(
+        (value) => {
+          answered();
+          resolve(value);
+        },
+        (error) => {
+          answered();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #minute(): void {
+    this.#minutes += 1;
+    if (this.#minutes < patience) return;
+    this.#hangs = true;
+    this.#failure ??= new DeviceLostError(
+      `The device (${this.name}) has not answered for ${patience} minutes. What was submitted to it is given up.`,
+    );
+    this.#stopClock();
+    this.#tellLost();
+    for (const fail of this.#awaited) fail(this.#failure);
+    this.#awaited.clear();
+  }
+
+  #stopClock(): void {
+    clearInterval(this.#clock);
+    this.#clock = undefined;
+  }
+
   /** @throws the device's first failure, if there was one. */
   check(): void {
     if (this.#failure) {
@@ -321,9 +381,10 @@ export abstract class Device {
     }
   }
 
-  /** Frees the device and everything on it. */
+  /** Frees the device and everything on it. One that does not answer is left alone, since that would wait for it. */
   close(): void {
-    this.device.destroy();
+    this.#stopClock();
+    if (!this.#hangs) this.device.destroy();
   }
 }
 

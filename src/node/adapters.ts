@@ -81,7 +81,7 @@ process.on('exit', () => {
 async function opened(made: GPU, options: GpuOptions): Promise<Gpu> {
   const gpu = await Gpu.open(made, loadShader, options);
   open.add(gpu);
-  gpu.device.lost.then(() => open.delete(gpu));
+  gpu.lost.then(() => open.delete(gpu));
   return gpu;
 }
 

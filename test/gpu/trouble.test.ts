@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DeviceLostError, EngineError, LimitError, OutOfMemoryError } from '../../src/gpu/errors.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { Kernel } from '../../src/gpu/kernel.js';
@@ -325,4 +325,40 @@ describe('a kernel that does not compile', () => {
     const compiling = gpu.kernel({ files: ['bench/copy.wgsl'], constants: { no_such_constant: 1 } });
     await expect(compiling).rejects.toThrow(/The kernel bench\/copy does not compile:\n.*no_such_constant/);
   });
+});
+
+test('a device that does not answer for ten minutes of its own counts as lost, and is not waited for', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const hung = await openGpu({ sleep: false });
+  try {
+    const { mapAsync } = GPUBuffer.prototype;
+    GPUBuffer.prototype.mapAsync = () => new Promise(() => {});
+    const buffer = hung.buffer('Some values', 64);
+    const reading = [hung.read(buffer), hung.read(buffer)];
+    GPUBuffer.prototype.mapAsync = mapAsync;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Nine minutes, in which something comes, and nine more.
+    vi.advanceTimersByTime(9 * 60_000);
+    await hung.read(buffer);
+    vi.advanceTimersByTime(9 * 60_000);
+    expect(() => hung.check()).not.toThrow();
+    vi.advanceTimersByTime(60_000);
+    for (const each of reading) await expect(each).rejects.toThrow(DeviceLostError);
+    expect(() => hung.check()).toThrow(
+      `The device (${hung.name}) has not answered for 10 minutes. What was submitted to it is given up.`,
+    );
+    await hung.lost;
+    const { destroy } = GPUDevice.prototype;
+    let destroyed = 0;
+    GPUDevice.prototype.destroy = function () {
+      destroyed += 1;
+      return destroy.call(this);
+    };
+    hung.close();
+    GPUDevice.prototype.destroy = destroy;
+    expect(destroyed).toBe(0);
+  } finally {
+    vi.useRealTimers();
+    hung.device.destroy();
+  }
 });

@@ -12,7 +12,7 @@ export class PageDevice {
   /** The device, opened if there is none or it was lost. @throws NoAdapterError. */
   open(): Promise<Gpu> {
     this.#gpu ??= Gpu.open(navigator.gpu, loadShader, { store: tuningStore }).then((gpu) => {
-      void gpu.device.lost.then(() => {
+      void gpu.lost.then(() => {
         this.#gpu = undefined;
         this.lost(gpu);
       });
@@ -34,14 +34,14 @@ export class PageDevice {
       return gpu;
     } catch {
       gpu.close();
-      await gpu.device.lost;
+      await gpu.lost;
       return this.open();
     }
   }
 }
 
 /** Whether the device is lost. Its own notice may come a moment after the failure that it caused. */
-export async function isLost({ device }: Gpu): Promise<boolean> {
+export async function isLost({ lost }: Gpu): Promise<boolean> {
   const later = new Promise<false>((resolve) => setTimeout(resolve, 100, false));
-  return Promise.race([device.lost.then(() => true), later]);
+  return Promise.race([lost.then(() => true), later]);
 }
