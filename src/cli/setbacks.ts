@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { DeviceLostError, NonFiniteLossError } from '../node/index.js';
 import { type Reporter, short } from './reporter.js';
 import { type Resumed, readResumedFile } from './resume.js';
@@ -5,6 +6,8 @@ import type { Snapshots } from './snapshots.js';
 
 /** How often a lost device is opened again without anything saved in between. */
 export const mostLosses = 3;
+/** Milliseconds before each of these times: a driver that was reset may not be back yet. */
+const pauses = [0, 500, 3000];
 /** How often a run goes back because its figures were not finite, in all. */
 export const mostRollbacks = 5;
 
@@ -68,8 +71,9 @@ export class Setbacks {
     return false;
   }
 
-  /** What the run goes on from. */
+  /** What the run goes on from, when it is time. */
   async last(): Promise<Resumed | undefined> {
+    await setTimeout(pauses[this.#losses - 1] ?? 0);
     const file = this.snapshots?.saved === undefined ? this.begun : this.snapshots.file;
     return file === undefined ? undefined : readResumedFile(file);
   }

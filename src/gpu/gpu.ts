@@ -1,5 +1,5 @@
 import { Device, type ShaderLoader, type Wait } from './device.js';
-import { NoAdapterError } from './errors.js';
+import { DeviceLostError, NoAdapterError } from './errors.js';
 import { Tuner, type TuningOptions } from './gemm/tuner.js';
 
 /** How a host wants a GPU to be used. */
@@ -38,7 +38,7 @@ export class Gpu extends Device {
   /**
    * Opens the adapter that `provider` prefers, with the features that the engine can use.
    * @param provider `navigator.gpu`, or Dawn's object of the same kind.
-   * @throws NoAdapterError if there is none.
+   * @throws NoAdapterError if there is none; DeviceLostError if it gives no device.
    */
   static async open(provider: GPU, shaders: ShaderLoader, options: GpuOptions = {}): Promise<Gpu> {
     const adapter = await provider.requestAdapter(adapterRequest);
@@ -50,7 +50,14 @@ export class Gpu extends Device {
       requiredLimits[limit] = adapter.limits[limit];
     }
     const requiredFeatures = usedFeatures.filter((feature) => adapter.features.has(feature));
-    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures }).catch((error) => {
+      const { description, device: name } = adapter.info;
+      throw new DeviceLostError(
+        `The adapter ${description || name || 'that was found'} cannot be used now: ${error.message.trim().replace(/\.$/, '')}. ` +
+          'Other programs may have taken all of it, or its driver is at fault.',
+        { cause: error },
+      );
+    });
     return new Gpu(adapter, device, shaders, options);
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { DeviceLostError } from '../../src/gpu/errors.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { describeAdapters, openGpu } from '../../src/node/adapters.js';
 import { Model } from '../../src/sae/model/model.js';
@@ -48,4 +49,18 @@ describe('devices that are opened one after the other, and at once', () => {
     const lost = await one.device.lost;
     expect(lost.reason).toBe('destroyed');
   });
+});
+
+test('an adapter that gives no device is named, with the reason', async () => {
+  await open();
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = () => Promise.reject(new Error('out of handles.'));
+  try {
+    await expect(openGpu()).rejects.toThrow(DeviceLostError);
+    await expect(openGpu()).rejects.toThrow(
+      /^The adapter \S.* cannot be used now: out of handles\. Other programs may/,
+    );
+  } finally {
+    GPUAdapter.prototype.requestDevice = requestDevice;
+  }
 });
