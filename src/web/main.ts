@@ -8,11 +8,13 @@ import {
   type SavedModel,
   sameNormalization,
   savedModel,
+  sizesInWords,
 } from '../sae/index.js';
 import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
 import { element, forget, onClick, showText, tell } from './browser/page.js';
 import { reportOf } from './browser/report.js';
 import { loadDataset } from './session/datasets.js';
+import { Keeping, type KeptTraining } from './session/keeping.js';
 import { Session } from './session/session.js';
 import { relabelled, type ShownRows } from './session/shown-rows.js';
 import { SettingsForm } from './settings/form.js';
@@ -52,7 +54,13 @@ const session = new Session({
   },
   failed: (sentence) => tell('trouble', sentence),
   recovered: (sentence) => tell('news', sentence),
+  copied: (snapshot, { dataset }, still) => {
+    const { points } = session.history;
+    const page = () => ({ address: toAddress(form.settings, chosen), rows: dataset.name, points });
+    keeping.keep(snapshot, dataset, page, still);
+  },
 });
+const keeping = new Keeping();
 const views = new Views(session);
 const address = fromAddress(location.hash);
 const form = new SettingsForm(address.settings, settingsChanged);
@@ -231,7 +239,10 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
 }
 
 /** Rows for a saved model: with the normalisation of its training rows. */
-function withModel(rows: ShownRows, { normalization, image_shape }: SavedModel): ShownRows {
+function withModel(
+  rows: ShownRows,
+  { normalization, image_shape }: Pick<SavedModel, 'normalization' | 'image_shape'>,
+): ShownRows {
   const same = !normalization || sameNormalization(normalization, rows.normalization);
   if (same && (rows.image_shape || !image_shape)) {
     return rows;
@@ -253,6 +264,11 @@ async function open(files: readonly NamedBlob[]): Promise<void> {
     }
     if ('labels' in read) {
       inTurn(async () => label(read.labels, files[0].name));
+      return;
+    }
+    if (awaited && (await keeping.fingerprint(read.dataset)) === awaited.saved.fingerprint) {
+      const kept = awaited;
+      inTurn(() => goOn(kept, read.dataset));
       return;
     }
     data = read.dataset;
@@ -377,6 +393,66 @@ onClick('save-report', async () => {
   }
 });
 
+// A training that was kept
+
+/** The training that goes on as soon as the visitor has opened its rows again. */
+let awaited: KeptTraining | undefined;
+
+/** Asks whether a training goes on that an earlier visit has left. */
+async function offerKept(): Promise<void> {
+  const kept = await keeping.earlier();
+  if (!kept) return;
+  const { snapshot } = kept.saved;
+  const steps = snapshot.done.toLocaleString('en');
+  tell(
+    'kept',
+    `This browser has kept your last training: ${sizesInWords(snapshot.model)} on ${kept.page.rows}, after ${steps} steps.`,
+    { 'Go on with it': () => void takeUp(kept), 'Forget it': () => void keeping.forget() },
+  );
+}
+
+async function takeUp(kept: KeptTraining): Promise<void> {
+  const { dataset } = fromAddress(kept.page.address);
+  if (dataset) {
+    inTurn(async () => goOn(kept, await loadDataset(dataset)));
+    return;
+  }
+  awaited = kept;
+  tell('kept', `Open ${kept.page.rows} again, as then: the training goes on with its rows.`, {
+    'Forget it': () => {
+      awaited = undefined;
+      void keeping.forget();
+    },
+  });
+}
+
+/** Goes on with a training as it was kept. */
+async function goOn({ saved, page }: KeptTraining, rows: ShownRows): Promise<void> {
+  const { snapshot, normalization, image_shape } = saved;
+  const { settings, dataset } = fromAddress(page.address);
+  preparing = true;
+  showButtons();
+  forget('kept');
+  try {
+    const own = withModel(rows, { normalization, ...(image_shape && { image_shape }) });
+    await session.goOn(snapshot, own, page.points);
+    awaited = undefined;
+    keeping.answered();
+    choose(dataset);
+    data = own;
+    made = { settings: { ...settings, ...modelSettings(snapshot.model) }, data, loaded: false };
+    form.show(made.settings);
+    showAddress();
+    views.goal = Math.max(session.done, session.run!.trainer.stepsOf(form.settings.epochs));
+    tell('news', `The training goes on after step ${snapshot.done.toLocaleString('en')}. Press Train.`);
+  } catch (error) {
+    tell('trouble', `The training cannot go on: ${(error as Error).message}`);
+  }
+  preparing = false;
+  showButtons();
+  views.showStatus();
+}
+
 // The page itself
 
 addEventListener('hashchange', () => {
@@ -410,4 +486,5 @@ showButtons();
 session.open().catch(() => {});
 load(address.dataset ?? 'mnist-10k');
 startOrWait();
+void offerKept();
 await tellFaults(address.faults);

@@ -21,8 +21,14 @@ export class LossHistory<S extends SparsityName = 'kl'> {
   /** Steps per point; the last may have fewer. */
   #stride = 1;
 
-  /** @param most the most points. */
-  constructor(readonly most = 1024) {}
+  /** @param most the most points. @param points of the training so far. */
+  constructor(
+    readonly most = 1024,
+    points: readonly LossPoint<S>[] = [],
+  ) {
+    this.#points = [...points];
+    this.#stride = points.reduce((stride, { steps }) => Math.max(stride, steps), 1);
+  }
 
   /** All points so far, the oldest first, each the mean of its steps. */
   get points(): readonly LossPoint<S>[] {

@@ -38,23 +38,39 @@ export function paced(milliseconds: number, work: () => Promise<void> | void): (
   };
 }
 
-/** Shows a message until it is dismissed or replaced by another one on the same topic. */
-export function tell(topic: 'trouble' | 'news', sentence: string): void {
+/** What a message is about. */
+type Topic = 'trouble' | 'news' | 'kept';
+
+/**
+ * Shows a message until it is dismissed or replaced by another one on the same topic.
+ * @param answers what the visitor may answer, by the words on buttons; each removes the message.
+ */
+export function tell(
+  topic: Topic,
+  sentence: string,
+  answers: Readonly<Record<string, () => void>> = { Dismiss: () => {} },
+): void {
   const box = document.createElement('div');
   box.className = topic;
   const text = document.createElement('span');
   text.textContent = sentence;
-  const dismiss = document.createElement('button');
-  dismiss.type = 'button';
-  dismiss.textContent = 'Dismiss';
-  dismiss.addEventListener('click', () => forget(topic));
-  box.append(text, dismiss);
+  const buttons = Object.entries(answers).map(([words, act]) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = words;
+    button.addEventListener('click', () => {
+      forget(topic);
+      act();
+    });
+    return button;
+  });
+  box.append(text, ...buttons);
   forget(topic);
   element('messages').append(box);
 }
 
 /** Removes the message on a topic. */
-export function forget(topic: 'trouble' | 'news'): void {
+export function forget(topic: Topic): void {
   const box = element('messages').querySelector(`.${topic}`);
   // Otherwise the focus would be lost.
   if (box?.contains(document.activeElement)) {

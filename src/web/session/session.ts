@@ -2,6 +2,7 @@ import {
   type Gpu,
   type LiveSettings,
   LossHistory,
+  type LossPoint,
   liveSettings,
   NonFiniteLossError,
   type Probe,
@@ -37,6 +38,8 @@ export interface SessionEvents {
   failed(sentence: string): void;
   /** The device was lost and is open again, with a message. */
   recovered(sentence: string): void;
+  /** There is a new copy of the training on the host. @param still whether training has ended, for now. */
+  copied(snapshot: Snapshot<SparsityName>, run: Run, still: boolean): void;
 }
 
 /** Trains one model at a time, and opens a lost device again. */
@@ -115,6 +118,25 @@ export class Session {
     this.#starting = true;
     try {
       await this.#inTurn(() => this.#begin(settings, dataset, saved));
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  /** Replaces the current model by a training that goes on. @param points of its curves. @throws EngineError. */
+  async goOn(
+    snapshot: Snapshot<SparsityName>,
+    dataset: ShownRows,
+    points: readonly LossPoint<SparsityName>[],
+  ): Promise<void> {
+    this.#stop();
+    this.#starting = true;
+    try {
+      await this.#inTurn(async () => {
+        const run = await resumeRun(await this.#device.sound(), dataset, snapshot, liveOf(snapshot.training));
+        this.#history = new LossHistory<SparsityName>(undefined, points);
+        this.#replace(run, snapshot);
+      });
     } finally {
       this.#starting = false;
     }
@@ -256,10 +278,10 @@ export class Session {
         this.#takeSnapshot(run).catch(() => {});
       }
     }
-    await this.#takeSnapshot(run);
+    await this.#takeSnapshot(run, true);
   }
 
-  async #takeSnapshot(run: Run): Promise<void> {
+  async #takeSnapshot(run: Run, still = false): Promise<void> {
     const begin = performance.now();
     // No other snapshot begins before this one is done.
     this.#snapshotDue = Number.POSITIVE_INFINITY;
@@ -267,6 +289,7 @@ export class Session {
       const snapshot = await run.trainer.snapshot();
       if (run === this.#run) {
         this.#snapshot = snapshot;
+        this.#events.copied(snapshot, run, still);
       }
     } finally {
       const end = performance.now();
