@@ -49,6 +49,8 @@ export abstract class Device {
       this.#tellLost = resolve;
     });
     device.lost.then((info) => {
+      // Otherwise the device would hold this object, which holds the device, for ever.
+      device.onuncapturederror = null;
       this.#tellLost();
       this.#failure ??= new DeviceLostError(
         info.reason === 'destroyed'

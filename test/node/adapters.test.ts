@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test } from 'vitest';
 import { DeviceLostError } from '../../src/gpu/errors.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
@@ -63,4 +65,24 @@ test('an adapter that gives no device is named, with the reason', async () => {
   } finally {
     GPUAdapter.prototype.requestDevice = requestDevice;
   }
+});
+
+test('a device that was closed is not held by anything', async () => {
+  setFlagsFromString('--expose_gc');
+  const collect = runInNewContext('gc') as () => void;
+  const weak = await (async () => {
+    const gpu = await openGpu();
+    const model = await Model.create(gpu, { in_dims: 9, h_dims: [6, 4] }, 7);
+    await model.encode(byteRows(5, 9, 1));
+    model.close();
+    gpu.close();
+    await gpu.lost;
+    return new WeakRef(gpu.device);
+  })();
+  await expect
+    .poll(() => {
+      collect();
+      return weak.deref();
+    })
+    .toBe(undefined);
 });
