@@ -6,6 +6,8 @@ struct Gemm {
   row_blocks: u32,     // of C and A
   column_blocks: u32,  // of C and B
   depth_blocks: u32,   // the sum's length
+  first_row: u32,      // blocks before those of this dispatch, along rows: a large product is several dispatches
+  first_column: u32,   // and along columns
 }
 
 var<uniform> gemm: Gemm;

@@ -12,8 +12,8 @@ const max_columns = 6u;
 
 @compute @workgroup_size(threads_columns, threads_rows)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.y * tile_rows;
-  let column = id.x * tile_columns;
+  let row = gemm.first_row + id.y * tile_rows;
+  let column = gemm.first_column + id.x * tile_columns;
   if (row >= gemm.row_blocks || column >= gemm.column_blocks) {
     return;
   }

@@ -41,8 +41,8 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let first_row = group.y * group_rows;
-  let first_column = group.x * group_columns;
+  let first_row = gemm.first_row + group.y * group_rows;
+  let first_column = gemm.first_column + group.x * group_columns;
 
   // Named, not indexed: an array of sums may end up in memory.
   var c00: mat4x4f;

@@ -14,8 +14,8 @@ var<workgroup> lines: array<vec4f, shares>;
 // Invocations that share a block are neighbours: they read neighbouring memory where a matrix lies along its depth.
 @compute @workgroup_size(splits, tile_blocks)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let row = group.y * tile_rows + local.y / tile_columns;
-  let column = group.x * tile_columns + local.y % tile_columns;
+  let row = gemm.first_row + group.y * tile_rows + local.y / tile_columns;
+  let column = gemm.first_column + group.x * tile_columns + local.y % tile_columns;
   let exists = row < gemm.row_blocks && column < gemm.column_blocks;
 
   var sum = mat4x4f();

@@ -60,13 +60,15 @@ fn finished_block(sums: ptr<function, array<vec4f, max_lines * max_lane_blocks>>
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first_block = (group.x * lanes + lane) * lane_blocks;
+  let first = select(vec2u(gemm.first_column, gemm.first_row), vec2u(gemm.first_row, gemm.first_column), lanes_along_rows);
+  let first_block = first.x + (group.x * lanes + lane) * lane_blocks;
   let lines = shared_blocks * 4;
   let shared_count = select(gemm.row_blocks, gemm.column_blocks, lanes_along_rows);
   let lane_count = select(gemm.column_blocks, gemm.row_blocks, lanes_along_rows);
-  let end = min((group.y + 1) * shared_blocks * turns, shared_count);
+  let begin = first.y + group.y * shared_blocks * turns;
+  let end = min(begin + shared_blocks * turns, shared_count);
 
-  for (var first_shared = group.y * shared_blocks * turns; first_shared < end; first_shared += shared_blocks) {
+  for (var first_shared = begin; first_shared < end; first_shared += shared_blocks) {
     let first_line = first_shared * 4;
     // Explicit zeros: without them Mesa keeps the sums of the turn before.
     var sums = array<vec4f, max_lines * max_lane_blocks>();

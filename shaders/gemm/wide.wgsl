@@ -29,8 +29,8 @@ fn add_product(sums: mat4x4f, a: mat4x4f, lane: u32, b: mat4x4f) -> mat4x4f {
 // Workgroups that follow one another lie along rows: they read the same columns of B, which stay in the cache.
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first_row = group.x * lanes;
-  let column = group.y * lanes + lane;
+  let first_row = gemm.first_row + group.x * lanes;
+  let column = gemm.first_column + group.y * lanes + lane;
   // Past the edge the last block is read again; what it makes is not stored.
   let row_read = min(first_row + lane, gemm.row_blocks - 1);
   let column_read = min(column, gemm.column_blocks - 1);

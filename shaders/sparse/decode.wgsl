@@ -3,7 +3,6 @@
 // Expects metrics/step.wgsl, sparse/lists.wgsl, scattered_row_at(), entry_at(), start_of(), target_at(), loss_scale(), finish_row(), workgroup_size, sum_lanes().
 // Provides the entry point.
 struct Decode {
-  rows: u32,
   column_blocks: u32,  // vec4s a row of inputs
   first_list: u32,     // where the rows' lists begin
   first_gradient: u32, // where their gradients do
@@ -35,8 +34,11 @@ fn main(
 ) {
   let stride = decode.column_blocks;
   let scale = loss_scale();
-  for (var row = group.x; row < decode.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let list = row_lists[decode.first_list + row];
+    if (!is_ours(list.x)) {
+      continue;
+    }
     var squared_error = 0.0;
     if (row < step.rows) {
       // Four vec4s an invocation: the entry is read once for them.

@@ -5,7 +5,6 @@
 override centred: bool = false;  // the batch is already less the bias, which then cancels out
 
 struct Decode {
-  rows: u32,
   column_blocks: u32,  // vec4s a row of inputs
   first_list: u32,
   first_gradient: u32,
@@ -63,8 +62,11 @@ fn main(
 ) {
   let stride = decode.column_blocks;
   let all = f32(step.rows) * divisor;
-  for (var row = group.x; row < decode.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let list = row_lists[row];
+    if (!is_ours(list.x)) {
+      continue;
+    }
     var errors = vec2f(0);
     if (row < step.rows) {
       for (var column = lane; column < stride; column += workgroup_size) {

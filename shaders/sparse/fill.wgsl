@@ -3,7 +3,6 @@
 override workgroup_size: u32 = 8;
 
 struct Filling {
-  rows: u32,
   bitmap_words: u32,  // of a latent
 }
 
@@ -20,8 +19,11 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  for (var row = group.x; row < filling.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let list = row_lists[row];
+    if (!is_ours(list.x)) {
+      continue;
+    }
     for (var n = list.x + lane; n < list.y; n += workgroup_size) {
       let entry = entries[n];
       let first_word = entry.latent * filling.bitmap_words;

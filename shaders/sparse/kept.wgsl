@@ -1,6 +1,5 @@
 // Which latents stay, by the cut of the batch. Expects metrics/step.wgsl, sparsity/batch_cut.wgsl. Provides struct Kept, kept, code, stay().
 struct Kept {
-  rows: u32,
   column_blocks: u32,  // vec4s a row
   bitmap_words: u32,   // of a latent
   first_list: u32,     // where the rows' lists begin

@@ -8,7 +8,7 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  for (var row = group.x; row < kept.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     var count = 0u;
     for (var block = lane; block < kept.column_blocks; block += workgroup_size) {
       let here = vec4u(stay(row, block));

@@ -15,7 +15,7 @@ fn main(
   let each = (kept.column_blocks + workgroup_size - 1) / workgroup_size;
   let first = min(lane * each, kept.column_blocks);
   let end = min(first + each, kept.column_blocks);
-  for (var row = group.x; row < kept.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     var count = 0u;
     for (var block = first; block < end; block++) {
       let here = vec4u(stay(row, block));

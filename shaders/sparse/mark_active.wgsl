@@ -2,11 +2,6 @@
 // Expects sparse/lists.wgsl, workgroup_size. Provides the entry point.
 override active_above: f32;
 
-struct Marking {
-  rows: u32,
-}
-
-var<uniform> marking: Marking;
 var<storage, read> row_lists: array<vec2u>;
 var<storage, read> entries: array<Entry>;
 var<storage, read_write> marks: array<atomic<u32>>;
@@ -17,7 +12,7 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  for (var row = group.x; row < marking.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let list = row_lists[row];
     for (var n = list.x + lane; n < list.y; n += workgroup_size) {
       if (entries[n].value > active_above) {

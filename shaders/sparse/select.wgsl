@@ -8,7 +8,6 @@ override capacity: u32;     // keys that are held: at least as many as a row has
 override most_chosen: u32;  // spans that can matter: as many as k at most, or all
 
 struct Selection {
-  rows: u32,
   column_blocks: u32,  // vec4s a row
   spans: u32,          // of a row
   span_shift: u32,     // 2^span_shift vec4s are one
@@ -114,7 +113,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let k = min(wanted(), selection.most);
-  for (var row = group.x; row < selection.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let first_entry = selection.first_entry + row * selection.most;
     let list = selection.first_list + row;
     if (row >= step.rows) {

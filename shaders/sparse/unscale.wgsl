@@ -1,7 +1,6 @@
 // Divides the values in the rows' lists by the norms of their latents' decoder directions, by which the code was multiplied before latents
 // were selected. A workgroup a row. Expects metrics/step.wgsl, sparse/lists.wgsl, workgroup_size. Provides the entry point.
 struct Unscaled {
-  rows: u32,
   first_list: u32,
 }
 
@@ -16,7 +15,7 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  for (var row = group.x; row < unscaled.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let list = row_lists[unscaled.first_list + row];
     for (var n = list.x + lane; n < list.y; n += workgroup_size) {
       entries[n].value /= decoder_norms[entries[n].latent];

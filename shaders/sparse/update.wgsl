@@ -11,7 +11,6 @@ override unit_norm: bool = false;
 override aux_trains_encoder: bool = true;  // whether the encoder has the gradients of second lists
 
 struct Latents {
-  count: u32,
   column_blocks: u32,  // vec4s of weights
   list_rows: u32,      // from a row to its second list
   levels: u32,         // of gradients of reconstructions
@@ -58,8 +57,11 @@ fn main(
   if (state.halted != 0) {
     return;
   }
-  for (var latent = group.x; latent < latents.count; latent += groups.x) {
+  for (var latent = lines.first + group.x; latent < lines.end; latent += groups.x) {
     let first = latent_offsets[latent];
+    if (!is_ours(first)) {
+      continue;
+    }
     let end = latent_offsets[latent + 1];
     let start = latent * latents.column_blocks;
     let level = level_of(latent);

@@ -1,11 +1,10 @@
 // Sets all but the k largest latents of each row to 0. Of equal latents the first stay. A workgroup a row.
 // Latents are not negative, so that their bits are in the order of their values. The k-th largest is found digit by
 // digit of 8 bits, from the highest: how many latents have each digit, of those with the digits found so far. Those at 0
-// do not count: a row with no more than k others stays as it is. Expects wanted(). Provides the entry point.
+// do not count: a row with no more than k others stays as it is. Expects sparse/lines.wgsl, wanted(). Provides the entry point.
 override workgroup_size: u32 = 64;
 
 struct TopK {
-  rows: u32,
   column_blocks: u32,  // vec4s a row
 }
 
@@ -67,7 +66,7 @@ fn main(
   let each = (topk.column_blocks + workgroup_size - 1) / workgroup_size;
   let first = min(thread * each, topk.column_blocks);
   let end = min(first + each, topk.column_blocks);
-  for (var row = group.x; row < topk.rows; row += groups.x) {
+  for (var row = lines.first + group.x; row < lines.end; row += groups.x) {
     let start = row * topk.column_blocks;
     if (thread == 0) {
       found = Found(0, wanted());

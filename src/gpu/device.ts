@@ -2,6 +2,7 @@ import { ClosedError, DeviceLostError, EngineError, LimitError, OutOfMemoryError
 import type { TileChooser } from './gemm/tiles.js';
 import { Kernel, type KernelSource, kernelKey, kernelName } from './kernel.js';
 import { typeOf } from './shown.js';
+import { mostWork } from './work.js';
 
 /** Gives the text of a file in `shaders/`. The host supplies it: from a disk, a bundle or a server. */
 export type ShaderLoader = (file: string) => string | Promise<string>;
@@ -22,6 +23,8 @@ export type Wait = <T>(promise: Promise<T>) => Promise<T>;
 export abstract class Device {
   /** Chooses how GEMMs are laid out. */
   abstract readonly tuner: TileChooser;
+  /** Operations of a dispatch, at most, where it can be cut: see `work.ts`. Cuts change no result. */
+  readonly mostWork: number = mostWork;
   readonly #kernels = new Map<string, Promise<Kernel>>();
   readonly #wait: Wait;
   /** Settles when the device is lost, or does not answer any more. */

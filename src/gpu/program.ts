@@ -6,6 +6,7 @@ import { type Kernel, type KernelSource, kernelName } from './kernel.js';
 import { Scope } from './scope.js';
 import { shown } from './shown.js';
 import { Tensor } from './tensor.js';
+import { byteWork, dispatchesTogether } from './work.js';
 
 /** What a variable of a kernel can be bound to. */
 export type Resource = Tensor | GPUBuffer | Uint32Array<ArrayBuffer> | Image;
@@ -19,12 +20,14 @@ interface Planned {
   readonly kernel: Promise<Kernel>;
   readonly bindings: Bindings;
   readonly workgroups: Workgroups;
+  readonly work: number | undefined;
 }
 
 interface Dispatch {
   readonly kernel: Kernel;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: Workgroups;
+  readonly work: number;
 }
 
 /** A copy of a matrix to an image. */
@@ -35,6 +38,16 @@ interface Copy {
 }
 
 type Step = Dispatch | Copy;
+
+/** What of a program is submitted, and what goes with it. */
+interface Running {
+  /** Index of the one dispatch or copy to run; all of them by default. */
+  readonly only?: number | undefined;
+  /** Where the device writes when it began and ended. */
+  readonly timestampWrites?: GPUComputePassTimestampWrites;
+  /** Encodes what follows. */
+  readonly after?: (encoder: GPUCommandEncoder) => void;
+}
 
 /**
  * An ordered list of dispatches whose kernels are compiled in parallel and whose bind groups are made once, so that
@@ -56,10 +69,11 @@ export class Program {
   /**
    * Appends a dispatch and starts to compile its kernel; `ready` waits for all of them.
    * @param bindings by the names of the WGSL variables; numbers become a uniform buffer of u32.
+   * @param work operations that it takes, as `work.ts` counts them; by default, what it takes to read all that is bound, and to store what is written.
    * @throws LimitError if the adapter cannot dispatch so many workgroups; RangeError if they are no whole numbers, or
    *   after `ready`.
    */
-  add(source: KernelSource, bindings: Bindings, workgroups: Workgroups): void {
+  add(source: KernelSource, bindings: Bindings, workgroups: Workgroups, work?: number): void {
     this.#checkOpen();
     const { maxComputeWorkgroupsPerDimension: most } = this.gpu.device.limits;
     const [x, y] = workgroups;
@@ -77,7 +91,7 @@ export class Program {
     const kernel = this.gpu.kernel(source);
     // ready() reports the first that does not compile.
     kernel.catch(() => {});
-    this.#planned.push({ kernel, bindings, workgroups: [x, y] });
+    this.#planned.push({ kernel, bindings, workgroups: [x, y], work });
   }
 
   /**
@@ -131,28 +145,46 @@ export class Program {
 
   /**
    * Encodes the program `times` times, in one pass if it copies nothing.
-   * @param only index of the one dispatch or copy to encode; all of them by default.
-   * @param timestampWrites where the device writes when it began and ended.
    * @throws RangeError before `ready` has succeeded; ClosedError if a buffer that it binds was freed.
    */
-  encode(
-    encoder: GPUCommandEncoder,
-    times: number,
-    only?: number,
-    timestampWrites?: GPUComputePassTimestampWrites,
-  ): void {
+  encode(encoder: GPUCommandEncoder, times: number): void {
+    const steps = this.#ready;
+    this.#checkUse();
+    encodeSteps(encoder, steps, times);
+  }
+
+  /** Operations that each dispatch takes, as `work.ts` counts them; 0 for a copy. @throws RangeError before `ready`. */
+  get work(): readonly number[] {
+    return this.#ready.map(workOf);
+  }
+
+  /**
+   * Submits the program `times` times. Once, it may be work for seconds, and is cut into several submits for drivers that end what takes
+   * long; more than once is for a program whose time was measured.
+   * @throws as `encode`.
+   */
+  submit(times = 1, { only, timestampWrites, after }: Running = {}): void {
+    const { device } = this.gpu;
     const steps = only === undefined ? this.#ready : [this.#ready[only]];
+    const parts = times === 1 ? submitsOf(steps, dispatchesTogether * this.gpu.mostWork) : [steps];
+    this.#checkUse();
+    for (const [i, part] of parts.entries()) {
+      const encoder = device.createCommandEncoder();
+      encodeSteps(
+        encoder,
+        part,
+        times,
+        timestampWrites && ofPart(timestampWrites, i === 0, i === parts.length - 1),
+      );
+      if (i === parts.length - 1) after?.(encoder);
+      device.queue.submit([encoder.finish()]);
+    }
+  }
+
+  #checkUse(): void {
     for (const used of this.#used) {
       this.gpu.checkUse(used);
     }
-    encodeSteps(encoder, steps, times, timestampWrites);
-  }
-
-  /** Submits the program by itself, once. @throws as `encode`. */
-  submit(): void {
-    const encoder = this.gpu.device.createCommandEncoder();
-    this.encode(encoder, 1);
-    this.gpu.device.queue.submit([encoder.finish()]);
   }
 
   /** Frees the uniform buffers and the images. The tensors are not the program's. */
@@ -203,7 +235,7 @@ export class Program {
     return copy;
   }
 
-  #dispatch({ bindings, workgroups }: Planned, kernel: Kernel): Dispatch {
+  #dispatch({ bindings, workgroups, work }: Planned, kernel: Kernel): Dispatch {
     const bound = new Map<GPUBuffer, string>();
     const entries = kernel.variables.map((variable, binding) => {
       const resource = bindings[variable];
@@ -234,7 +266,11 @@ export class Program {
     });
     const { name: label, layout } = kernel;
     const bindGroup = this.gpu.device.createBindGroup({ label, layout, entries });
-    return { kernel, bindGroup, workgroups };
+    const bytes = [...bound].reduce(
+      (sum, [{ size }, name]) => sum + (kernel.written.has(name) ? 2 : 1) * size,
+      0,
+    );
+    return { kernel, bindGroup, workgroups, work: work ?? bytes * byteWork };
   }
 
   #buffer(variable: string, resource: Exclude<Resource, Image>): GPUBuffer {
@@ -256,8 +292,8 @@ function encodeSteps(
 ): void {
   // A pass copies nothing: where copies are among the steps, the time is that between two empty passes.
   const passes = timestampWrites && steps.some((step) => 'image' in step);
-  if (passes) {
-    const { querySet, beginningOfPassWriteIndex = 0 } = timestampWrites;
+  if (passes && timestampWrites.beginningOfPassWriteIndex !== undefined) {
+    const { querySet, beginningOfPassWriteIndex } = timestampWrites;
     encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex } }).end();
   }
   let pass: GPUComputePassEncoder | undefined;
@@ -278,8 +314,41 @@ function encodeSteps(
     }
   }
   pass?.end();
-  if (passes) {
-    const { querySet, endOfPassWriteIndex = 1 } = timestampWrites;
+  if (passes && timestampWrites.endOfPassWriteIndex !== undefined) {
+    const { querySet, endOfPassWriteIndex } = timestampWrites;
     encoder.beginComputePass({ timestampWrites: { querySet, endOfPassWriteIndex } }).end();
   }
+}
+
+function workOf(step: Step): number {
+  return 'image' in step ? 0 : step.work;
+}
+
+/** The steps in parts that are submitted one after another, of work for less than a second on a slow GPU: see `work.ts`. */
+function submitsOf(steps: readonly Step[], most: number): readonly (readonly Step[])[] {
+  const parts: Step[][] = [[]];
+  let work = 0;
+  for (const step of steps) {
+    work += workOf(step);
+    if (work > most && parts[parts.length - 1].length > 0) {
+      parts.push([]);
+      work = workOf(step);
+    }
+    parts[parts.length - 1].push(step);
+  }
+  return parts;
+}
+
+/** Which timestamps are written with the first or the last part. */
+function ofPart(
+  { querySet, beginningOfPassWriteIndex = 0, endOfPassWriteIndex = 1 }: GPUComputePassTimestampWrites,
+  first: boolean,
+  last: boolean,
+): GPUComputePassTimestampWrites | undefined {
+  if (!first && !last) return undefined;
+  return {
+    querySet,
+    ...(first && { beginningOfPassWriteIndex }),
+    ...(last && { endOfPassWriteIndex }),
+  };
 }

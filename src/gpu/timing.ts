@@ -38,22 +38,17 @@ export class Stopwatch {
   async time(program: Program, times: number, only?: number): Promise<number> {
     const queries = this.#queries;
     const resolved = this.#resolved;
-    const { device } = this.gpu;
-    const encoder = device.createCommandEncoder();
     if (!queries || !resolved) {
       const began = performance.now();
-      program.encode(encoder, times, only);
-      device.queue.submit([encoder.finish()]);
+      program.submit(times, { only });
       await this.gpu.finish();
       return performance.now() - began;
     }
-    program.encode(encoder, times, only, {
-      querySet: queries,
-      beginningOfPassWriteIndex: 0,
-      endOfPassWriteIndex: 1,
+    program.submit(times, {
+      only,
+      timestampWrites: { querySet: queries, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 },
+      after: (encoder) => encoder.resolveQuerySet(queries, 0, 2, resolved, 0),
     });
-    encoder.resolveQuerySet(queries, 0, 2, resolved, 0);
-    device.queue.submit([encoder.finish()]);
     const [begin, end] = new BigInt64Array(await this.gpu.read(resolved));
     return Number(end - begin) / 1e6;
   }

@@ -163,6 +163,17 @@ export async function withLimits<T>(
   }
 }
 
+/** While `use` runs, a dispatch takes that much work at most, as far as it can be cut. */
+export async function useMostWork<T>(gpu: Gpu, mostWork: number, use: () => Promise<T>): Promise<T> {
+  const usual = gpu.mostWork;
+  Object.assign(gpu, { mostWork });
+  try {
+    return await use();
+  } finally {
+    Object.assign(gpu, { mostWork: usual });
+  }
+}
+
 /** The families that this adapter can run: `subgroup` needs subgroups of one known size, `wide` of eight invocations. */
 export function familiesOf(gpu: Gpu): GemmTile['family'][] {
   const { subgroupSize } = gpu;

@@ -4,6 +4,7 @@ import type { KernelSource } from '../kernel.js';
 import type { Bindings, Program } from '../program.js';
 import type { Scope } from '../scope.js';
 import { padded, Tensor } from '../tensor.js';
+import { byteWork, cutGroups } from '../work.js';
 import {
   type GemmOrder,
   type GemmShape,
@@ -25,6 +26,15 @@ export interface GemmSource {
 }
 
 /**
+ * Operations that a matrix product takes. Beside the sums, each operand is read and, of each value of C, at most seven are moved: where
+ * an update ends the product, a weight and its two moments are read and written.
+ */
+export function gemmWork({ rows, columns, depth }: Pick<GemmShape, 'rows' | 'columns' | 'depth'>): number {
+  const [m, n, k] = [rows, columns, depth].map(padded);
+  return 2 * m * n * k + byteWork * 4 * (m * k + n * k + 7 * m * n);
+}
+
+/**
  * Appends a GEMM to a program.
  * @param bindings what its files bind; others are ignored.
  * @param given the tile; by default the one that the adapter's tuner chooses.
@@ -39,21 +49,23 @@ export async function addGemm(
   const tile = given ?? (await program.gpu.tuner.tile(shape));
   const rowBlocks = padded(shape.rows) / 4;
   const columnBlocks = padded(shape.columns) / 4;
-  const gemm = new Uint32Array([rowBlocks, columnBlocks, padded(shape.depth) / 4]);
   const [groupRows, groupColumns] = workgroupBlocks(tile);
-  const groups = [Math.ceil(columnBlocks / groupColumns), Math.ceil(rowBlocks / groupRows)] as const;
+  const groups = [Math.ceil(rowBlocks / groupRows), Math.ceil(columnBlocks / groupColumns)] as const;
+  const work = gemmWork({ rows: 4 * groupRows, columns: 4 * groupColumns, depth: shape.depth });
   // The workgroups' first dimension: in `subgroup` that of the lanes, in `wide` rows; else columns.
   const turned = tile.family === 'wide' || (tile.family === 'subgroup' && tile.lanes_along_rows);
-  const workgroups = turned ? ([groups[1], groups[0]] as const) : groups;
   const read = (['a', 'b'] as const).filter((name) => bindings[name] instanceof Tensor);
   const wide = tile.family === 'wide';
   const images = wide ? await copyToImages(program, shape, bindings, read) : {};
   const readers = read.map((name) => `gemm/${wide ? 'image' : 'buffer'}_${name}.wgsl`);
-  program.add(
-    gemmSource(source, wide ? ['gemm/image.wgsl', ...readers] : readers, tile),
-    { ...bindings, ...images, gemm },
-    workgroups,
-  );
+  const kernel = gemmSource(source, wide ? ['gemm/image.wgsl', ...readers] : readers, tile);
+  for (const { first, count } of cutGroups(groups, program.gpu.mostWork / work)) {
+    const [rows, columns] = count;
+    const begin = [first[0] * groupRows, first[1] * groupColumns];
+    const gemm = new Uint32Array([rowBlocks, columnBlocks, padded(shape.depth) / 4, ...begin]);
+    const workgroups = turned ? ([rows, columns] as const) : ([columns, rows] as const);
+    program.add(kernel, { ...bindings, ...images, gemm }, workgroups, rows * columns * work);
+  }
 }
 
 /** Appends the copies of those operands to images, and gives what to bind in their place. */

@@ -4,7 +4,7 @@ import { Program } from '../program.js';
 import { Scope } from '../scope.js';
 import { Stopwatch } from '../timing.js';
 import { gemmTiles } from './candidates.js';
-import { multiply, plainProductFiles, productOperands } from './gemm.js';
+import { gemmWork, multiply, plainProductFiles, productOperands } from './gemm.js';
 import type { GemmShape, GemmTile, TileChooser, Tiles } from './tiles.js';
 
 /** Where a host keeps the tiles that were found: a file in the user's cache folder, or the browser's storage. */
@@ -217,6 +217,13 @@ async function fastest(
   }
 }
 
+/** What of a product is timed: some of its rows, where all would be more work than one dispatch may have. */
+export function timedPart(gpu: Device, shape: GemmShape): GemmShape {
+  const share = Math.min(1, gpu.mostWork / gemmWork(shape));
+  // Products are made of blocks of four rows: at least one.
+  return share === 1 ? shape : { ...shape, rows: 4 * Math.max(1, Math.floor((shape.rows * share) / 4)) };
+}
+
 async function race(
   scope: Scope,
   gpu: Device,
@@ -224,7 +231,8 @@ async function race(
   tiles: readonly GemmTile[],
 ): Promise<GemmTile | undefined> {
   const what = `trying tiles for ${shapeName(shape)}`;
-  const [a, b, c] = await gpu.allocate(what, () => productOperands(scope, gpu, shape));
+  const part = timedPart(gpu, shape);
+  const [a, b, c] = await gpu.allocate(what, () => productOperands(scope, gpu, part));
   const programs = tiles.map((tile) => ({ tile, program: scope.use(new Program(gpu)) }));
   const compiled = await Promise.allSettled(
     programs.map(async ({ tile, program }) => {

@@ -1,5 +1,7 @@
+import { addLines } from '../../gpu/lines.js';
 import type { Bindings, Program } from '../../gpu/program.js';
 import { padded, type Tensor } from '../../gpu/tensor.js';
+import { byteWork } from '../../gpu/work.js';
 import type { ModelLayer } from './layers.js';
 import { addRescaling } from './rescaling.js';
 
@@ -40,8 +42,10 @@ export function addSelection(
  * @param files those that say what k is. @param bindings what they bind.
  */
 export function addTopK(program: Program, code: Tensor, files: readonly string[], bindings: Bindings): void {
-  const rows = padded(code.rows);
-  const topk = new Uint32Array([rows, padded(code.columns) / 4]);
-  const kernel = { files: [...files, 'sparsity/topk.wgsl'] };
-  program.add(kernel, { ...bindings, code, topk }, [program.gpu.groups(rows), 1]);
+  const columns = padded(code.columns);
+  const topk = new Uint32Array([columns / 4]);
+  const kernel = { files: ['sparse/lines.wgsl', ...files, 'sparsity/topk.wgsl'] };
+  // Read for each of four digits, for equal ones and when it is changed.
+  const work = { count: padded(code.rows), each: 7 * 4 * columns * byteWork };
+  addLines(program, kernel, { ...bindings, code, topk }, work, (rows) => program.gpu.groups(rows));
 }

@@ -84,6 +84,11 @@ export function addBatchCut(
     places = (-1 << shift) >>> 0;
   }
   const own = { batch: new Uint32Array([columnBlocks]), thresholds: model.threshold! };
-  const last = { ...files('sparsity/batch_last.wgsl'), constants: { follows: follows ? 1 : 0 } };
+  // One workgroup may have to look through a whole code.
+  const workgroup_size = gpu.software ? threads : 4 * threads;
+  const last = {
+    ...files('sparsity/batch_last.wgsl'),
+    constants: { follows: follows ? 1 : 0, workgroup_size },
+  };
   program.add(last, { ...bindings, ...own, code }, [1, 1]);
 }

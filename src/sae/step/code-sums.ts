@@ -9,7 +9,7 @@ export function codeBlocks({ model, code }: Pick<StepBuild, 'model' | 'code'>) {
   const columnBlocks = padded(model.hidden) / 4;
   const rowBlocks = padded(code.rows) / 4;
   return {
-    gemm: new Uint32Array([rowBlocks, columnBlocks, 0]),
+    gemm: new Uint32Array([rowBlocks, columnBlocks, 0, 0, 0]),
     groups: [Math.ceil(columnBlocks / threads), model.gpu.groups(rowBlocks)],
   } as const;
 }

@@ -234,26 +234,27 @@ export class TrainStep {
     const ends = this.done === this.batches || times === toEnd;
     const readback = this.#readbacks[this.#submits++ % submitsInFlight];
     const { gpu, hidden, trained } = this.model;
-    const encoder = gpu.device.createCommandEncoder();
-    this.program.encode(encoder, times);
     let size = 0;
-    const copy = (name: string, from = 0, bytes = this.build.buffer(name).size) => {
-      encoder.copyBufferToBuffer(this.build.buffer(name), from, readback, size, bytes);
-      size += bytes;
-      return bytes / 4;
-    };
-    copy('log_of_steps', first * logBytes, times * logBytes);
     this.#unchecked += times;
-    const latentWords = ends ? copy('rows_active') : 0;
     const checked = this.check !== undefined && this.#unchecked >= (ends ? checkInterval : longestInterval);
-    if (checked) {
-      this.#unchecked = 0;
-      this.check.encode(encoder, 1);
-      copy('overflows');
-    }
+    if (checked) this.#unchecked = 0;
+    let latentWords = 0;
+    const log = (encoder: GPUCommandEncoder) => {
+      const copy = (name: string, from = 0, bytes = this.build.buffer(name).size) => {
+        encoder.copyBufferToBuffer(this.build.buffer(name), from, readback, size, bytes);
+        size += bytes;
+        return bytes / 4;
+      };
+      copy('log_of_steps', first * logBytes, times * logBytes);
+      if (ends) latentWords = copy('rows_active');
+      if (checked) {
+        this.check?.encode(encoder, 1);
+        copy('overflows');
+      }
+    };
+    this.program.submit(times, { after: log });
     const parameters = checked ? trained.map(({ name }) => name) : [];
     const appended = { latents: ends ? hidden : 0, latentWords, parameters };
-    gpu.device.queue.submit([encoder.finish()]);
     const rows = Array.from({ length: times }, (_, i) =>
       Math.min(this.batchRows, this.#windowRows - (first + i) * this.batchRows),
     );

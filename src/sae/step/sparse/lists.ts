@@ -1,7 +1,9 @@
 import type { Device } from '../../../gpu/device.js';
 import type { KernelSource } from '../../../gpu/kernel.js';
+import { addLines, type LineWork } from '../../../gpu/lines.js';
 import type { Bindings, Workgroups } from '../../../gpu/program.js';
 import { padded } from '../../../gpu/tensor.js';
+import { byteWork } from '../../../gpu/work.js';
 import { grouped } from '../../rows/formats/array.js';
 import { addBatchCut, allocateBatchCut, batchCutFiles } from '../batchtopk.js';
 import type { StepBuild } from '../build.js';
@@ -23,6 +25,9 @@ const mostSpanShift = 3;
 const leastKeys = 512;
 /** Spans that there is room for, at least. */
 const leastChosen = 64;
+
+/** How often `sparse/select.wgsl` reads a code, at most: to find the bounds, the limit bit by bit where too many values reach them, and the entries. */
+const selectionReads = 20;
 
 /** Lines that a workgroup takes on a software adapter, one after the other, as long as there are so many workgroups. */
 const linesAGroup = 8;
@@ -49,7 +54,7 @@ function blockEntries(build: StepBuild): number {
 }
 
 /** Entries that there is room for, before those of dead latents. */
-function rowEntries(build: StepBuild): number {
+export function rowEntries(build: StepBuild): number {
   return mergesBlocks(build) ? blockCount(build) * blockEntries(build) : mostEntries(build);
 }
 
@@ -65,6 +70,16 @@ export function auxkOf({ config, model }: Pick<StepBuild, 'config' | 'model'>): 
 /** Dead latents of a row in AuxK, at most; 0 without it. */
 export function auxEntries(build: Pick<StepBuild, 'config' | 'model'>): number {
   return auxkLossOf(build.config) ? Math.min(auxkOf(build), build.model.hidden) : 0;
+}
+
+/** Entries of all lists, second ones included, at most. */
+export function allEntries(build: StepBuild): number {
+  return rowEntries(build) + build.rows * auxEntries(build);
+}
+
+/** Operations of a kernel that reads and stores each entry of a row's list once, for a row. */
+function entriesWork(build: StepBuild): number {
+  return Math.ceil(allEntries(build) / build.rows) * 2 * entryBytes * byteWork;
 }
 
 /** From a row's list to its second one, and from one level's gradients to the next: whole words of bitmaps. */
@@ -114,13 +129,20 @@ export function inSubgroups(gpu: Device): boolean {
 }
 
 /** Appends a kernel whose workgroups take a row or a latent each. */
-export function addByLines(build: StepBuild, source: KernelSource, bindings: Bindings, lines: number): void {
+export function addByLines(build: StepBuild, source: KernelSource, bindings: Bindings, work: LineWork): void {
   const { gpu } = build.model;
   const inSubgroup = inSubgroups(gpu);
   const lanes = inSubgroup ? 'sparse/lanes_subgroup.wgsl' : 'sparse/lanes_workgroup.wgsl';
   const constants = { ...source.constants, ...(!inSubgroup && { workgroup_size: workgroupSize }) };
-  const files = [lanes, 'metrics/step.wgsl', 'sparse/lists.wgsl', ...(source.files ?? [])];
-  build.program.add({ files, constants }, { ...build.bindings, ...bindings }, [groupsOfLines(gpu, lines), 1]);
+  const files = [
+    lanes,
+    'metrics/step.wgsl',
+    'sparse/lists.wgsl',
+    'sparse/lines.wgsl',
+    ...(source.files ?? []),
+  ];
+  const all = { ...build.bindings, ...bindings };
+  addLines(build.program, { files, constants }, all, work, (lines) => groupsOfLines(gpu, lines));
 }
 
 /** Workgroups that take a line each or, on a software adapter, several: to start one takes as long as a short line. */
@@ -162,7 +184,8 @@ function addKept(build: StepBuild, { first, rows, step }: RowBlock, maxima: Maxi
   const bindings = { ...build.bindings, step };
   addBatchCut({ program, bindings, code, model }, { follows: !merges, maxima });
   const firstEntry = (first / blockRows(build)) * blockEntries(build);
-  const kept = new Uint32Array([rows, padded(code.columns) / 4, bitmapWords(build), first, firstEntry]);
+  const place = [padded(code.columns) / 4, bitmapWords(build), first, firstEntry];
+  const kept = new Uint32Array(maxima ? [rows, ...place] : place);
   const list = maxima ? addKeptByMaxima : addKeptByLines;
   list(build, { ...maxima, kept, code, step }, rows, false);
   const offsets = {
@@ -183,7 +206,9 @@ function addKept(build: StepBuild, { first, rows, step }: RowBlock, maxima: Maxi
 /** Appends the lengths or, after their places are known, the lists of what stays of each row. */
 function addKeptByLines(build: StepBuild, bindings: Bindings, rows: number, listing: boolean): void {
   const own = listing ? 'sparse/kept_lists.wgsl' : 'sparse/kept_counts.wgsl';
-  addByLines(build, { files: [...batchCutFiles, 'sparse/kept.wgsl', own] }, bindings, rows);
+  // To list them, the code is read twice.
+  const each = 2 * padded(build.model.hidden) * 4 * byteWork;
+  addByLines(build, { files: [...batchCutFiles, 'sparse/kept.wgsl', own] }, bindings, { count: rows, each });
 }
 
 /** Appends the same by the code's maxima. */
@@ -228,7 +253,7 @@ function addActive(build: StepBuild): void {
   program.add({ files: ['sparse/clear.wgsl'] }, { bitmaps: marks }, byThreads(build, marks.size / 16));
   const { active_above } = auxkLossOf(config)!;
   const source = { files: ['sparse/mark_active.wgsl'], constants: { active_above } };
-  addByLines(build, source, { marking: new Uint32Array([rows]) }, rows);
+  addByLines(build, source, {}, { count: rows, each: entriesWork(build) });
 }
 
 /** Appends the counts of rows since each latent was active, and which are dead. Before second lists are made. */
@@ -254,9 +279,9 @@ export function addAuxLists(build: StepBuild, { first, rows, step }: RowBlock): 
 export function addUnscaled(build: StepBuild, firstList: number): void {
   const { rows, model } = build;
   if (model.rescaling) {
-    const unscaled = new Uint32Array([rows, firstList]);
+    const unscaled = new Uint32Array([firstList]);
     const own = { unscaled, decoder_norms: model.rescaling.norms };
-    addByLines(build, { files: ['sparse/unscale.wgsl'] }, own, rows);
+    addByLines(build, { files: ['sparse/unscale.wgsl'] }, own, { count: rows, each: entriesWork(build) });
   }
 }
 
@@ -280,14 +305,15 @@ function addSelection(
   const shift = spanShift(blocks, most);
   const spans = Math.ceil(blocks / 2 ** shift);
   const words = bitmapWords(build);
-  const selection = new Uint32Array([rows, blocks, spans, shift, most, words, firstList, firstEntry]);
+  const selection = new Uint32Array([blocks, spans, shift, most, words, firstList, firstEntry]);
   // Powers of two, so that nearly all sizes have one kernel.
   const constants = {
     capacity: powerOfTwo(Math.max(spans, leastKeys)),
     most_chosen: powerOfTwo(Math.max(Math.min(spans, most), leastChosen)),
   };
   const source = { files: [...which, 'sparse/select.wgsl'], constants };
-  addByLines(build, source, { code: build.code, step, selection }, rows);
+  const each = selectionReads * padded(model.hidden) * 4 * byteWork;
+  addByLines(build, source, { code: build.code, step, selection }, { count: rows, each });
 }
 
 /** Appends the same for all latents, by the code's maxima. */
@@ -332,10 +358,13 @@ export function addLatentLists(build: StepBuild): void {
   const own = { ...bindings, counting };
   program.add({ files: ['sparse/count.wgsl'] }, own, byThreads(build, model.hidden));
   program.add({ files: ['sparse/offsets.wgsl'] }, own, [1, 1]);
-  const fill = { files: ['sparse/lists.wgsl', 'sparse/fill.wgsl'] };
-  const lists = auxEntries(build) > 0 ? listRows(build) + rows : rows;
-  const filling = new Uint32Array([lists, words]);
-  program.add(fill, { ...bindings, filling }, [model.gpu.groups(lists), 1]);
+  const fill = { files: ['sparse/lists.wgsl', 'sparse/lines.wgsl', 'sparse/fill.wgsl'] };
+  const count = auxEntries(build) > 0 ? listRows(build) + rows : rows;
+  const filling = new Uint32Array([words]);
+  // An entry's place is found from the bitmap's words before its own.
+  const entries = { first: 0, count: allEntries(build), each: (2 * entryBytes + 2 * words) * byteWork };
+  const work = { count, each: 8 * byteWork, entries };
+  addLines(program, fill, { ...bindings, filling }, work, (lists) => model.gpu.groups(lists));
 }
 
 /** Workgroups of 64 invocations that take one thing each. */

@@ -1,4 +1,6 @@
+import type { LineWork } from '../../../gpu/lines.js';
 import { padded, type Tensor } from '../../../gpu/tensor.js';
+import { byteWork } from '../../../gpu/work.js';
 import { addLayer } from '../../model/forward.js';
 import { addRescaling, addRescalingNorms } from '../../model/rescaling.js';
 import { gathered, type Windows } from '../../rows/window.js';
@@ -26,11 +28,13 @@ import {
   addLatentLists,
   addRowLists,
   addUnscaled,
+  allEntries,
   allocateLists,
   auxEntries,
   auxkOf,
   endRowLists,
   listRows,
+  rowEntries as rowEntriesOf,
 } from './lists.js';
 import { allocateMaxima, type Maxima, maximaOf, notingMaxima, takesMaxima } from './maxima.js';
 import { latentEntries, rowEntries, type ScatteredRows, scatteredRows, together } from './scattered.js';
@@ -142,10 +146,10 @@ async function addCode(
 
 /** What the kernels that decode bind, for lists and gradients that begin there. */
 function decoding(build: StepBuild, read: ScatteredRows, firstList: number, firstGradient: number) {
-  const { model, rows } = build;
+  const { model } = build;
   const [, decoder] = model.layers;
   const columnBlocks = padded(decoder.outputs) / 4;
-  const words = [rows, columnBlocks, firstList, firstGradient, listRows(build)];
+  const words = [columnBlocks, firstList, firstGradient, listRows(build)];
   return {
     decode: new Uint32Array(words),
     gradients: build.tensor(`${decoder.name}.gradient`),
@@ -153,6 +157,19 @@ function decoding(build: StepBuild, read: ScatteredRows, firstList: number, firs
     bias: decoder.bias,
     levels: levelsOf(build),
   };
+}
+
+/** The work of decoding lists: the row of the decoder of each entry is read for the reconstruction and for the value's gradient. */
+function decodingWork(
+  build: StepBuild,
+  entries: { readonly first: number; readonly count: number },
+): LineWork {
+  const { rows, model } = build;
+  const { in_dims } = model.config;
+  const each = in_dims * (4 + 8 * byteWork);
+  // Each level's gradient is stored, and read and stored once more.
+  const ofRow = (1 + 3 * widthsOf(build).length) * in_dims * 4 * byteWork;
+  return { count: rows, each: ofRow, entries: { ...entries, each } };
 }
 
 /** `struct Levels` of `sparse/nested_levels.wgsl`. */
@@ -177,7 +194,8 @@ function addDecoding(build: StepBuild, weights: ScatteredRows): void {
     build.config.sparsity === 'matryoshka'
       ? ['sparse/nested_levels.wgsl', ...read.files, 'sparse/decode_nested.wgsl']
       : ['sparse/decode_rows.wgsl', ...read.files, 'sparse/decode.wgsl'];
-  addByLines(build, { files, constants }, decoding(build, read, 0, 0), build.rows);
+  const entries = { first: 0, count: rowEntriesOf(build) };
+  addByLines(build, { files, constants }, decoding(build, read, 0, 0), decodingWork(build, entries));
 }
 
 /** Appends AuxK: lists of dead latents, the reconstruction by them of what the rows' own lacks, its term and its gradients. */
@@ -204,7 +222,8 @@ async function addAuxK(build: StepBuild, windows: Windows, weights: ScatteredRow
   const own = decoding(build, read, listRows(build), levels * listRows(build));
   const files = ['sparse/decode_residuals.wgsl', ...read.files, 'sparse/decode.wgsl'];
   const residuals = { files, constants: { added_bias: bias === 'added' ? 1 : 0 } };
-  addByLines(build, residuals, { ...own, step: build.buffer('update') }, rows);
+  const entries = { first: rowEntriesOf(build), count: rows * auxEntries(build) };
+  addByLines(build, residuals, { ...own, step: build.buffer('update') }, decodingWork(build, entries));
   program.add({ files: ['metrics/step.wgsl', 'sparse/auxk_log.wgsl'] }, bindings, [1, 1]);
 }
 
@@ -282,7 +301,7 @@ function addWeights(
   const read = together(rows, entries);
   const bindings = {
     ...moments.bindings,
-    latents: new Uint32Array([model.hidden, columnBlocks, listRows(build), widthsOf(build).length]),
+    latents: new Uint32Array([columnBlocks, listRows(build), widthsOf(build).length]),
     levels: levelsOf(build),
     weights,
     ...read.bindings,
@@ -290,5 +309,8 @@ function addWeights(
     place: new Uint32Array([squares?.first ?? 0]),
   };
   const files = [...read.files, levelFile(build), ...taking, 'sparse/update.wgsl'];
-  addByLines(build, { files, constants }, bindings, model.hidden);
+  // Of each weight, it and two moments are read and stored; where norms are 1, weights are once more before and after.
+  const each = (6 + 3) * weights.columns * 4 * byteWork;
+  const ofEntry = { first: 0, count: allEntries(build), each: weights.columns * (2 + 4 * byteWork) };
+  addByLines(build, { files, constants }, bindings, { count: model.hidden, each, entries: ofEntry });
 }
