@@ -12,6 +12,7 @@ export type { TuningOptions, TuningStore } from '../gpu/gemm/tuner.js';
 export { Gpu } from '../gpu/gpu.js';
 export { Scope } from '../gpu/scope.js';
 export type { Spread } from '../gpu/timing.js';
+export { type CheckOptions, type CheckResult, checkDevice, checkNames } from './check/index.js';
 export {
   type Activation,
   activations,
