@@ -69,7 +69,11 @@ export default defineConfig(({ mode }) => ({
       project(
         'engine',
         mode,
-        { include: ['test/**/*.test.ts'], exclude: [...site, ...jobs, ...bare] },
+        {
+          include: ['test/**/*.test.ts'],
+          exclude: [...site, ...jobs, ...bare],
+          globalSetup: 'test/support/checked.ts',
+        },
         compiler,
       ),
       project('bare', mode, { include: bare, isolate: false }),

@@ -1,38 +1,83 @@
 import { Command } from 'commander';
 import {
   type AdapterDescription,
+  type CheckResult,
+  checkDevice,
   describeAdapters,
+  EngineError,
   NoAdapterError,
   openGpu,
   type Tiles,
   tuningFile,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
-import { jsonOption, tuningOption } from './options.js';
+import { remember, resultInWords } from './checked.js';
+import { checkOption, jsonOption, tuningOption } from './options.js';
+
+interface DevicesValues {
+  readonly json: boolean;
+  readonly tuning: boolean;
+  readonly check: boolean;
+}
 
 /** `sae devices`. */
 export function devicesCommand(): Command {
   const command = new Command('devices')
-    .description('list the adapters, their limits and features, and which one would be used')
+    .description('list the adapters, their limits and features, and which one would be used; and check them')
     .addOption(tuningOption)
+    .addOption(checkOption)
     .addOption(jsonOption);
   return command.action(async () => {
-    const { json, tuning } = valuesOf<{ json: boolean; tuning: boolean }>(command).values;
+    const { json, tuning, check } = valuesOf<DevicesValues>(command).values;
     const adapters = await describeAdapters();
     if (adapters.length === 0) {
       // This throws an error that says what to install.
       await openGpu();
       throw new NoAdapterError('Dawn lists no adapter.');
     }
+    const wrong: string[] = [];
     for (const adapter of adapters) {
       const tiles = tuning ? await storedTiles(adapter) : undefined;
-      process.stdout.write(
-        json
-          ? `${JSON.stringify({ ...adapter, ...(tiles && { tiles }) })}\n`
-          : `${describe(adapter, adapters.length)}\n${tiles ? describeTiles(tiles) : ''}`,
+      if (!json) {
+        process.stdout.write(`${describe(adapter, adapters.length)}\n${tiles ? describeTiles(tiles) : ''}`);
+      }
+      const checks = check ? await checked(adapter, !json) : undefined;
+      const failed = checks?.filter(({ ok }) => !ok) ?? [];
+      if (json) {
+        process.stdout.write(
+          `${JSON.stringify({ ...adapter, ...(tiles && { tiles }), ...(checks && { checks }) })}\n`,
+        );
+      }
+      if (failed.length > 0) {
+        const named = failed.map(({ name }) => name).join(', ');
+        wrong.push(
+          `${adapter.name} (${adapter.driver}) fails ${failed.length} of ${checks?.length} checks: ${named}`,
+        );
+      }
+    }
+    if (wrong.length > 0) {
+      throw new EngineError(
+        `${wrong.join('. ')}. What it computes is wrong: update its driver, or use another one.`,
       );
     }
   });
+}
+
+/** Holds an adapter against known answers. @param telling whether each result is printed. */
+async function checked({ name }: AdapterDescription, telling: boolean): Promise<CheckResult[]> {
+  const gpu = await openGpu({ adapter: name, tune: 'off' });
+  try {
+    const results: CheckResult[] = [];
+    if (telling) process.stdout.write('  known answers\n');
+    for await (const result of checkDevice(gpu)) {
+      results.push(result);
+      if (telling) process.stdout.write(`    ${result.ok ? 'right' : 'WRONG'}  ${resultInWords(result)}\n`);
+    }
+    await remember(gpu, results);
+    return results;
+  } finally {
+    gpu.close();
+  }
 }
 
 function describe(adapter: AdapterDescription, adapters: number): string {

@@ -12,6 +12,7 @@ import {
   openGpu,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
+import { checkAdapter } from './checked.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import { printable } from './latents.js';
@@ -57,7 +58,8 @@ async function evaluateModel(file: string, values: EvalValues): Promise<void> {
   const saved = await readSaved(file, reporter, values.activation);
   const normalize = modelNormalization(file, saved, values.normalize);
   const signal = interruptible(reporter, 'rows');
-  const gpu = await openGpu(await options.openOptions(values));
+  const opening = await options.openOptions(values);
+  const gpu = await openGpu(opening);
   try {
     const { in_dims } = saved.config;
     const { image_shape: trained_shape } = saved;
@@ -73,6 +75,7 @@ async function evaluateModel(file: string, values: EvalValues): Promise<void> {
     const figures = await evaluation(model, rows, { other_variances, signal, progress }).finally(() =>
       reporter.stopBar(),
     );
+    await checkAdapter({ gpu, opening, reporter });
     reporter.json({ data: rows.name, ...figures });
     print(rows.name, model, figures, values.markdown, reporter);
     // Words are labels, too, of which nobody expects classes.

@@ -329,6 +329,12 @@ export const tuningOption = boolean(
   false,
 );
 
+export const checkOption = boolean(
+  '--check [bool]',
+  'also hold what each adapter computes against known answers',
+  false,
+);
+
 export const runGroup = [
   text('--adapter <name>', "part of the adapter's name, as `sae devices` lists it"),
   text(
@@ -352,6 +358,7 @@ const all = [
   sparseOption,
   profileOption,
   tuningOption,
+  checkOption,
   otherVariancesOption,
   markdownOption,
 ];

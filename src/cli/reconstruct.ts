@@ -17,6 +17,7 @@ import {
   storedUnits,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
+import { checkAdapter } from './checked.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
@@ -120,7 +121,8 @@ async function reconstruct(
 ): Promise<void> {
   const normalize = modelNormalization(file, saved, values.normalize);
   const signal = interruptible(reporter, 'rows');
-  const gpu = await openGpu(await options.openOptions(values));
+  const opening = await options.openOptions(values);
+  const gpu = await openGpu(opening);
   try {
     const { in_dims } = saved.config;
     const loaded = await loadWithBar(reporter, {
@@ -140,6 +142,7 @@ async function reconstruct(
     const model = await Model.from(gpu, saved.config, saved.parameters);
     const config = parseTrainConfig<SparsityName>(saved.training ?? {}, saved.config);
     const metrics = await evaluate(model, dataset, config, placementOf(dataset, gpu, values.window));
+    await checkAdapter({ gpu, opening, reporter });
     reporter.line(
       metricsLine(
         `${dataset.name}${values.split === undefined ? '' : ', held out'} `,

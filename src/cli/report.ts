@@ -28,6 +28,7 @@ import {
 } from '../node/index.js';
 import { version } from '../node/version.js';
 import { valuesOf } from './arguments.js';
+import { checkAdapter } from './checked.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
@@ -91,7 +92,8 @@ async function reportModels(files: readonly string[], values: ReportValues): Pro
   await prepareReport(out);
   if (neuronpedia !== undefined) await prepareNeuronpedia(neuronpedia);
   const signal = interruptible(reporter, 'rows');
-  const gpu = await openGpu(await options.openOptions(values));
+  const opening = await options.openOptions(values);
+  const gpu = await openGpu(opening);
   try {
     const trained_shape = saved.find(({ image_shape }) => image_shape)?.image_shape;
     const normalize = normalizations[first];
@@ -106,6 +108,7 @@ async function reportModels(files: readonly string[], values: ReportValues): Pro
       const own = normalization ? { ...rows, normalization } : rows;
       subjects.push(await subjectOf(gpu, file, saved[i], own, nameOf(files, i)));
     }
+    await checkAdapter({ gpu, opening, reporter });
     const made = await makeReport(subjects, out, reporter, signal);
     if (neuronpedia !== undefined) {
       await writeNeuronpedia(neuronpedia, made);

@@ -141,7 +141,7 @@ export async function keepResults(
   outcome: Outcome,
   rows: Rows,
   values: ResultValues,
-  run: Omit<Run, 'from'>,
+  run: Omit<Run, 'from' | 'check'>,
 ): Promise<void> {
   const { model, config, trained, saved } = outcome;
   const { reporter, logs } = run;
@@ -175,7 +175,7 @@ export async function keepResults(
 async function writeResults(
   outcome: Outcome,
   values: ResultValues,
-  run: Omit<Run, 'from'>,
+  run: Omit<Run, 'from' | 'check'>,
 ): Promise<NonFiniteError | undefined> {
   const { model, loaded, dataset, config, trained } = outcome;
   const { reporter, logs } = run;

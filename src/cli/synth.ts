@@ -15,6 +15,7 @@ import {
   Trainer,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
+import { checkAdapter } from './checked.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { describedSubject, makeReport } from './report.js';
@@ -62,7 +63,8 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
   if (report !== undefined) await prepareReport(report);
   const reporter = new Reporter(values);
   const signal = interruptible(reporter, 'steps');
-  const gpu = await openGpu(await options.openOptions(values));
+  const opening = await options.openOptions(values);
+  const gpu = await openGpu(opening);
   try {
     reporter.line(`device      ${gpu.name}${gpu.software ? ' (software: no GPU)' : ''}`);
     reporter.line(
@@ -74,6 +76,7 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
     reporter.line(`parameters  ${count(model.parameterCount)} (${sizesInWords(model.config)})`);
     const placement = { window_rows: windowBatches * batch_size };
     const trainer = await Trainer.create<SparsityName>(model, data.source(run.rows), config, placement);
+    await checkAdapter({ gpu, opening, reporter, sparsity: config.sparsity });
     const done = await train(trainer, steps, reporter, signal);
     // What was learned until an interruption is measured too.
     if (done < steps) reporter.line(`trained     ${count(done)} of ${count(steps)} steps`);

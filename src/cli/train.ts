@@ -23,6 +23,7 @@ import {
   windowsInWords,
 } from '../node/index.js';
 import { normalizeArguments, valuesOf } from './arguments.js';
+import { adapterCheck, checkAdapter } from './checked.js';
 import { loadWithBar, readingBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import { MetricsLogs, type MetricsLogValues } from './metrics-logs.js';
@@ -224,12 +225,15 @@ async function train(
           if (resumed) reporter.line(`goes on     after ${count(resumed.steps)} steps, from ${resumed.file}`);
           if (values.save_model) await checkRoom(files_dir, modelBytes(model, dataset), 'the model');
         }
+        const inUse = { gpu, opening, reporter };
+        const check = () => adapterCheck({ ...inUse, sparsity: config.sparsity });
         let trained: Trained | undefined;
-        if (values.train) {
+        if (!values.train) await checkAdapter(inUse);
+        else {
           const trainer = goesOn ?? (await Trainer.create(model, dataset, plannedConfig, placement));
           if (setbacks.lrFactor < 1) trainer.change({ lr: trainer.config.lr * setbacks.lrFactor });
           config = trainer.config;
-          trained = await runEpochs(trainer, { ...run, from: state });
+          trained = await runEpochs(trainer, { ...run, check, from: state });
         }
         failure = trained?.failure;
         if (failure === undefined || !setbacks.survives(failure, config.lr)) {

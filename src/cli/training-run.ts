@@ -19,6 +19,7 @@ import {
   writeRunRecord,
 } from '../node/index.js';
 import { writeWhole } from '../node/write-file.js';
+import { type AdapterCheck, stepsToCheck } from './checked.js';
 import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
 import type { RunState } from './run-state.js';
@@ -37,6 +38,8 @@ export interface Run {
   readonly animate: Animate | undefined;
   /** Whether it is drawn as curves, where there is a terminal. */
   readonly watch: boolean;
+  /** The check of the adapter, if there is one to make. */
+  readonly check: () => Promise<AdapterCheck | undefined>;
   /** Rows by which densities are measured as the model is trained, if a report is to tell them. */
   readonly measured_on: Rows | undefined;
   /** What saves it, if anything does. */
@@ -82,12 +85,14 @@ const deadSteps = 256;
  *   training.
  */
 export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promise<Trained> {
-  const { reporter, signal, files_dir, init, logs, animate, watch, measured_on, snapshots, from } = run;
+  const { reporter, signal, files_dir, init, logs, animate, watch, measured_on, check, snapshots, from } =
+    run;
   const file = join(files_dir, 'metrics.jsonl');
   const { model, runSteps: allSteps, config } = trainer;
   const epochs = Math.ceil(allSteps / trainer.step.batches);
   const begun = trainer.done;
-  const [animation, densities] = await Promise.all([
+  const [adapterCheck, animation, densities] = await Promise.all([
+    check(),
     animate && animationOf(animate, allSteps, from?.frames),
     measured_on && DensityHistory.create(model, measured_on, epochs, config.seed, from?.densities),
   ]).catch((error) => {
@@ -153,7 +158,8 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
       if (!advised) reporter.warn(sentence);
       advised = true;
     };
-    for await (const { steps, samples_per_second, epoch } of stepsOf(trainer, signal, animate, animation)) {
+    const all = stepsOf(trainer, signal, adapterCheck, animate, animation);
+    for await (const { steps, samples_per_second, epoch } of all) {
       if (first) {
         // Since this process began: what a user waits for, with compilation.
         const seconds = performance.now() / 1000;
@@ -224,10 +230,11 @@ async function animationOf(
   return Animation.create(file, image_shape, steps, before);
 }
 
-/** All steps of a training, with pictures between them. */
+/** All steps of a training, with the check of the adapter and pictures between them. */
 async function* stepsOf(
   trainer: Trainer<SparsityName>,
   signal: AbortSignal,
+  check: AdapterCheck | undefined,
   animate: Animate | undefined,
   animation: Animation | undefined,
 ) {
@@ -235,6 +242,9 @@ async function* stepsOf(
   const { model } = trainer.step;
   const every = animate?.every ?? all;
   if (trainer.done % every === 0) await animation?.add(model, trainer.done);
+  // It ends before the next picture.
+  const most = animate ? every - (trainer.done % every) - 1 : all - trainer.done;
+  if (check) yield* stepsToCheck(trainer, most, signal, check);
   while (trainer.done < all && !signal.aborted) {
     const some = Math.min(every - (trainer.done % every), all - trainer.done);
     yield* trainer.steps({ count: some, signal });

@@ -17,6 +17,7 @@ import {
   writeSafetensors,
   writeSparse,
 } from '../node/index.js';
+import { checkAdapter } from './checked.js';
 import { loadWithBar } from './data.js';
 import { interruptible } from './interrupt.js';
 import * as options from './options.js';
@@ -86,10 +87,12 @@ export async function writeRows(file: string, values: WriteRowsValues, written: 
   const { tensor, rows_type, nonfinite, window } = values;
   const own = { data, in_dims, normalize, trained_shape, tensor, rows_type, nonfinite, window, signal };
   const { train: dataset, left_out } = await loadWithBar(reporter, own);
-  const gpu = await openGpu(await options.openOptions(values));
+  const opening = await options.openOptions(values);
+  const gpu = await openGpu(opening);
   try {
     const model = await Model.from(gpu, saved.config, saved.parameters);
     written.prepare?.(model);
+    await checkAdapter({ gpu, opening, reporter });
     const { rows } = dataset;
     const width = written.width(model);
     // How much sparse rows take is known once they are there.

@@ -132,6 +132,7 @@ const printed: Record<string, (string | RegExp)[]> = {
   export: ['folder  cfg.json, sae_weights.safetensors'],
   synth: [/^F1 +[\d.]+ /m],
   'devices --tuning': [/^tiles|tuning/im],
+  'devices --check': [/^ {4}right {2}training kl/m],
   devices: [/^ {2}used +yes: /m],
 };
 

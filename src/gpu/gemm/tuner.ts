@@ -156,7 +156,7 @@ function shapeName({ order, rows, columns, depth }: GemmShape): string {
 }
 
 /** Adapter and driver, as far as the host names them. */
-function adapterKey({ adapter: { info } }: Device): string {
+export function adapterKey({ adapter: { info } }: Device): string {
   return [info.vendor, info.architecture, info.device, info.description].join(' / ');
 }
 

@@ -1,0 +1,123 @@
+import {
+  type CheckOptions,
+  type CheckResult,
+  checkDevice,
+  checkNames,
+  EngineError,
+  type Gpu,
+  type OpenOptions,
+  openGpu,
+  passedChecks,
+  rememberPassed,
+  type SparsityName,
+  type TrainedSteps,
+  type Trainer,
+} from '../node/index.js';
+import { count, type Reporter } from './reporter.js';
+
+/** Goes on with an adapter that fails checks, or that nobody checked. */
+const unchecked = 'SAE_UNCHECKED';
+
+/** An adapter in use, and what it has been used for. */
+export interface InUse {
+  readonly gpu: Gpu;
+  readonly opening: OpenOptions;
+  readonly reporter: Reporter;
+  /** The kind that is trained, if one is. */
+  readonly sparsity?: SparsityName;
+}
+
+/** Makes the checks. @throws EngineError that names what fails, and says how to go on all the same. */
+export type AdapterCheck = () => Promise<void>;
+
+/**
+ * What holds an adapter against known answers of the kernels that are in use, and says so, on a device of its own. Undefined if it has passed
+ * all of them before, with this driver and engine.
+ */
+export async function adapterCheck(inUse: InUse): Promise<AdapterCheck | undefined> {
+  const { gpu, reporter, sparsity } = inUse;
+  if (process.env[unchecked]) {
+    reporter.warn(`Whether ${gpu.name} computes right is not checked: ${unchecked} is set.`);
+    return undefined;
+  }
+  const of = { tiles: gpu.tuner.tiles, sparsity };
+  const passed = await passedChecks(gpu);
+  return checkNames(gpu, { of, passed }).length > 0 ? () => check(inUse, { of, passed }) : undefined;
+}
+
+/** The same at once. */
+export async function checkAdapter(inUse: InUse): Promise<void> {
+  const check = await adapterCheck(inUse);
+  await check?.();
+}
+
+async function check({ gpu, opening, reporter }: InUse, which: CheckOptions): Promise<void> {
+  const results: CheckResult[] = [];
+  const own = await openGpu({ adapter: opening.adapter, tune: 'off' });
+  try {
+    for await (const result of checkDevice(own, which)) results.push(result);
+  } finally {
+    own.close();
+  }
+  await remember(gpu, results);
+  const failed = results.filter(({ ok }) => !ok);
+  if (failed.length === 0) {
+    reporter.line(
+      `checked     ${count(results.length)} known answers, since adapter, driver or kernels are new`,
+    );
+    return;
+  }
+  const others = failed.length > 1 ? `, and ${failed.length - 1} more of ${results.length} checks fail` : '';
+  throw new EngineError(
+    `${described(gpu)} computes wrong answers: ${resultInWords(failed[0])}${others}. Nothing is saved. Update its driver, or name another ` +
+      `adapter with --adapter; sae devices --check lists all that fails. With ${unchecked}=1 in the environment, nothing is checked.`,
+  );
+}
+
+/** A first epoch that takes longer is interrupted by the check of the adapter. */
+const uncheckedMilliseconds = 2000;
+
+/**
+ * The first steps of a training, at most `most` and an epoch, and the check of the adapter: the first step comes sooner than after it, and nothing
+ * is recorded yet of what the adapter has computed.
+ */
+export async function* stepsToCheck(
+  trainer: Trainer<SparsityName>,
+  most: number,
+  signal: AbortSignal,
+  check: AdapterCheck,
+) {
+  const soon = new AbortController();
+  const either = AbortSignal.any([signal, soon.signal]);
+  let began: number | undefined;
+  let last: TrainedSteps<SparsityName> | undefined;
+  for await (const told of trainer.steps({ count: Math.min(most, trainer.leftInEpoch), signal: either })) {
+    // That of the epoch's end is the last one.
+    if (told.epoch) last = told;
+    else yield told;
+    began ??= performance.now();
+    if (performance.now() - began > uncheckedMilliseconds) soon.abort();
+  }
+  await check();
+  if (last) yield last;
+}
+
+/** Stores which checks an adapter has passed. */
+export function remember(gpu: Gpu, results: readonly CheckResult[]): Promise<void> {
+  const names = (ok: boolean) => results.filter((result) => result.ok === ok).map(({ name }) => name);
+  return rememberPassed(gpu, names(true), names(false));
+}
+
+/** An adapter with its driver. */
+export function described({ name, adapter }: Gpu): string {
+  const { description } = adapter.info;
+  return description && description !== name ? `${name} (${description})` : name;
+}
+
+/** What a check found, without a point. */
+export function resultInWords({ name, size, what, error, bound, failure }: CheckResult): string {
+  if (failure !== undefined) return `${name}, ${size}: ${failure.replace(/\.$/, '')}`;
+  const short = (value: number) => String(Number(value.toPrecision(3)));
+  const off = Number.isNaN(error) ? 'no number' : `off by ${short(error)}`;
+  return `${name}, ${size}: ${what}: ${off}, where at most ${short(bound)} is right`;
+}
