@@ -74,9 +74,9 @@ describe('a run with --save_every', () => {
   it.skipIf(!posix)('goes on where it was interrupted, by the same command, twice', async () => {
     const cwd = folder.make();
     const command = [...run, ...kept, '--save_every', '1epoch', '--resume'];
-    for (const epoch of [2, 4]) {
+    for (const sign of [/"epoch":2,/, /first_step/]) {
       const { child, ended, says } = start(command, { cwd });
-      await says(new RegExp(`"epoch":${epoch},`));
+      await says(sign);
       child.kill('SIGINT');
       const { status, stdout } = await ended;
       expect(status).toBe(130);
@@ -260,7 +260,7 @@ describe('a loss that stops being finite', () => {
     '--epochs',
     '4',
     '--lr',
-    '1e10',
+    '3e7',
     '--json',
   ];
   const saved = ['--save-model', '--no-save-plots'];
@@ -278,13 +278,14 @@ describe('a loss that stops being finite', () => {
     expect(back.length).toBeLessThanOrEqual(5);
     back.forEach((line, i) => {
       expect(line).toBe(
-        `In epoch 1 at step 2, the loss stopped being finite. Training goes back to its beginning, with half the learning rate, ${1e10 / 2 ** (i + 1)}.`,
+        `In epoch 1 at step 10, moments of encoder.0.weight stopped being finite. Training goes back to its beginning, with half the learning rate, ${3e7 / 2 ** (i + 1)}.`,
       );
     });
     expect(status).toBe(0);
-    expect(objects(stdout).filter(({ epoch }) => epoch)).toHaveLength(4);
+    expect(objects(readFileSync(join(cwd, 'files', 'metrics.jsonl'), 'utf8'))).toHaveLength(4);
+    expect(objects(stdout).at(-1)).toEqual({ model });
     const { training } = await readModelFile(join(cwd, model));
-    expect(training?.lr).toBe(1e10 / 2 ** back.length);
+    expect(training?.lr).toBe(3e7 / 2 ** back.length);
     const { resumed } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
     expect(resumed).toEqual([expect.objectContaining({ step: 0, lr: training?.lr })]);
   });

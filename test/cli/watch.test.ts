@@ -117,7 +117,9 @@ describe.skipIf(!hasScript)('--watch on a terminal', () => {
       record.map(({ epoch }) => epoch),
     );
     expect(filesIn(cwd)).toEqual(
-      ['metrics.jsonl', 'run.json', 'sae.safetensors'].map((file) => join('files', file)),
+      ['metrics.jsonl', 'run.json', 'sae.safetensors', 'snapshot.safetensors'].map((file) =>
+        join('files', file),
+      ),
     );
   });
 
