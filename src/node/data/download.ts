@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { DataError } from '../../sae/errors.js';
 import { grouped } from '../../sae/rows/formats/array.js';
 import { describeFileError } from './files.js';
+import { get, HttpError } from './http.js';
 
 /** A file with known contents. */
 export interface PinnedFile {
@@ -22,7 +23,7 @@ export interface DownloadOptions {
   readonly folder: string;
   /** Milliseconds within which a mirror must begin to answer; by default 2,500. */
   readonly connectTimeout?: number | undefined;
-  /** Milliseconds for which a mirror may send nothing; by default 15,000. */
+  /** Milliseconds for which a mirror may send nothing, or less than 16 KiB; by default 15,000. */
   readonly idleTimeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** @param done bytes so far, with those of an earlier attempt. @param bytes the file's length. */
@@ -150,22 +151,14 @@ async function receive(
   pinned: PinnedFile,
   { connectTimeout = 2_500, idleTimeout = 15_000, signal, onProgress, folder }: DownloadOptions,
 ): Promise<number | 'refused'> {
-  const attempt = new AbortController();
-  const stop = (message: string) => attempt.abort(new MirrorFailure(message));
-  let timer = setTimeout(() => stop(`did not answer within ${connectTimeout / 1000} s`), connectTimeout);
-  try {
-    const response = await fetch(url, {
-      // The SHA-256 is that of the gzipped file, which must not be unpacked on the way.
-      headers: { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) },
-      signal: signal ? AbortSignal.any([signal, attempt.signal]) : attempt.signal,
-    });
-    const { status, headers, body } = response;
+  // The SHA-256 is that of the gzipped file, which must not be unpacked on the way.
+  const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) };
+  const save = async (response: Response, chunks: AsyncIterable<Uint8Array>) => {
+    const { status, statusText, headers } = response;
     if (offset > 0 && status === 416) return 'refused';
     const resumed = offset > 0 && status === 206;
     if (resumed && !headers.get('content-range')?.startsWith(`bytes ${offset}-`)) return 'refused';
-    if ((!resumed && status !== 200) || !body) {
-      throw new MirrorFailure(`answered ${status} ${response.statusText}`.trim());
-    }
+    if (!resumed && status !== 200) throw new MirrorFailure(`answered ${status} ${statusText}`.trim());
     const began = resumed ? offset : 0;
     const length = headers.get('content-length');
     if (length !== null && !headers.has('content-encoding') && began + Number(length) !== pinned.bytes) {
@@ -179,13 +172,7 @@ async function receive(
     try {
       let done = began;
       onProgress?.(pinned.name, done, pinned.bytes);
-      const wait = () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => stop(`sent nothing more for ${idleTimeout / 1000} s`), idleTimeout);
-      };
-      wait();
-      for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
-        clearTimeout(timer);
+      for await (const chunk of chunks) {
         if (done + chunk.length > pinned.bytes) {
           await onDisk(folder, () => handle.truncate(0));
           throw new MirrorFailure(`sent more than the ${grouped(pinned.bytes)} bytes of the file`);
@@ -193,7 +180,6 @@ async function receive(
         await onDisk(folder, () => handle.writeFile(chunk));
         done += chunk.length;
         onProgress?.(pinned.name, done, pinned.bytes);
-        wait();
       }
       if (done < pinned.bytes)
         throw new MirrorFailure(`stopped after ${grouped(done)} of ${grouped(pinned.bytes)} bytes`);
@@ -202,32 +188,10 @@ async function receive(
     } finally {
       await handle.close();
     }
+  };
+  try {
+    return await get(url, { headers, connectTimeout, idleTimeout, signal }, save);
   } catch (error) {
-    if (attempt.signal.aborted) throw attempt.signal.reason;
-    if (error instanceof MirrorFailure || error instanceof DataError) throw error;
-    throw new MirrorFailure(networkReason(error));
-  } finally {
-    clearTimeout(timer);
-    // Closes the connection if the body was not read to its end.
-    attempt.abort();
-  }
-}
-
-function networkReason(error: unknown): string {
-  const cause = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
-  switch (cause.code) {
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'is not known by name here (no network?)';
-    case 'ECONNREFUSED':
-      return 'refused the connection';
-    case 'ENETUNREACH':
-    case 'EHOSTUNREACH':
-      return 'cannot be reached (no network?)';
-    case 'UND_ERR_SOCKET':
-    case 'ECONNRESET':
-      return 'cut the connection';
-    default:
-      return `failed (${cause.message || cause.code})`;
+    throw error instanceof HttpError ? new MirrorFailure(error.message) : error;
   }
 }

@@ -8,16 +8,19 @@ import { grouped } from '../../sae/rows/formats/array.js';
 import type { RowsFile } from '../../sae/rows/formats/file.js';
 import { packingOf } from '../../sae/rows/formats/packing.js';
 import { describeFileError } from './files.js';
+import { get, HttpError } from './http.js';
 import { readError, rowsFile, unpackedStream } from './rows-file.js';
 
 /** How a server is waited for. */
 export interface UrlOptions {
   /** Milliseconds within which a server must begin to answer; by default 10,000. */
   readonly connectTimeout?: number;
-  /** Milliseconds for which it may send nothing; by default 15,000. */
+  /** Milliseconds for which it may send nothing, or less than 16 KiB; by default 15,000. */
   readonly idleTimeout?: number;
   /** Milliseconds before a second attempt, and twice as many before each other; by default 500. */
   readonly retryDelay?: number;
+  /** Most bytes of a file whose server does not send parts: all of it is copied; by default 4 GiB. */
+  readonly mostCopied?: number;
   /** Ends what is asked for when the file is opened, with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -27,17 +30,6 @@ const mostAttempts = 4;
 /** Bytes that are asked for at a time, and at first. */
 const partBytes = 8 * 2 ** 20;
 const startBytes = 2 ** 16;
-/** Most bytes of a file whose server does not send parts: all of it is copied. */
-const mostCopied = 2 ** 32;
-
-/**
- * Errors of a connection, which may pass: those of the system, of undici and of the parser of HTTP. Others, such as those of
- * certificates, and what is refused before anything is sent, are the same the next time.
- */
-const passing = /^(E[A-Z]+|UND_ERR_(?!INVALID)\w+|HPE_\w+)$/;
-
-/** A failure after which the same is asked for again. */
-class Passing extends Error {}
 
 /** Whether a file is named by its address on the web. */
 export function isUrl(path: string): boolean {
@@ -79,7 +71,7 @@ export async function urlFile(address: string, options: UrlOptions = {}): Promis
   const start = await file.open();
   if (!start) return file.copied();
   const { name } = file;
-  const { bytes } = file.version;
+  const { bytes } = file;
   const packed = packingOf(start);
   // The beginning, where headers are, is kept.
   const read = async (begin: number, into: Uint8Array) => {
@@ -109,8 +101,9 @@ export async function urlFile(address: string, options: UrlOptions = {}): Promis
 
 class RemoteFile {
   readonly name: string;
-  version: Version = { bytes: 0, tag: null };
   readonly #url: URL;
+  /** What the first answer said. */
+  #version: Version | undefined;
 
   constructor(
     address: string,
@@ -131,51 +124,39 @@ class RemoteFile {
     }
   }
 
+  get bytes(): number {
+    return this.#version?.bytes ?? 0;
+  }
+
   /** Its first bytes; undefined if the server does not send parts. */
   async open(): Promise<Uint8Array | undefined> {
     const start = new Uint8Array(startBytes);
+    await this.read(0, start, this.options.signal);
+    return this.#version && start.subarray(0, this.bytes);
+  }
+
+  /** Fills `into` with the bytes from `begin` on, as far as there are any. */
+  async read(begin: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
     let filled = 0;
     let whole = false;
     const ask = () =>
-      this.#get([filled, startBytes], this.options.signal, async (response, chunks) => {
-        if (response.status === 416) throw new DataError(`${this.name} is empty; expected a file of rows.`);
-        whole = response.status === 200;
-        if (whole) return;
-        this.version = this.#versionOf(response, filled);
-        for await (const chunk of chunks) {
-          const part = chunk.subarray(0, startBytes - filled);
-          start.set(part, filled);
-          filled += part.length;
+      this.#get([begin + filled, begin + into.length], signal, async (response, chunks) => {
+        if (!this.#version) {
+          if (response.status === 416) throw new DataError(`${this.name} is empty; expected a file of rows.`);
+          whole = response.status === 200;
+          if (whole) return;
         }
-      });
-    await this.#attempts(ask, () => [filled, whole ? 0 : Math.min(startBytes, this.version.bytes)]);
-    return whole ? undefined : start.subarray(0, filled);
-  }
-
-  /** Fills `into` with the bytes from `begin` on. */
-  async read(begin: number, into: Uint8Array): Promise<void> {
-    let filled = 0;
-    const ask = () =>
-      this.#get([begin + filled, begin + into.length], undefined, async (response, chunks) => {
-        const { bytes, tag } = this.#versionOf(response, begin + filled);
-        if (bytes !== this.version.bytes || tag !== this.version.tag) {
-          const what =
-            bytes === this.version.bytes
-              ? `${this.#url.host} says that it is another version (${tag}, before ${this.version.tag})`
-              : `it had ${grouped(this.version.bytes)} bytes, and now has ${grouped(bytes)}`;
-          throw new DataError(
-            `${this.name} was changed while it was read: ${what}. Begin again when it is complete.`,
-          );
-        }
+        const until = this.#partEnd(response, begin + filled, begin + into.length) - begin;
         for await (const chunk of chunks) {
-          if (filled + chunk.length > into.length) {
+          if (filled + chunk.length > until) {
             throw new DataError(`${this.#url.host} sent more of ${this.name} than it was asked for.`);
           }
           into.set(chunk, filled);
           filled += chunk.length;
         }
       });
-    if (into.length > 0) await this.#attempts(ask, () => [filled, into.length]);
+    const all = () => (whole ? 0 : Math.min(into.length, (this.#version?.bytes ?? Infinity) - begin));
+    if (into.length > 0) await this.#attempts(ask, () => [filled, all()]);
   }
 
   /** A file of that name in the same folder; undefined if there is none. */
@@ -190,6 +171,7 @@ class RemoteFile {
 
   /** All of it in a temporary file, which is gone when the process ends. */
   async copied(): Promise<RowsFile> {
+    const { mostCopied = 2 ** 32 } = this.options;
     const file = temporaryFile();
     let done = 0;
     let length: number | undefined;
@@ -243,7 +225,7 @@ class RemoteFile {
         if (done >= all) return;
         why = 'ended its answer too early';
       } catch (error) {
-        if (!(error instanceof Passing)) throw error;
+        if (!(error instanceof HttpError)) throw error;
         why = error.message;
       }
       // Where much of it came, attempts are counted anew. A few bytes each time would be waited for without end.
@@ -258,58 +240,32 @@ class RemoteFile {
     );
   }
 
-  /** Asks for a part, or all, and gives the answer and its bytes to `use`. @throws Passing, DataError. */
+  /** Asks for a part, or all, and gives the answer and its bytes to `use`. @throws HttpError that may pass, DataError. */
   async #get(
     part: readonly [begin: number, end: number] | undefined,
     signal: AbortSignal | undefined,
     use: (response: Response, chunks: AsyncIterable<Uint8Array>) => Promise<void>,
   ): Promise<void> {
     const { connectTimeout = 10_000, idleTimeout = 15_000 } = this.options;
-    const attempt = new AbortController();
-    const stop = (message: string) => attempt.abort(new Passing(message));
-    let timer = setTimeout(() => stop(`did not answer within ${connectTimeout / 1000} s`), connectTimeout);
-    const wait = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => stop(`sent nothing more for ${idleTimeout / 1000} s`), idleTimeout);
-    };
+    const range = part && { range: `bytes=${part[0]}-${part[1] - 1}` };
+    // Parts are those of what is stored.
+    const headers = { 'accept-encoding': 'identity', ...range };
     try {
-      const range = part && { range: `bytes=${part[0]}-${part[1] - 1}` };
-      const response = await fetch(this.#url, {
-        // Parts are those of what is stored.
-        headers: { 'accept-encoding': 'identity', ...range },
-        signal: signal ? AbortSignal.any([signal, attempt.signal]) : attempt.signal,
+      await get(this.#url, { headers, connectTimeout, idleTimeout, signal }, async (response, chunks) => {
+        this.#check(response);
+        await use(response, chunks);
       });
-      wait();
-      this.#check(response);
-      const chunks = async function* () {
-        for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-          clearTimeout(timer);
-          yield chunk;
-          wait();
-        }
-      };
-      await use(response, chunks());
     } catch (error) {
-      signal?.throwIfAborted();
-      if (error instanceof DataError || error instanceof Passing) throw error;
-      if (attempt.signal.aborted) throw attempt.signal.reason;
-      const { code, message } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
-      if (code !== undefined && passing.test(code)) {
-        throw new Passing(`failed (${message})`, { cause: error });
-      }
-      throw new DataError(`${this.name} cannot be read: asking ${this.#url.host} failed (${message}).`, {
+      if (!(error instanceof HttpError) || error.passing) throw error;
+      throw new DataError(`${this.name} cannot be read: ${this.#url.host} ${error.message}.`, {
         cause: error,
       });
-    } finally {
-      clearTimeout(timer);
-      // What is left of an answer is not wanted.
-      attempt.abort();
     }
   }
 
   #check({ status, statusText, headers }: Response): void {
     const answered = `${status} ${statusText}`.trim();
-    if (status >= 500 || status === 429 || status === 408) throw new Passing(`answered ${answered}`);
+    if (status >= 500 || status === 429 || status === 408) throw new HttpError(`answered ${answered}`, true);
     if (status === 404 || status === 410) {
       throw new Missing(`There is no file ${this.name}: ${this.#url.host} answered ${answered}.`);
     }
@@ -325,17 +281,31 @@ class RemoteFile {
     }
   }
 
-  /** @throws DataError if it is not the part that was asked for. */
-  #versionOf({ status, headers }: Response, begin: number): Version {
+  /**
+   * Where the part ends that an answer brings.
+   * @throws DataError if it is not the part that was asked for, or one of another version than the parts before.
+   */
+  #partEnd({ status, headers }: Response, begin: number, end: number): number {
     const range = headers.get('content-range');
-    const [, first, all] = /^bytes (\d+)-\d+\/(\d+)$/.exec(range ?? '') ?? [];
-    if (status !== 206 || Number(first) !== begin || !Number.isSafeInteger(Number(all))) {
+    const [first, last, bytes] = (/^bytes (\d+)-(\d+)\/(\d+)$/.exec(range ?? '') ?? []).slice(1).map(Number);
+    const isPart = first === begin && last >= begin && last < Math.min(end, bytes);
+    if (status !== 206 || !isPart || !Number.isSafeInteger(bytes)) {
       throw new DataError(
-        `${this.name} cannot be read in parts: asked for byte ${grouped(begin)} and what follows, ${this.#url.host} answered ${status} ` +
-          `with ${range === null ? 'no content-range' : `content-range ${range}`}. Download it, and name the file.`,
+        `${this.name} cannot be read in parts: asked for bytes ${grouped(begin)} to ${grouped(end - 1)}, ${this.#url.host} answered ` +
+          `${status} with ${range === null ? 'no content-range' : `content-range ${range}`}. Download it, and name the file.`,
       );
     }
-    return { bytes: Number(all), tag: headers.get('etag') ?? headers.get('last-modified') };
+    const tag = headers.get('etag') ?? headers.get('last-modified');
+    this.#version ??= { bytes, tag };
+    const before = this.#version;
+    if (bytes === before.bytes && tag === before.tag) return last + 1;
+    const what =
+      bytes === before.bytes
+        ? `${this.#url.host} says that it is another version (${tag}, before ${before.tag})`
+        : `it had ${grouped(before.bytes)} bytes, and now has ${grouped(bytes)}`;
+    throw new DataError(
+      `${this.name} was changed while it was read: ${what}. Begin again when it is complete.`,
+    );
   }
 }
 

@@ -76,11 +76,13 @@ describe('download', () => {
     ['sends too many bytes', mirrors.tooManyBytes, false],
     ['ends too soon', mirrors.tooFewBytes, true],
     ['sends some other page', mirrors.someOtherPage, false],
+    ['leads to a file of this machine', mirrors.lead('file:///etc/hostname'), false],
+    ['leads round and round', mirrors.lead(''), false],
   ])('goes to the second mirror where the first %s', async (_, answer, resumes) => {
     const { folder, get } = setting(answer);
     await get();
     expectWhole(folder);
-    expect(first.requests.length).toBe(1);
+    expect(new Set(first.requests).size).toBe(1);
     expect(second.requests.length).toBe(1);
     expect(second.requests[0].includes('bytes=')).toBe(resumes);
   });
@@ -121,6 +123,18 @@ describe('download', () => {
     setting(mirrors.tooManyBytes, mirrors.someOtherPage);
     expect(await failure(DataError, () => get())).toMatch(
       /sent more than the 300,000 bytes .* offers a file of 11 bytes/,
+    );
+  });
+
+  it('follows a mirror to where it leads', async () => {
+    const { folder, get, leave, part } = setting(mirrors.lead(new URL('digits.gz', second.url).href));
+    leave(part, content.subarray(0, 1000));
+    await get();
+    expectWhole(folder);
+    expect(second.requests).toEqual(['/files/digits.gz bytes=1000-']);
+    const wrong = setting(mirrors.lead('ftp://host.invalid/digits.gz'), mirrors.lead('data:,1'));
+    expect(await failure(DataError, () => wrong.get())).toMatch(
+      /: \S+ redirects to ftp:\/\/host\.invalid, and only https and http are followed; \S+ redirects to data:, and only/,
     );
   });
 

@@ -51,6 +51,12 @@ export const fail =
   (response) =>
     response.writeHead(status).end('<html>no</html>');
 
+/** Says that it is somewhere else. */
+export const lead =
+  (location: string): Answer =>
+  (response) =>
+    response.writeHead(302, { location }).end();
+
 /** The right length, the wrong bytes. */
 export const wrongBytes: Answer = (response, body, range) =>
   serve(response, Buffer.alloc(body.length, 'x'), range);

@@ -69,6 +69,21 @@ const part = (begin: number, end: number, all: number, tag = '"1"') => ({
   etag: tag,
 });
 
+let flooding: ServerResponse;
+let flooded = 0;
+/** Sends as much as the other side takes. */
+function flood(response: ServerResponse): true {
+  const much = Buffer.alloc(2 ** 16);
+  flooding = response;
+  flooded = 0;
+  const more = () => {
+    while (!response.destroyed && response.write(much)) flooded += much.length;
+  };
+  response.on('drain', more);
+  more();
+  return true;
+}
+
 let host = '';
 beforeAll(async () => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -168,7 +183,7 @@ describe('files on a server', () => {
       'sends another part',
       (_, response, { whole, begin, end }) =>
         !!response.writeHead(206, part(begin + 1, end, whole.length)).end(whole.subarray(begin + 1, end)),
-      /cannot be read in parts: asked for byte 0 and what follows, .* answered 206 with content-range bytes 1-65535\/320128\./,
+      /cannot be read in parts: asked for bytes 0 to 65,535, .* answered 206 with content-range bytes 1-65535\/320128\./,
     ],
     [
       'does not say which part',
@@ -176,7 +191,66 @@ describe('files on a server', () => {
       /answered 206 with no content-range/,
     ],
     [
-      'sends more',
+      'sends more than the part that it announces',
+      (_, response, { begin, end, whole }) => {
+        response.writeHead(206, {
+          'content-range': `bytes ${begin}-${end - 1}/${whole.length}`,
+          etag: '"1"',
+        });
+        return flood(response);
+      },
+      /sent more of .*rows\.npy than it was asked for\.$/,
+    ],
+    [
+      'sends more than the file that it announces',
+      (_, response, { whole }) =>
+        !!response.writeHead(206, { 'content-range': 'bytes 0-9/10' }).end(whole.subarray(0, 1000)),
+      /sent more of .*rows\.npy than it was asked for\.$/,
+    ],
+    [
+      'floods a later part',
+      (_, response, { begin, end, whole, count }) => {
+        if (count === 1) return false;
+        response.writeHead(206, {
+          'content-range': `bytes ${begin}-${end - 1}/${whole.length}`,
+          etag: '"1"',
+        });
+        return flood(response);
+      },
+      /sent more of .*rows\.npy than it was asked for\.$/,
+    ],
+    [
+      'announces parts beyond the end of the file',
+      (_, response, { whole }) => !!response.writeHead(206, { 'content-range': 'bytes 0-99/50' }).end(whole),
+      /answered 206 with content-range bytes 0-99\/50\./,
+    ],
+    [
+      'announces a file without an end',
+      (_, response, { whole, begin, end }) =>
+        !!response.writeHead(206, { 'content-range': `bytes ${begin}-${end - 1}/*` }).end(whole),
+      /answered 206 with content-range bytes 0-65535\/\*\./,
+    ],
+    [
+      'has another file when it is asked for the rest of a part that it cut',
+      (request, response, { whole, begin, end, count }) => {
+        response.writeHead(206, part(begin, end, whole.length, `"${count}"`));
+        response.write(whole.subarray(begin, begin + 1000), () => request.socket.destroy());
+        return true;
+      },
+      /rows\.npy was changed while it was read: .* says that it is another version \("2", before "1"\)\. Begin/,
+    ],
+    [
+      'drips',
+      (_, response, { whole, begin, end }) => {
+        response.writeHead(206, part(begin, end, whole.length));
+        const drops = setInterval(() => response.write('x'), 20);
+        response.on('close', () => clearInterval(drops));
+        return true;
+      },
+      /sent only \d+ bytes in 0 s, 4 times\. Try again later\.$/,
+    ],
+    [
+      'sends more parts than it was asked for',
       (_, response, { whole, begin, count }) =>
         count > 1 &&
         !!response
@@ -190,7 +264,7 @@ describe('files on a server', () => {
     [
       'forgets parts',
       (_, response, { whole, count }) => count > 1 && !!response.writeHead(200).end(whole),
-      /cannot be read in parts: asked for byte 65,536 and .* answered 200 with no content-range/,
+      /cannot be read in parts: asked for bytes 65,536 to 320,127, .* answered 200 with no content-range/,
     ],
     [
       'has another file meanwhile',
@@ -221,15 +295,63 @@ describe('files on a server', () => {
         !!response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(whole)),
       /sends it packed with gzip, though it was asked not to\. Download it/,
     ],
+    ...['file:///etc/hostname', 'data:text/plain,1', 'javascript:1', 'blob:http://x/1'].map(
+      (location): (typeof lies)[number] => [
+        `sends it to ${location}`,
+        (_, response) => !!response.writeHead(302, { location }).end('1,2\n'),
+        /rows\.npy cannot be read: \S+ redirects to (file|data|javascript|blob):, and only https and http are followed\.$/,
+      ],
+    ),
+    [
+      'sends it to what is no address',
+      (_, response) => !!response.writeHead(307, { location: 'http://[' }).end(),
+      /redirects to what is no address\.$/,
+    ],
+    [
+      'sends it to an address with a password',
+      (_, response) => !!response.writeHead(301, { location: 'https://me:secret@host.invalid/key' }).end(),
+      /redirects to https:\/\/host\.invalid with a name or password, which are not sent\.$/,
+    ],
+    [
+      'sends it round and round',
+      (request, response) => !!response.writeHead(308, { location: request.url }).end(),
+      /redirects more than 10 times\.$/,
+    ],
     [
       'sends it to another address that is none',
       (_, response) => !!response.writeHead(302, { location: 'ftp://127.0.0.1/' }).end(),
-      /cannot be read: asking 127\.0\.0\.1:\d+ failed \(.+\)\.$/,
+      /cannot be read: 127\.0\.0\.1:\d+ redirects to ftp:\/\/127\.0\.0\.1, and only https and http are followed\.$/,
     ],
   ];
   it.each(lies)('that %s', async (_, own, sentence) => {
     trick = own;
     expect(await refusal('/rows.npy')).toMatch(sentence);
+  });
+
+  it('that floods is cut off at once, whatever it was asked for', async () => {
+    trick = lies.find(([what]) => what.startsWith('sends more than the part'))![1];
+    await refusal('/rows.npy');
+    await expect.poll(() => flooding.destroyed).toBe(true);
+    // What fits into the buffers of a connection.
+    expect(flooded).toBeLessThan(2 ** 25);
+    trick = (_, response) => flood(response.writeHead(200));
+    const copying = () => decodeRows([() => urlFile(`${host}/rows.npy`, { ...quick, mostCopied: 2 ** 20 })]);
+    expect(await failure(DataError, copying)).toMatch(
+      /rows\.npy has more than 1,048,576 bytes, and its server does not send parts/,
+    );
+    await expect.poll(() => flooding.destroyed).toBe(true);
+    expect(flooded).toBeLessThan(2 ** 25);
+  });
+
+  it('that sends one elsewhere, for each part', async () => {
+    trick = (request, response) =>
+      !request.url!.includes('elsewhere') &&
+      !!response.writeHead(302, { location: `${request.url}?elsewhere` }).end('moved');
+    expect(isMany(await read('/rows.npy'))).toBe(true);
+    expect(asked.filter((path) => path.includes('elsewhere'))).toEqual([
+      '/rows.npy?elsewhere bytes=0-65535',
+      '/rows.npy?elsewhere bytes=65536-320127',
+    ]);
   });
 
   it('that does not send parts of what is too much to copy', async () => {
@@ -248,16 +370,14 @@ describe('files on a server', () => {
     const patient = { ...quick, retryDelay: 1e9 };
     const closed = () => decodeRows([() => urlFile('http://127.0.0.1:9/x.npy', patient)]);
     expect(await failure(DataError, closed)).toBe(
-      'http://127.0.0.1:9/x.npy cannot be read: asking 127.0.0.1:9 failed (bad port).',
+      'http://127.0.0.1:9/x.npy cannot be read: 127.0.0.1:9 failed (bad port).',
     );
     const gone = createServer().listen(0, '127.0.0.1');
     await once(gone, 'listening');
     const { port } = gone.address() as AddressInfo;
     gone.close();
     const nobody = () => decodeRows([() => urlFile(`http://127.0.0.1:${port}/x.npy`, quick)]);
-    expect(await failure(DataError, nobody)).toMatch(
-      /failed \(.*ECONNREFUSED.*\), 4 times\. Try again later\.$/,
-    );
+    expect(await failure(DataError, nobody)).toMatch(/ refused the connection, 4 times\. Try again later\.$/);
     const named = () => decodeRows([() => urlFile(`${host.replace('//', '//me:secret@')}/rows.npy`, quick)]);
     expect(await failure(DataError, named)).toMatch(/rows\.npy was given with a name or password/);
     const { missing } = await findDataFiles(['s3://bucket/x.npy', 'file:///x.npy', `${host}/a?b=*.npy`]);
