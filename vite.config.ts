@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { demoServer } from './scripts/demo-server.mjs';
 
 /** The page: `npm run demo` and `npm run build:web`. */
 export default defineConfig({
@@ -19,5 +20,6 @@ export default defineConfig({
     // The chart library takes most of it.
     chunkSizeWarningLimit: 1100,
   },
+  plugins: [demoServer()],
   preview: { host: '127.0.0.1' },
 });

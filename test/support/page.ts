@@ -5,6 +5,7 @@ import { extname, join } from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { strictHeaders } from '../../scripts/demo-server.mjs';
 import { findChromium } from '../../scripts/setup/browser.mjs';
 
 /** Where a Chromium is; undefined where there is none, and the tests in a browser are skipped. */
@@ -65,6 +66,8 @@ const desk = { width: 1280, height: 800 };
  */
 export function builtPage(launch: () => Promise<Browser> = launchChromium, always = oneTile) {
   const folder = process.env.SAE_SITE!;
+  // As `npm run demo` serves it.
+  const headers = strictHeaders(readFileSync(join(folder, 'index.html'), 'utf8'));
   const server = createServer((request, response) => {
     const path = new URL(request.url!, 'http://host').pathname.replace(/^\/any\/folder\//, '');
     const file = join(folder, path === '' ? 'index.html' : path);
@@ -72,7 +75,8 @@ export function builtPage(launch: () => Promise<Browser> = launchChromium, alway
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' });
+    const type = types[extname(file)] ?? 'application/octet-stream';
+    response.writeHead(200, { ...headers, 'content-type': type });
     response.end(readFileSync(file));
   });
   let address = '';
