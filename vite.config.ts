@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 import { demoServer } from './scripts/demo-server.mjs';
+import { dataLicenses, licenseTexts } from './scripts/licenses.mjs';
 
 /** The page: `npm run demo` and `npm run build:web`. */
 export default defineConfig({
@@ -20,6 +21,18 @@ export default defineConfig({
     // The chart library takes most of it.
     chunkSizeWarningLimit: 1100,
   },
-  plugins: [demoServer()],
+  plugins: [demoServer(), licenses()],
   preview: { host: '127.0.0.1' },
 });
+
+/** licenses.txt: the texts of the licences of all that the page is made of. */
+function licenses(): Plugin {
+  return {
+    name: 'licenses',
+    generateBundle(_options, bundle) {
+      const modules = Object.values(bundle).flatMap((part) => (part.type === 'chunk' ? part.moduleIds : []));
+      const source = `${licenseTexts(modules)}\n\n${dataLicenses()}\n`;
+      this.emitFile({ type: 'asset', fileName: 'licenses.txt', source });
+    },
+  };
+}

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { licenseTexts } from './scripts/licenses.mjs';
 
 /** The viewer that `sae report` puts its data into: one file, dist/report/template.html. A part of `npm run build`. */
 export default defineConfig({
@@ -25,14 +26,19 @@ function oneFile(): Plugin {
     generateBundle(_options, bundle) {
       let script = '';
       let style = '';
+      const modules: string[] = [];
       for (const [name, part] of Object.entries(bundle)) {
-        if (part.type === 'chunk') script += part.code;
-        else if (name.endsWith('.css')) style += part.source;
+        if (part.type === 'chunk') {
+          script += part.code;
+          modules.push(...part.moduleIds);
+        } else if (name.endsWith('.css')) style += part.source;
         if (!name.endsWith('.html')) delete bundle[name];
       }
       // A script's text ends at "</script"; after "<!--" it would end elsewhere.
       script = script.replaceAll('</script', '<\\/script').replaceAll('<!--', '\\x3c!--');
       const policy = `default-src 'none'; script-src '${hash(script)}'; style-src '${hash(style)}'; base-uri 'none'; form-action 'none'`;
+      const licenses = licenseTexts(modules);
+      if (/--!?>/.test(licenses)) throw new Error('A licence would end the comment that it is in.');
       const page = bundle['index.html'];
       if (page?.type !== 'asset') throw new Error('Vite made no HTML.');
       const html = String(page.source)
@@ -41,6 +47,7 @@ function oneFile(): Plugin {
           '<meta charset="utf-8" />',
           (charset) => `${charset}\n    <meta http-equiv="Content-Security-Policy" content="${policy}" />`,
         )
+        .replace('</html>', (end) => `  <!--\n\n${licenses}\n\n-->\n${end}`)
         .replace(
           '</head>',
           (end) => `  <style>${style}</style>\n    <script type="module">${script}</script>\n  ${end}`,

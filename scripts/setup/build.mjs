@@ -29,7 +29,12 @@ export const build = {
 
 /** The build's inputs. Shaders are none: they are read where they are. */
 function inputs() {
-  const others = ['tsconfig.json', 'vite.report.config.ts', 'scripts/pack-mnist-10k.mjs'];
+  const others = [
+    'tsconfig.json',
+    'vite.report.config.ts',
+    'scripts/pack-mnist-10k.mjs',
+    'scripts/licenses.mjs',
+  ];
   const sources = filesIn('src').filter((path) => /\.(ts|json)$/.test(path) || isOfReport(path));
   return [...sources, ...others, 'package.json', 'package-lock.json'];
 }

@@ -27,5 +27,12 @@ export const page = {
 };
 
 function inputs() {
-  return [...filesIn('src'), ...filesIn('shaders'), 'vite.config.ts', 'package.json', 'package-lock.json'];
+  return [
+    ...filesIn('src'),
+    ...filesIn('shaders'),
+    'vite.config.ts',
+    'scripts/licenses.mjs',
+    'package.json',
+    'package-lock.json',
+  ];
 }

@@ -26,7 +26,14 @@ let root: string;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'setup-test-'));
-  for (const path of ['scripts', 'package-lock.json', 'tsconfig.json', 'vite.config.ts']) {
+  for (const path of [
+    'scripts',
+    'package-lock.json',
+    'tsconfig.json',
+    'vite.config.ts',
+    'LICENSE',
+    'README.md',
+  ]) {
     cpSync(join(repository, path), join(root, path), { recursive: true });
   }
   mkdirSync(join(root, 'src/cli'), { recursive: true });

@@ -23,6 +23,13 @@ export default async function setup(): Promise<(() => void) | undefined> {
   }
   const outDir = mkdtempSync(join(tmpdir(), 'sae-site-'));
   process.env.SAE_SITE = outDir;
-  await build({ configFile, plugins: [pageTiles], logLevel: 'warn', build: { outDir, emptyOutDir: true } });
+  // What Vite itself finds of licences, for a test.
+  const license = { fileName: 'vite-licenses.json' };
+  await build({
+    configFile,
+    plugins: [pageTiles],
+    logLevel: 'warn',
+    build: { outDir, emptyOutDir: true, license },
+  });
   return () => rmSync(outDir, { recursive: true });
 }
