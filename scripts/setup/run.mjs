@@ -25,12 +25,31 @@ export function say(line) {
 
 /** Runs npm in the root, its output on standard error. True where it succeeded. */
 export function npm(...args) {
+  const [command, first, shell] = npmCommand();
+  return spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2], shell }).status === 0;
+}
+
+/** What npm, run in the root, prints on standard output. @throws SetupError */
+export function npmOutput(...args) {
+  const [command, first, shell] = npmCommand();
+  const options = {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    shell,
+    maxBuffer: 2 ** 26,
+  };
+  const { status, stdout, stderr } = spawnSync(command, [...first, ...args], options);
+  if (status !== 0) throw new SetupError(`npm ${args.join(' ')} failed: ${stderr}`);
+  return stdout;
+}
+
+/** npm's own program where npm runs the script; else the one on the PATH, which is a batch file on Windows. */
+function npmCommand() {
   const from = process.env.npm_execpath;
-  // npm's own program where npm runs the set-up; else the one on the PATH, which is a batch file on Windows.
-  const [command, first, shell] = from?.endsWith('npm-cli.js')
+  return from?.endsWith('npm-cli.js')
     ? [process.execPath, [from], false]
     : ['npm', [], process.platform === 'win32'];
-  return spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2], shell }).status === 0;
 }
 
 /**
