@@ -1,5 +1,6 @@
-import { openSync } from 'node:fs';
+import { openSync, statSync } from 'node:fs';
 import { devNull } from 'node:os';
+import { resolve } from 'node:path';
 import type { Metadata } from 'h5wasm/node';
 import { DataError } from '../../sae/errors.js';
 import { type Element, elements, grouped, product } from '../../sae/rows/formats/array.js';
@@ -14,6 +15,8 @@ const signature = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
 const [integers, floats] = [0, 1];
 /** Filters that the library has: deflate, shuffle, fletcher32, nbit and scaleoffset. */
 const filters = [1, 2, 3, 5, 6];
+/** Values have at most this many times the file's bytes: any number of values that were never written takes none of them. */
+const mostExpansion = 2 ** 15;
 
 /** HDF5: a data set of two dimensions or more. */
 export const hdf5: RowFormat = {
@@ -46,6 +49,11 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
       return work();
     } catch (error) {
       if (error instanceof DataError) throw error;
+      if (error instanceof Elsewhere) {
+        return fail(
+          `what is in it lies in another file, ${error.message}, which is not read. Write it into one file.`,
+        );
+      }
       return fail('it is truncated or damaged. Copy or write it again.', error);
     }
   };
@@ -72,6 +80,14 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
     fail(`${name} is packed with ${packed}, which cannot be unpacked here. Write it with gzip, or without.`);
   const element = picked.element!;
   const { bytes: size } = elements[element];
+  const bytes = product(shape) * size;
+  const { size: fileBytes } = statSync(path);
+  if (bytes > mostExpansion * fileBytes) {
+    fail(
+      `${name} claims ${grouped(bytes)} bytes of values, and its ${grouped(fileBytes)} bytes cannot hold that. It is damaged, or its values ` +
+        'were never written.',
+    );
+  }
   // The library turns the bytes of others round.
   const header = { element, littleEndian: true, fortranOrder: false, shape, headerBytes: 0 };
   const read = async (begin: number, into: Uint8Array) => {
@@ -89,7 +105,7 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
     );
   };
   const source = arrays.length > 1 ? `${file}, data set ${name},` : file;
-  const stored = { bytes: product(shape) * size, packed: undefined };
+  const stored = { bytes, packed: undefined };
   const opened = openedArray(source, header, stored, options, 'HDF5', { read, within: ' of the data set' });
   return {
     ...opened,
@@ -131,6 +147,12 @@ function* slabs(shape: readonly number[], begin: number, end: number): Generator
   }
 }
 
+/** Values lie in another file, which the message names. */
+class Elsewhere extends Error {}
+
+/** As the library has it: what is opened has to be a folder; there is no such file. */
+const [directory, noEntry] = [65536, 44];
+
 /** What the library's standard error goes to. */
 let silent: number | undefined;
 
@@ -142,17 +164,26 @@ async function library(file: string) {
   const Module = await ready;
   // It writes to standard error what is wrong, at length. As exceptions, which it can throw instead, errors leave it unable to read
   // anything more.
-  const [, , stderr] = (Module.FS as unknown as { streams: { nfd: number }[] }).streams;
+  const fs = Module.FS as unknown as FileSystem;
+  const [, , stderr] = fs.streams;
   silent ??= openSync(devNull, 'w');
   stderr.nfd = silent;
   return {
     Dataset,
     /** Opens the file while something is done with it. */
     with<T>(path: string, work: (opened: Opened) => T): T {
+      // Links, virtual data sets and raw values may name any file of this machine, and filters programs in folders for these.
+      const elsewhere = new Set<string>();
+      const { open } = fs;
+      fs.open = (other, flags, mode) => {
+        if (resolve(other) === resolve(path)) return open(other, flags, mode);
+        if ((flags & directory) === 0) elsewhere.add(other);
+        throw new fs.ErrnoError(noEntry);
+      };
       const opened = new File(path, 'r');
-      if (opened.file_id < 0n) throw new Error('it cannot be opened');
       try {
-        return work({
+        if (opened.file_id < 0n) throw new Error('it cannot be opened');
+        const done = work({
           paths: () => opened.paths(),
           get: (name) => opened.get(name),
           bytes(name, { offset, count }, length) {
@@ -173,11 +204,23 @@ async function library(file: string) {
             }
           },
         });
+        if (elsewhere.size === 0) return done;
+      } catch (error) {
+        if (elsewhere.size === 0) throw error;
       } finally {
+        fs.open = open;
         opened.close();
       }
+      throw new Elsewhere([...elsewhere][0]);
     },
   };
+}
+
+/** The library's way to files. */
+interface FileSystem {
+  readonly streams: { nfd: number }[];
+  open(path: string, flags: number, mode: number): unknown;
+  readonly ErrnoError: new (code: number) => Error;
 }
 
 /** An open file. */
