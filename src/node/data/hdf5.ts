@@ -1,20 +1,18 @@
-import { openSync, statSync } from 'node:fs';
-import { devNull } from 'node:os';
-import { resolve } from 'node:path';
-import type { Metadata } from 'h5wasm/node';
+import { statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { DataError } from '../../sae/errors.js';
 import { type Element, elements, grouped, product } from '../../sae/rows/formats/array.js';
 import type { OpenedRows, OpenOptions, RowFormat } from '../../sae/rows/formats/file.js';
 import { openedArray } from '../../sae/rows/formats/headed.js';
 import { type NamedArray, pickArray, pickedNote } from '../../sae/rows/formats/named.js';
-import { optional } from './optional.js';
+import type { Hdf5Answer, Hdf5Dataset, Hdf5Request, Slab } from './hdf5-worker.js';
 
 const signature = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
 
 /** The classes of HDF5's types that are numbers. */
 const [integers, floats] = [0, 1];
 /** Filters that the library has: deflate, shuffle, fletcher32, nbit and scaleoffset. */
-const filters = [1, 2, 3, 5, 6];
+const known = [1, 2, 3, 5, 6];
 /** Values have at most this many times the file's bytes: any number of values that were never written takes none of them. */
 const mostExpansion = 2 ** 15;
 
@@ -36,7 +34,7 @@ interface Member extends NamedArray {
 }
 
 /**
- * A data set of an HDF5 file as rows. The library opens the file itself, in a memory of its own, and gives the bytes of any part.
+ * A data set of an HDF5 file as rows. The library opens the file itself, in a thread and a memory of its own, and gives the bytes of any part.
  * @param path of the file. @param file its name in messages.
  * @throws DataError.
  */
@@ -44,36 +42,28 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
   const fail = (sentence: string, cause?: unknown): never => {
     throw new DataError(`${file} is not an HDF5 file that can be read: ${sentence}`, { cause });
   };
-  const damagedUnless = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof DataError) throw error;
-      if (error instanceof Elsewhere) {
-        return fail(
-          `what is in it lies in another file, ${error.message}, which is not read. Write it into one file.`,
-        );
-      }
-      return fail('it is truncated or damaged. Copy or write it again.', error);
+  const answerTo = async (values?: Hdf5Request['values']) => {
+    const answer = await asked({ path, file, ...(values && { values }) });
+    if (answer === undefined) return fail('it is damaged so that reading it does not end. Copy or write it again.');
+    if ('refused' in answer) throw new DataError(answer.refused);
+    if ('damaged' in answer) {
+      return fail('it is truncated or damaged. Copy or write it again.', new Error(answer.damaged));
     }
+    if ('elsewhere' in answer) {
+      return fail(`what is in it lies in another file, ${answer.elsewhere}, which is not read. Write it into one file.`);
+    }
+    return answer;
   };
-  const lib = await library(file);
-  const arrays = damagedUnless(() =>
-    lib.with(path, (opened) =>
-      opened.paths().flatMap((name): Member[] => {
-        const member = opened.get(name);
-        if (!(member instanceof lib.Dataset)) return [];
-        const { metadata } = member;
-        const element = elementOf(metadata);
-        const { shape } = metadata;
-        const packed = member.filters.find(({ id }) => !filters.includes(id))?.name;
-        const type = element ?? `class ${metadata.type} of ${metadata.size} bytes`;
-        const float = metadata.type === floats;
-        const readable = element !== undefined && shape !== null;
-        return [{ name, shape: shape ?? [], type, element, packed, readable, float }];
-      }),
-    ),
-  );
+  const { datasets } = (await answerTo()) as { datasets: readonly Hdf5Dataset[] };
+  const arrays = datasets.map(({ name, metadata, filters }): Member => {
+    const element = elementOf(metadata);
+    const { shape } = metadata;
+    const packed = filters.find(({ id }) => !known.includes(id))?.name;
+    const type = element ?? `class ${metadata.type} of ${metadata.size} bytes`;
+    const float = metadata.type === floats;
+    const readable = element !== undefined && shape !== null;
+    return { name, shape: shape ?? [], type, element, packed, readable, float };
+  });
   const picked = pickArray(arrays, options.tensor, file);
   const { name, shape, packed } = picked;
   if (packed)
@@ -91,18 +81,13 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
   // The library turns the bytes of others round.
   const header = { element, littleEndian: true, fortranOrder: false, shape, headerBytes: 0 };
   const read = async (begin: number, into: Uint8Array) => {
-    damagedUnless(() =>
-      lib.with(path, (opened) => {
-        let filled = 0;
-        for (const slab of slabs(shape, begin / size, (begin + into.length) / size)) {
-          const bytes = opened.bytes(name, slab, product(slab.count) * size);
-          if (!bytes)
-            return fail(`its values from byte ${grouped(begin + filled)} of ${name} on cannot be read.`);
-          into.set(bytes, filled);
-          filled += bytes.length;
-        }
-      }),
-    );
+    const parts = [...slabs(shape, begin / size, (begin + into.length) / size)];
+    const { values } = (await answerTo({ name, size, slabs: parts })) as { values: readonly Uint8Array[] };
+    let filled = 0;
+    for (const part of values) {
+      into.set(part, filled);
+      filled += part.length;
+    }
   };
   const source = arrays.length > 1 ? `${file}, data set ${name},` : file;
   const stored = { bytes, packed: undefined };
@@ -113,17 +98,11 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
   };
 }
 
-function elementOf({ type, size, signed, vlen }: Metadata): Element | undefined {
+function elementOf({ type, size, signed, vlen }: Hdf5Dataset['metadata']): Element | undefined {
   if (vlen) return undefined;
   if (type === floats) return ({ 2: 'f16', 4: 'f32', 8: 'f64' } as const)[size as 2 | 4 | 8];
   const sizes = { 1: ['u8', 'i8'], 2: ['u16', 'i16'], 4: ['u32', 'i32'] } as const;
   return type === integers ? sizes[size as 1 | 2 | 4]?.[signed ? 1 : 0] : undefined;
-}
-
-/** A part of an array: where it begins, and how much it has of each side. */
-interface Slab {
-  readonly offset: readonly number[];
-  readonly count: readonly number[];
 }
 
 /** The values from `begin` up to, not including, `end`, in the order in which the last index runs fastest, as parts of an array. */
@@ -147,87 +126,41 @@ function* slabs(shape: readonly number[], begin: number, end: number): Generator
   }
 }
 
-/** Values lie in another file, which the message names. */
-class Elsewhere extends Error {}
+/** Found from `src/node/data` and from `dist/node/data`. */
+const program = new URL('../../../dist/node/data/hdf5-worker.js', import.meta.url);
+/** Milliseconds for some megabytes of values, also from a slow disk of another machine. */
+const patience = 30_000;
 
-/** As the library has it: what is opened has to be a folder; there is no such file. */
-const [directory, noEntry] = [65536, 44];
+let thread: Worker | undefined;
+/** Questions take turns. */
+let last: Promise<unknown> = Promise.resolve();
 
-/** What the library's standard error goes to. */
-let silent: number | undefined;
-
-async function library(file: string) {
-  const { ready, File, Dataset } = await optional(() => import('h5wasm/node'), {
-    what: `${file} is an HDF5 file`,
-    install: 'h5wasm@0.10',
-  });
-  const Module = await ready;
-  // It writes to standard error what is wrong, at length. As exceptions, which it can throw instead, errors leave it unable to read
-  // anything more.
-  const fs = Module.FS as unknown as FileSystem;
-  const [, , stderr] = fs.streams;
-  silent ??= openSync(devNull, 'w');
-  stderr.nfd = silent;
-  return {
-    Dataset,
-    /** Opens the file while something is done with it. */
-    with<T>(path: string, work: (opened: Opened) => T): T {
-      // Links, virtual data sets and raw values may name any file of this machine, and filters programs in folders for these.
-      const elsewhere = new Set<string>();
-      const { open } = fs;
-      fs.open = (other, flags, mode) => {
-        if (resolve(other) === resolve(path)) return open(other, flags, mode);
-        if ((flags & directory) === 0) elsewhere.add(other);
-        throw new fs.ErrnoError(noEntry);
-      };
-      const opened = new File(path, 'r');
-      try {
-        if (opened.file_id < 0n) throw new Error('it cannot be opened');
-        const done = work({
-          paths: () => opened.paths(),
-          get: (name) => opened.get(name),
-          bytes(name, { offset, count }, length) {
-            const memory = Module._malloc(length);
-            if (memory === 0) return undefined;
-            try {
-              const status = Module.get_dataset_data(
-                opened.file_id,
-                name,
-                count.map(BigInt),
-                offset.map(BigInt),
-                count.map(() => 1n),
-                BigInt(memory),
-              );
-              return status < 0 ? undefined : Module.HEAPU8.slice(memory, memory + length);
-            } finally {
-              Module._free(memory);
-            }
-          },
-        });
-        if (elsewhere.size === 0) return done;
-      } catch (error) {
-        if (elsewhere.size === 0) throw error;
-      } finally {
-        fs.open = open;
-        opened.close();
-      }
-      throw new Elsewhere([...elsewhere][0]);
-    },
-  };
-}
-
-/** The library's way to files. */
-interface FileSystem {
-  readonly streams: { nfd: number }[];
-  open(path: string, flags: number, mode: number): unknown;
-  readonly ErrnoError: new (code: number) => Error;
-}
-
-/** An open file. */
-interface Opened {
-  /** The names of all that is in it. */
-  paths(): string[];
-  get(name: string): unknown;
-  /** The bytes of a part of a data set as they are stored. */
-  bytes(name: string, slab: Slab, length: number): Uint8Array | undefined;
+/** The answer of the thread with the library, or undefined where it gives none: damage can keep it busy without end. It is then ended. */
+function asked(request: Hdf5Request): Promise<Hdf5Answer | undefined> {
+  const answer = last.then(
+    () =>
+      new Promise<Hdf5Answer | undefined>((resolve) => {
+        thread ??= new Worker(program);
+        const asking = thread;
+        const done = (found: Hdf5Answer | undefined) => {
+          clearTimeout(timer);
+          asking.off('message', done).off('error', failed);
+          // An idle thread keeps no process.
+          asking.unref();
+          resolve(found);
+        };
+        const end = (found: Hdf5Answer | undefined) => {
+          thread = undefined;
+          done(found);
+          void asking.terminate();
+        };
+        const failed = (error: Error) => end({ damaged: error.message });
+        const timer = setTimeout(() => end(undefined), patience);
+        asking.ref();
+        asking.on('message', done).on('error', failed);
+        asking.postMessage(request);
+      }),
+  );
+  last = answer;
+  return answer;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { optional } from '../../../src/node/data/optional.js';
 import { readDataset } from '../../../src/node/data/read.js';
 import { rowsFile } from '../../../src/node/data/rows-file.js';
@@ -279,6 +279,19 @@ describe('HDF5', () => {
     ['wrong/cut.h5', /cut\.h5 is not an HDF5 file that can be read: it is truncated or damaged\. Copy/],
   ])('%s', async (name, sentence) => {
     expect(await failure(DataError, () => readDataset(fixture(name)))).toMatch(sentence);
+  });
+
+  it('whose reading does not end', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const refused = failure(DataError, () => readDataset(fixture('wrong/endless.h5')));
+      await vi.waitUntil(() => vi.getTimerCount() > 0, { timeout: 10_000 });
+      vi.advanceTimersByTime(30_000);
+      expect(await refused).toMatch(/it is damaged so that reading it does not end\. Copy or write it again\./);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect((await read('rows-f32.h5')).data).toEqual(await numpy('f32'));
   });
 
   it('any byte of any file, and those that are whole after it', async () => {
