@@ -26,7 +26,8 @@ export async function rowsFile(
     name,
     bytes,
     packed,
-    stream: (begin, end) => (packed ? unpackedStream(stored(file), packed, name) : stored(file, begin, end)),
+    stream: (begin, end) =>
+      packed ? unpackedStream(stored(file), { bytes, packed }, name) : stored(file, begin, end),
     async read(begin, into) {
       // A format and its header are looked for several times, which takes long where files are many.
       if (begin === 0 && into.length <= Math.min(bytes, start.length))
@@ -84,13 +85,13 @@ async function* stored(file: string, begin = 0, end = Number.POSITIVE_INFINITY):
   if (begin < end) yield* createReadStream(file, { start: begin, end: end - 1, highWaterMark: pieceBytes });
 }
 
-/** What a packed stream unpacks to, in pieces. @throws whatever `chunks` throws; an error with a code that begins with Z_. */
+/** What a packed stream of so many bytes unpacks to, in pieces. @throws whatever `chunks` throws; an error with a code that begins with Z_. */
 export function unpackedStream(
   chunks: AsyncIterable<Uint8Array>,
-  packed: Packing,
+  { bytes, packed }: { readonly bytes: number; readonly packed: Packing },
   file: string,
 ): AsyncIterable<Uint8Array> {
-  return packed === 'zstd' ? unpackZstd(chunks, file) : unpackGzip(chunks);
+  return packed === 'zstd' ? unpackZstd(chunks, bytes, file) : unpackGzip(chunks);
 }
 
 async function* unpackGzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {

@@ -92,7 +92,7 @@ export async function urlFile(address: string, options: UrlOptions = {}): Promis
     name,
     bytes,
     packed,
-    stream: (begin, end) => (packed ? unpackedStream(stored(), packed, name) : stored(begin, end)),
+    stream: (begin, end) => (packed ? unpackedStream(stored(), { bytes, packed }, name) : stored(begin, end)),
     read,
     beside: (other) => file.beside(other),
     explain: (error) => readError(error, name),

@@ -55,7 +55,7 @@ async function openBlob(
     packed,
     stream(begin, end) {
       const part = begin === undefined ? blob : blob.slice(begin, end);
-      if (packed === 'zstd') return unpackZstd(pieces(part.stream()), name);
+      if (packed === 'zstd') return unpackZstd(pieces(part.stream()), blob.size, name);
       return pieces(packed ? part.stream().pipeThrough(new DecompressionStream('gzip')) : part.stream());
     },
     async read(begin, into) {

@@ -94,7 +94,7 @@ export class ArrowBuffer implements ByteSource {
     const claimed = `the ${grouped(into.length)} bytes that it claims. It is damaged.`;
     let filled = 0;
     const where = `${this.name}, at byte ${grouped(this.stored.place)},`;
-    for await (const piece of unpackZstd(chunks(), where)) {
+    for await (const piece of unpackZstd(chunks(), packed.length, where)) {
       if (filled + piece.length > into.length) this.fail(`unpacks to more than ${claimed}`);
       into.set(piece, filled);
       filled += piece.length;
