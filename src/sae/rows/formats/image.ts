@@ -15,6 +15,12 @@ const magics: readonly (readonly [at: number, text: string])[] = [
   [4, 'ftypavif'],
 ];
 
+/**
+ * Pixels that an image may have, and for each byte of its file: the strongest packing of images makes any number of one colour out of a few
+ * bytes.
+ */
+const [mostPixels, pixelsOfByte] = [2 ** 22, 4096];
+
 /** The sizes of most images are in so much of their beginning. */
 const startBytes = 2 ** 16;
 
@@ -37,6 +43,13 @@ export const image: RowFormat = {
       );
     }
     const { size: own, coloured } = await describedBy(file, decoder);
+    const pixels = product(own);
+    if (pixels > Math.max(mostPixels, pixelsOfByte * file.bytes)) {
+      throw new DataError(
+        `${name} claims ${own.join(' x ')} pixels (height x width), and its ${counted(file.bytes, 'byte')} cannot hold a picture of ` +
+          'that size. It is damaged.',
+      );
+    }
     const wanted = options.image_shape ?? trained_shape;
     const shape = wanted ?? own;
     const [height, width, channels] = shape;
