@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { type EpochMetrics, type Metrics, type SparsityName, termFigures } from '../node/index.js';
 import { Bar, type View } from './bar.js';
 
@@ -19,11 +20,13 @@ export class Reporter {
   }
 
   /** A line for people. */
-  line(text = ''): void {
+  line(given = ''): void {
     const { quiet, json } = this.options;
     if (quiet || json) {
       return;
     }
+    // Names and labels of files may have what a terminal would obey.
+    const text = stripVTControlCharacters(given);
     if (this.#view) {
       this.#view.line(text);
     } else {
@@ -34,7 +37,7 @@ export class Reporter {
   /** A line that a user should see even if standard output is for programs. */
   warn(text: string): void {
     if (this.options.json && !this.options.quiet) {
-      process.stderr.write(`${text}\n`);
+      process.stderr.write(`${stripVTControlCharacters(text)}\n`);
     }
     this.line(text);
   }

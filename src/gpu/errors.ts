@@ -1,10 +1,13 @@
+import { printable } from './shown.js';
+
 /**
  * A failure that the engine expects: the message says in one or two sentences what was wrong, what was expected and
  * what to do. Anything else that is thrown is a bug in the engine.
+ * Control characters in it, as names in files may have them, are shown as `\x1b`: a terminal would obey them.
  */
 export class EngineError extends Error {
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(printable(message), options);
     this.name = new.target.name;
   }
 }

@@ -29,3 +29,14 @@ function inside(value: unknown): string {
 export function typeOf(value: unknown): string {
   return value === null || value === undefined ? `${value}` : (value.constructor?.name ?? typeof value);
 }
+
+/** Control characters but line feeds and tabs, and those that change the direction of what follows. */
+const unprintable = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A text as a terminal can show it, without what it would obey. */
+export function printable(text: string): string {
+  return text.replace(unprintable, (sign) => {
+    const code = sign.charCodeAt(0);
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}
