@@ -14,6 +14,7 @@ import {
   positiveF32,
   whole,
 } from './options.js';
+import { alternatives } from './rows/formats/array.js';
 import {
   type learningRate,
   type ModelShape,
@@ -392,7 +393,12 @@ function together(shapes: Readonly<Record<string, OptionShape>>): OptionShape {
 function parse<T extends z.ZodType>(schema: T, config: unknown): z.output<T> {
   const result = schema.safeParse(config);
   if (!result.success) {
-    throw new ConfigError([...new Set(result.error.issues.map((issue) => issue.message))].join(' '));
+    const sentences = result.error.issues.map((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `There is no option ${alternatives(issue.keys.slice(0, 8).map((key) => shown(key)))}. Leave it out, or look at its spelling.`
+        : issue.message,
+    );
+    throw new ConfigError([...new Set(sentences)].join(' '));
   }
   return result.data;
 }
