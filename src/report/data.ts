@@ -32,7 +32,8 @@ export class Arrays {
     for (const { name, type, shape } of places) {
       const count = shape.reduce((product, size) => product * size, 1);
       const size = type === 'u8' ? count : count * 4;
-      if (at + size > bytes.length) throw new BrokenFile();
+      if (!(shape.every(Number.isSafeInteger) && count >= 0 && at + size <= bytes.length))
+        throw new BrokenFile();
       if (type === 'f32') values.set(name, new Float32Array(bytes.buffer, at, count));
       else if (type === 'u32') values.set(name, new Uint32Array(bytes.buffer, at, count));
       else values.set(name, new Uint8Array(bytes.buffer, at, count));
@@ -123,7 +124,7 @@ export class ReportFile {
 
   #readLabels(): Promise<readonly string[] | undefined> {
     this.#labels ??= document.getElementById(labelsBlock)
-      ? unpack(labelsBlock).then((bytes) => JSON.parse(new TextDecoder().decode(bytes)))
+      ? unpack(labelsBlock).then(labelsIn)
       : Promise.resolve(undefined);
     return this.#labels;
   }
@@ -131,10 +132,24 @@ export class ReportFile {
 
 function readFacts(): ReportFacts {
   try {
-    return JSON.parse(document.getElementById(factsBlock)!.textContent);
-  } catch {
-    throw new BrokenFile();
-  }
+    const facts: ReportFacts = JSON.parse(document.getElementById(factsBlock)!.textContent);
+    const all = [facts.rows, ...facts.models].flatMap(({ arrays }) => arrays);
+    if (
+      facts.layout === 1 &&
+      all.every(({ name, shape }) => typeof name === 'string' && Array.isArray(shape))
+    ) {
+      return facts;
+    }
+  } catch {}
+  throw new BrokenFile();
+}
+
+function labelsIn(bytes: Uint8Array): readonly string[] {
+  try {
+    const labels: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (Array.isArray(labels) && labels.every((label) => typeof label === 'string')) return labels;
+  } catch {}
+  throw new BrokenFile();
 }
 
 async function unpack(id: string): Promise<Uint8Array<ArrayBuffer>> {
