@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { ModelConfig, TrainConfig } from '../../sae/config.js';
 import { modelFacts } from '../../sae/insight/report/facts.js';
@@ -14,6 +15,22 @@ export interface RecordedTraining {
   readonly epochs: readonly EpochMetrics<SparsityName>[];
 }
 
+// What a report takes from a record. Other programs and hands may have written the files.
+const shape = z.object({
+  version: z.string(),
+  command: z.array(z.string()).optional(),
+  date: z.string().optional(),
+  model: z.object({ h_dims: z.array(z.number()) }),
+  data: z.object({ name: z.string(), rows: z.number() }),
+  adapter: z.object({ name: z.string().optional(), device: z.string(), driver: z.string() }),
+});
+const epochShape = z.looseObject({
+  epoch: z.number(),
+  loss: z.number(),
+  mse: z.number(),
+  seconds: z.number().optional(),
+});
+
 /**
  * The record of the training of a saved model, which lies beside it. Undefined if there is none, or it is of another run than the one
  * that saved this very file.
@@ -23,10 +40,12 @@ export async function readRecord(file: string): Promise<RecordedTraining | undef
   try {
     const record: RunRecord = JSON.parse(await beside('run.json'));
     if (record.saved === undefined || record.saved !== (await sha256(file))) return undefined;
+    shape.parse(record);
     const epochs: EpochMetrics<SparsityName>[] = (await beside('metrics.jsonl'))
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line));
+    z.array(epochShape).parse(epochs);
     return { record, epochs };
   } catch {
     // A model has no need of a record, and what is damaged there does no harm to it.
