@@ -83,7 +83,8 @@ async function missingFrom(folder: Folder) {
 // What `save_to_disk` of Hugging Face's datasets writes: https://github.com/huggingface/datasets, arrow_dataset.py and
 // dataset_dict.py. Other files in such a folder, as those of an interrupted run, are no shards of it.
 const state = z.object({ _data_files: z.array(z.object({ filename: z.string() })) });
-const splits = z.object({ splits: z.array(z.string()) });
+/** Names of folders beside the list. */
+const splits = z.object({ splits: z.array(z.string().regex(/^\w[\w.-]*$/)).min(1) });
 
 /** The shards of a folder that `save_to_disk` wrote, in their order; undefined for another folder. @throws as `rowsInFolder`. */
 async function savedShards(folder: Folder): Promise<readonly string[] | undefined> {
