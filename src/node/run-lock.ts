@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
-import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { EngineError } from '../gpu/errors.js';
 import { describeFileError } from './data/files.js';
 
@@ -30,17 +31,14 @@ interface Holder {
 export async function lockFolder(folder: string): Promise<() => void> {
   const file = join(folder, name);
   const began = beginningOf(process.pid);
-  const own = JSON.stringify({ host: hostname(), pid: process.pid, ...(began && { began }) });
-  const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
+  const id = randomBytes(4).toString('hex');
+  const own = JSON.stringify({ host: hostname(), pid: process.pid, ...(began && { began }), id });
+  const temporary = `${file}.${id}.tmp`;
   try {
     await writeFile(temporary, own, { flag: 'wx' });
-    while (!(await claimed(temporary, file))) {
-      const text = await readFile(file, 'utf8').catch(() => undefined);
-      // It was given back just now.
-      if (text === undefined) continue;
-      const holder = holderIn(text);
-      if (await lives(holder, file, temporary)) throw held(folder, holder);
-      await takeAway(file, text);
+    for (let holder = await claim(temporary, own, file); holder; holder = await claim(temporary, own, file)) {
+      if (await isAlive(holder, file, temporary)) throw held(folder, holder.process);
+      await takeAway(file, holder.text, temporary, own);
     }
   } catch (error) {
     if (error instanceof EngineError) throw error;
@@ -49,7 +47,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
       { cause: error },
     );
   } finally {
-    await rm(temporary, { force: true });
+    // What cannot be removed does no harm.
+    await rm(temporary, { force: true }).catch(() => {});
   }
   const timer = setInterval(() => {
     const now = new Date();
@@ -70,19 +69,43 @@ export async function lockFolder(folder: string): Promise<() => void> {
   return release;
 }
 
-/** Puts the lock in its place, with what it says, unless there is one. */
-async function claimed(temporary: string, file: string): Promise<boolean> {
+/** What a lock says, and which process that is, if it can be understood. */
+interface Claim {
+  readonly text: string;
+  readonly process: Holder | undefined;
+}
+
+/**
+ * Puts a lock in its place, with what it says, unless there is one.
+ * @param temporary has what it says; who has the folder may sweep it away at any time.
+ * @returns the one that is there.
+ */
+async function claim(temporary: string, own: string, file: string): Promise<Claim | undefined> {
+  for (;;) {
+    if (await isPut(temporary, own, file)) return undefined;
+    const text = await unlessGone(readFile(file, 'utf8'));
+    // A network folder may do what it then calls a failure.
+    if (text === own) return undefined;
+    // Else it was given back just now.
+    if (text !== undefined) return { text, process: holderIn(text) };
+  }
+}
+
+async function isPut(temporary: string, own: string, file: string): Promise<boolean> {
   try {
     await link(temporary, file);
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
-    if (code === 'ENOENT') throw error;
+    if (code === 'ENOENT') {
+      await writeFile(temporary, own);
+      return false;
+    }
   }
   // Not every file system has links.
   try {
-    await writeFile(file, await readFile(temporary), { flag: 'wx' });
+    await writeFile(file, own, { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -90,18 +113,32 @@ async function claimed(temporary: string, file: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock of a dead process, and no other that came meanwhile. */
-async function takeAway(file: string, text: string): Promise<void> {
-  const aside = `${file}.${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    await rename(file, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+/**
+ * Removes the lock of a dead process, unless that was done meanwhile. Who removes it holds a lock on just that: otherwise two
+ * processes find the same one, and the slower one removes the lock that the other has put in its place.
+ */
+async function takeAway(file: string, text: string, temporary: string, own: string): Promise<void> {
+  const digest = createHash('sha256').update(text).digest('hex');
+  const right = join(file, '..', `${name}.${digest.slice(0, 8)}.tmp`);
+  const other = await claim(temporary, own, right);
+  if (other) {
+    if (await isAlive(other, right, temporary)) await pause(5);
+    else await takeAway(right, other.text, temporary, own);
+    return;
   }
-  const taken = await readFile(aside, 'utf8').catch(() => text);
-  if (taken !== text) await claimed(aside, file);
-  await rm(aside, { force: true });
+  try {
+    if ((await unlessGone(readFile(file, 'utf8'))) === text) await rm(file, { force: true });
+  } finally {
+    await rm(right, { force: true });
+  }
+}
+
+/** Undefined where there is no such file. */
+function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
 }
 
 function holderIn(text: string): Holder | undefined {
@@ -114,12 +151,13 @@ function holderIn(text: string): Holder | undefined {
 }
 
 /** @param fresh a file that was written there just now: the folder's clock may differ from this machine's. */
-async function lives(holder: Holder | undefined, file: string, fresh: string): Promise<boolean> {
-  if (holder?.host === hostname()) {
-    return exists(holder.pid) && (holder.began === undefined || holder.began === beginningOf(holder.pid));
+async function isAlive({ process }: Claim, file: string, fresh: string): Promise<boolean> {
+  if (process?.host === hostname()) {
+    return exists(process.pid) && (process.began === undefined || process.began === beginningOf(process.pid));
   }
-  const [last, now] = await Promise.all([stat(file), stat(fresh)]).catch(() => []);
-  return last !== undefined && now.mtimeMs - last.mtimeMs < patience;
+  const [last, now] = await Promise.all([unlessGone(stat(file)), unlessGone(stat(fresh))]);
+  // Where one of them is gone, somebody has the folder.
+  return !last || !now || now.mtimeMs - last.mtimeMs < patience;
 }
 
 function exists(pid: number): boolean {
