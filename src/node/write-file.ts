@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { rmSync, type Stats } from 'node:fs';
 import {
   access,
@@ -14,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { describeFileError } from './data/files.js';
+import { isDead, owner } from './owner.js';
 
 // Libraries for this report success when the disk is full and the file is cut short: they do not check how many bytes
 // were written. FileHandle.writeFile does, and accepts any length.
@@ -22,23 +22,31 @@ import { describeFileError } from './data/files.js';
 const unfinished = new Set<string>();
 process.on('exit', () => {
   for (const file of unfinished) {
-    rmSync(file, { force: true });
+    try {
+      rmSync(file, { force: true });
+    } catch {
+      // The next run removes it.
+    }
   }
 });
 
-/** What the names of unfinished files end with. */
-const unfinishedName = /\.[0-9a-f]{8}\.tmp$/;
+/** What the names of unfinished files end with: who writes them. */
+const unfinishedName = /\.([0-9a-f]{8}(?:-\d+)?)(?:-\d+)?\.tmp$/;
+let written = 0;
 
 /**
  * Removes the unfinished files of processes that were killed.
  * @param names of the files that this program writes in that folder.
- * @param age in milliseconds, from which on one is taken for such a file; 0 where no other process writes there.
+ * @param age in milliseconds, from which on one is taken for such a file where it cannot be known; 0 where no other process writes there.
  */
 export async function removeUnfinished(folder: string, names: readonly string[], age = 0): Promise<void> {
   for (const entry of await readdir(folder).catch(() => [])) {
     const file = join(folder, entry);
     if (!unfinishedName.test(entry) || !names.includes(entry.replace(unfinishedName, ''))) continue;
-    const old = age === 0 || Date.now() - ((await statOf(file).catch(() => undefined))?.mtimeMs ?? 0) > age;
+    const old =
+      age === 0 ||
+      isDead(unfinishedName.exec(entry)![1]) ||
+      Date.now() - ((await statOf(file).catch(() => undefined))?.mtimeMs ?? 0) > age;
     // What cannot be removed does no harm.
     if (old && !unfinished.has(file)) await rm(file, { force: true }).catch(() => {});
   }
@@ -72,13 +80,13 @@ export async function writeWhole(
   if (old && !old.isFile()) {
     // A folder is refused here, before any work. A pipe of this process, such as /dev/stdout, has no path of its own.
     const handle = await onDisk(open(file, 'w'));
-    return fill(handle).finally(() => handle.close());
+    return fill(handle).finally(() => onDisk(handle.close()));
   }
-  const target = await targetOf(file);
+  const target = await onDisk(targetOf(file));
   if (old) {
     await onDisk(access(target, constants.W_OK));
   }
-  const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = `${target}.${owner()}-${written++}.tmp`;
   unfinished.add(temporary);
   try {
     const handle = await onDisk(open(temporary, 'wx', old?.mode));
@@ -92,7 +100,8 @@ export async function writeWhole(
     // Flushes the new name as well; not every system can flush a folder.
     await flushFolder(dirname(target)).catch(() => {});
   } catch (error) {
-    await rm(temporary, { force: true });
+    // What cannot be removed now is removed by the next run.
+    await rm(temporary, { force: true }).catch(() => {});
     throw error;
   } finally {
     unfinished.delete(temporary);
@@ -104,8 +113,8 @@ async function targetOf(file: string): Promise<string> {
   try {
     return await realpath(file);
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const link = missing ? await readlink(file).catch(() => undefined) : undefined;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const link = await readlink(file).catch(() => undefined);
     return link === undefined ? file : targetOf(resolve(dirname(file), link));
   }
 }

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
-import { copyFile, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../gpu/errors.js';
+import { isDead, owner } from '../owner.js';
 
 /** sharp's function, as `import sharp from 'sharp'` gives it. */
 export type Sharp = typeof import('sharp').default;
@@ -43,18 +44,19 @@ async function load(places: readonly string[]): Promise<Sharp> {
     'ttf',
   );
   const packed = !(await isOnDisk(packaged));
-  let folder: string;
+  let folder: string | undefined;
   let config: string;
   try {
     folder = await firstOf(places);
     config = join(folder, 'fonts.conf');
     if (packed) {
       // The font is opened again when a size is first drawn.
-      process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+      process.on('exit', () => removeAtOnce(folder!));
       await copyFile(join(packaged, fontFile), join(folder, fontFile));
     }
     await writeFile(config, fontConfig(packed ? folder : packaged, folder));
   } catch (error) {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {});
     throw new EngineError(
       `Pictures need a temporary folder, and ${tmpdir()} cannot be written (${reason(error)}). ` +
         'Set TMPDIR (TEMP on Windows) to a folder that can be written.',
@@ -83,10 +85,29 @@ async function load(places: readonly string[]): Promise<Sharp> {
   }
 }
 
+function removeAtOnce(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // The next process removes it.
+  }
+}
+
+/** Removes what processes have left that were killed meanwhile. */
+async function removeLeft(place: string): Promise<void> {
+  for (const entry of await readdir(place).catch(() => [])) {
+    const [, of] = /^sae-fonts-([0-9a-f]{8}-\d+)-/.exec(entry) ?? [];
+    if (of !== undefined && isDead(of)) {
+      await rm(join(place, entry), { recursive: true, force: true }).catch(() => {});
+    }
+  }
+}
+
 /** Makes a folder in the first place that can be written. @throws the error for the first place. */
 async function firstOf([place, ...others]: readonly string[]): Promise<string> {
   try {
-    return await mkdtemp(join(resolve(place), 'sae-fonts-'));
+    await removeLeft(resolve(place));
+    return await mkdtemp(join(resolve(place), `sae-fonts-${owner()}-`));
   } catch (error) {
     if (others.length === 0) {
       throw error;
