@@ -74,12 +74,21 @@ export class MetricsLogs {
         this.reporter.warn(`${(error as Error).message} Training goes on.`);
         this.failure ??= error as EngineError;
         this.#logs = this.#logs.filter((other) => other !== log);
-        log.close();
+        this.#close(log);
       }
     }
   }
 
+  /** A failure is kept as all others are: some systems tell only now that something could not be written. */
   close(): void {
-    for (const log of this.#logs) log.close();
+    for (const log of this.#logs) this.#close(log);
+  }
+
+  #close(log: MetricsLog): void {
+    try {
+      log.close();
+    } catch (error) {
+      this.failure ??= error as EngineError;
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { EngineError } from '../../gpu/errors.js';
 import type { EpochMetrics, Metrics, SparsityName, StepMetrics } from '../../sae/index.js';
 import { describeFileError } from '../data/files.js';
@@ -22,15 +22,20 @@ export interface MetricsLog {
 /** A file that grows from the first bytes on: until then, an earlier one stays. What is appended is in the system's hands when `append` returns. */
 export class GrowingFile {
   #file: number | undefined;
+  #begun = false;
 
   constructor(readonly path: string) {}
 
-  /** @throws EngineError if not all of it could be written. */
+  /** @throws EngineError if not all of it could be written; then nothing of it is there. */
   append(bytes: Uint8Array): void {
+    let before: number | undefined;
     try {
-      this.#file ??= openSync(this.path, 'w');
+      this.#file ??= openSync(this.path, this.#begun ? 'a' : 'w');
+      this.#begun = true;
+      before = fstatSync(this.#file).size;
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at);
     } catch (error) {
+      if (before !== undefined) this.#forget(before);
       throw new EngineError(`${this.path} cannot be written: ${describeFileError(error)}.`, { cause: error });
     }
   }
@@ -41,13 +46,32 @@ export class GrowingFile {
     try {
       truncateSync(this.path, bytes);
       this.#file = openSync(this.path, 'a');
+      this.#begun = true;
     } catch (error) {
       throw new EngineError(`${this.path} cannot be written: ${describeFileError(error)}.`, { cause: error });
     }
   }
 
+  /** A pipe, for one, has nothing to forget. */
+  #forget(before: number): void {
+    try {
+      ftruncateSync(this.#file!, before);
+    } catch {
+      // The failure that led here is reported.
+    }
+  }
+
+  /** @throws EngineError if not all of it could be written. */
   close(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+    const file = this.#file;
     this.#file = undefined;
+    if (file === undefined) return;
+    try {
+      const { nlink } = fstatSync(file);
+      closeSync(file);
+      if (nlink === 0) throw new Error('it was removed meanwhile');
+    } catch (error) {
+      throw new EngineError(`${this.path} cannot be written: ${describeFileError(error)}.`, { cause: error });
+    }
   }
 }
