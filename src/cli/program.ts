@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ConfigError, EngineError } from '../node/index.js';
 import { version } from '../node/version.js';
@@ -91,21 +90,24 @@ function report(error: unknown): number {
   return error instanceof ConfigError ? usageStatus : failureStatus;
 }
 
-// With `sae ... | head`, or when a terminal closes, nobody reads the output any more: training ends and is saved.
-let failed = false;
-process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-  if (code !== 'EPIPE' && code !== 'EIO' && !failed) {
-    failed = true;
-    process.stderr.write(`sae: Standard output cannot be written: ${message}.\n`);
-  }
-  if (!interrupt(failureStatus)) {
-    process.exit(failureStatus);
-  }
-});
-process.stderr.on('error', () => {});
+/** Runs the command of this process, and sets its exit status. */
+export async function run(): Promise<void> {
+  // With `sae ... | head`, or when a terminal closes, nobody reads the output any more: training ends and is saved.
+  let failed = false;
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code !== 'EPIPE' && code !== 'EIO' && !failed) {
+      failed = true;
+      process.stderr.write(`sae: Standard output cannot be written: ${message}.\n`);
+    }
+    if (!interrupt(failureStatus)) {
+      process.exit(failureStatus);
+    }
+  });
+  process.stderr.on('error', () => {});
 
-try {
-  await program().parseAsync(normalizeArguments(process.argv.slice(2), booleanNames), { from: 'user' });
-} catch (error) {
-  process.exitCode = report(error);
+  try {
+    await program().parseAsync(normalizeArguments(process.argv.slice(2), booleanNames), { from: 'user' });
+  } catch (error) {
+    process.exitCode = report(error);
+  }
 }
