@@ -146,14 +146,13 @@ export async function keepResults(
   const { model, config, trained, saved } = outcome;
   const { reporter, logs } = run;
   const saving = { ...run, training: trained ? config : saved?.training, trained };
-  if (values.save_model) {
-    await saveModel(model, rows, saving);
-  }
+  const unproven = values.save_model ? await saveModel(model, rows, saving) : undefined;
   const unread = trained?.failure instanceof DataError;
   const beside: unknown = unread
     ? undefined
     : await writeResults(outcome, values, run).catch((error: unknown) => error);
-  const unrecorded = trained?.unrecorded ?? logs.failure ?? run.snapshots?.failure;
+  logs.close();
+  const unrecorded = trained?.unrecorded ?? logs.failure ?? run.snapshots?.failure ?? unproven;
   const failed = trained?.failure ?? beside ?? unrecorded;
   if (trained && !values.save_model) {
     if (beside || unrecorded || unread) {

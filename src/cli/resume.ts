@@ -1,5 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { describeFileError } from '../node/data/files.js';
 import {
   ConfigError,
   DataError,
@@ -16,6 +17,8 @@ import { snapshotName } from './snapshots.js';
 /** A run that goes on from its snapshot. */
 export interface Resumed {
   readonly file: string;
+  /** Which file that was: another one takes its place when the run is saved again. */
+  readonly which: string;
   readonly saved: SavedSnapshot<SparsityName>;
   readonly state: RunState;
 }
@@ -64,10 +67,9 @@ export async function readResumed(
 ): Promise<Resumed | undefined> {
   const own = join(files_dir, snapshotName);
   const named = resume === true ? files_dir : resume!;
-  const isFolder =
-    statSync(named, { throwIfNoEntry: false })?.isDirectory() ?? resolve(named) === resolve(files_dir);
+  const isFolder = statusOf(named)?.isDirectory() ?? resolve(named) === resolve(files_dir);
   const file = isFolder ? join(named, snapshotName) : named;
-  if (!existsSync(file)) {
+  if (!statusOf(file)) {
     if (save_every !== undefined && resolve(file) === resolve(own)) {
       reporter.warn(`There is no ${file} yet, so the training begins.`);
       return undefined;
@@ -81,8 +83,39 @@ export async function readResumed(
 
 /** @throws DataError if it cannot be read. */
 export async function readResumedFile(file: string): Promise<Resumed> {
+  const which = whichIs(file);
   const saved = await readSnapshotFile<SparsityName>(file);
-  return { file, saved, state: unpackState(saved, file) };
+  return { file, which, saved, state: unpackState(saved, file) };
+}
+
+/**
+ * To be called once the run has its folder: the one that it goes on from may have ended just now.
+ * @throws DataError if the snapshot is another one than was read.
+ */
+export function checkSame({ file, which }: Resumed): void {
+  if (whichIs(file) !== which) {
+    throw new DataError(
+      `The run of ${file} was at work until a moment ago, and saved it again. Give the command again.`,
+    );
+  }
+}
+
+function whichIs(file: string): string {
+  const { ino, mtimeMs, size } = statusOf(file) ?? {};
+  return `${ino} ${mtimeMs} ${size}`;
+}
+
+/** Undefined where there is nothing. @throws DataError if that cannot be told. */
+function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // A part of the path is a file.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw new DataError(`The snapshot ${path} cannot be read: ${describeFileError(error)}.`, {
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Activation,
   ConfigError,
   checkFile,
+  type EngineError,
   isOurModel,
   type Model,
   ModelFileError,
@@ -63,16 +63,21 @@ interface Saving {
 /**
  * Saves a model as `sae.safetensors`. One that was trained for less than an epoch does not replace an earlier one, and
  * if the folder cannot be written, the model is saved in the temporary folder.
+ * @returns why the run's record does not say so, if it does not.
  * @throws ModelFileError if it could not be saved in its folder.
  */
-export async function saveModel(model: Model, dataset: Rows, saving: Saving): Promise<void> {
+export async function saveModel(
+  model: Model,
+  dataset: Rows,
+  saving: Saving,
+): Promise<EngineError | undefined> {
   const { files_dir, training, trained, reporter } = saving;
   if (trained?.steps === 0) {
     reporter.line('No step was trained, so nothing is saved.');
-    return;
+    return undefined;
   }
   const wanted = join(files_dir, 'sae.safetensors');
-  const partial = trained?.history.length === 0 && existsSync(wanted);
+  const partial = trained?.history.length === 0 && (await isThere(wanted));
   const file = partial ? join(files_dir, 'sae.partial.safetensors') : wanted;
   const saved = await savedModel(model, dataset, training);
   try {
@@ -88,10 +93,20 @@ export async function saveModel(model: Model, dataset: Rows, saving: Saving): Pr
   reporter.line(`model     ${file}${why}`);
   reporter.json({ model: file });
   if (trained?.record && !partial) {
-    await recordSaved(join(files_dir, 'run.json'), trained.record, file).catch((error: Error) =>
-      reporter.warn(error.message),
+    return recordSaved(join(files_dir, 'run.json'), trained.record, file).then(
+      () => undefined,
+      (error: EngineError) => error,
     );
   }
+  return undefined;
+}
+
+/** Whether there is a file, or something that cannot be looked at. */
+function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
 }
 
 /**

@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { describeFileError } from '../node/data/files.js';
 import {
   ConfigError,
-  type EngineError,
+  EngineError,
   fingerprint,
   type Rows,
   type SavedSnapshot,
@@ -131,7 +131,11 @@ export class Snapshots {
     const ended = snapshot.done === this.#trainer!.runSteps ? Math.ceil : Math.floor;
     const state = this.#state!(snapshot.done, ended(snapshot.done / batches));
     try {
-      this.#fingerprint ??= fingerprint(rows);
+      // Rows that cannot be read now may be later.
+      this.#fingerprint ??= fingerprint(rows).catch((error) => {
+        this.#fingerprint = undefined;
+        throw error;
+      });
       const saved: SavedSnapshot<SparsityName> = {
         snapshot,
         normalization: rows.normalization,
@@ -152,10 +156,20 @@ export class Snapshots {
 
   /** The snapshot of another run may be all that is left of it. */
   async #keepOther(): Promise<void> {
-    this.#others = false;
-    if (!existsSync(this.file)) return;
     const kept = join(this.file, '..', previousName);
-    await rename(this.file, kept);
+    try {
+      await rename(this.file, kept);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        throw new EngineError(
+          `The snapshot of an earlier run, ${this.file}, cannot be kept as ${kept}: ${describeFileError(error)}.`,
+          { cause: error },
+        );
+      }
+      this.#others = false;
+      return;
+    }
+    this.#others = false;
     this.reporter.warn(`The snapshot of an earlier run was kept as ${kept}.`);
   }
 }

@@ -37,7 +37,7 @@ import {
   type ResultValues,
   removeUnfinishedResults,
 } from './results.js';
-import { checkFingerprint, optionsOfResumed, type Resumed, readResumed } from './resume.js';
+import { checkFingerprint, checkSame, optionsOfResumed, type Resumed, readResumed } from './resume.js';
 import { nothingYet } from './run-state.js';
 import { parseSaveEvery } from './save-every.js';
 import { modelBytes } from './saved.js';
@@ -161,6 +161,7 @@ async function train(
   const logs = new MetricsLogs(values, reporter);
   let gpu: Gpu | undefined;
   try {
+    if (from) checkSame(from);
     if (values.train) await removeUnfinishedResults(values);
     gpu = await openGpu(opening);
     const loaded = await loadWithBar(reporter, {

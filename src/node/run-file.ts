@@ -90,7 +90,12 @@ export async function writeRunFile<S extends SparsityName>(
  * @throws EngineError if the file cannot be written.
  */
 export async function recordSaved(file: string, run: RunRecord, model: string): Promise<void> {
-  await writeRunRecord(file, { ...run, saved: await sha256(model) });
+  const saved = await sha256(model).catch((error) => {
+    throw new EngineError(`The model ${model} cannot be read again: ${describeFileError(error)}.`, {
+      cause: error,
+    });
+  });
+  await writeRunRecord(file, { ...run, saved });
 }
 
 /** SHA-256 of a file in hexadecimal digits. */
