@@ -28,6 +28,8 @@ beforeAll(async () => {
   const { rows, labels } = knownFeatures(600);
   writeFileSync(join(folder, 'activations.npy'), npy([600, 12], rows));
   writeFileSync(join(folder, 'labels.txt'), labels.map((label) => `${label}\n`).join(''));
+  const saving = ['--epochs', '1', '--save_every', '1epoch', '--no-save-plots'];
+  await succeeds(['--data', 'digits.npy', '--h_dims', '4', ...saving], { cwd: folder });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -82,6 +84,7 @@ for (const text of [readme, ...guide.map(({ text }) => text)]) {
 
 /** One epoch of a few digits, or a few steps. */
 function shortened(words: readonly string[]): string[] {
+  if (words[0] === '--resume') return [...words];
   const trains = words[0].startsWith('-');
   const others = words.includes('--data') || words.includes('--dataset');
   const reads = !others && (trains || words[0] === 'reconstruct');
@@ -113,6 +116,7 @@ const printed: Record<string, (string | RegExp)[]> = {
     `model     ${join('mine', 'sae.safetensors')}`,
     `latents   ${join('mine', 'latents.csv')}`,
   ],
+  '--resume': ['goes on     after 4 steps', /^snapshot {2}.* \(step 4 of 4\)$/m],
   '--init saved-folder': ['12-40-12', /^epoch 1\/1 .* L0 [34]\.\d/m],
   '--init': [sizes, new RegExp(`^epoch 1/1 {2}${figures}`, 'm')],
   'reconstruct files/sae.safetensors --data': ['reconstructions.npy  3 rows of 784 values'],
@@ -144,6 +148,7 @@ test('the documents have their commands', () => {
       '--data',
       '--h_dims',
       '--init',
+      '--resume',
       'reconstruct',
       'eval',
       'report',
