@@ -288,6 +288,20 @@ describe('whatever is written at the end is looked at before the beginning', () 
   });
 });
 
+it.skipIf(!posix)('a limit of open files at which not even the program can be loaded is said', async () => {
+  const { status, stderr } = await sae(['--data', rows], {
+    cwd: folder.make(),
+    shell: true,
+    before: 'ulimit -n 20',
+  });
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /^sae: The program cannot be loaded: EMFILE: [^\n]+ \(`ulimit -n`\), allow 256\.\n$/,
+    ),
+  ]);
+});
+
 describe('a disk', () => {
   it.skipIf(process.getuid?.() !== 0)(
     'that fills while the model is saved keeps the old one',

@@ -128,6 +128,29 @@ describe('a run with --save_every', () => {
 });
 
 describe('what cannot go on', () => {
+  it.skipIf(!posix)('a snapshot that its own run replaces until the folder is free', async () => {
+    const cwd = folder.make();
+    await succeeds([...run, ...kept, '--save_every', '100'], { cwd });
+    const before = sha(cwd, model);
+    const replacing = `
+      import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      const { link } = fs.promises;
+      fs.promises.link = (...args) => {
+        fs.copyFileSync('${snapshot}', 'copy');
+        fs.renameSync('copy', '${snapshot}');
+        return link(...args);
+      };
+      syncBuiltinESMExports();`;
+    const node = ['--import', `data:text/javascript,${encodeURIComponent(replacing)}`];
+    const { status, stderr } = await sae(['--resume', '--json'], { cwd, node });
+    expect([status, stderr]).toEqual([
+      1,
+      `sae: The run of ${snapshot} was at work until a moment ago, and saved it again. Give the command again.\n`,
+    ]);
+    expect(sha(cwd, model)).toBe(before);
+  });
+
   const cwd = folder.make();
   const made = succeeds(
     [...run, '--no-save-plots', '--steps', '30', '--save_every', '10'].filter((word, i, all) => {

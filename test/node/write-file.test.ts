@@ -8,12 +8,14 @@ import {
   readlinkSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { writeWhole } from '../../src/node/write-file.js';
+import { owner } from '../../src/node/owner.js';
+import { removeUnfinished, writeWhole } from '../../src/node/write-file.js';
 import { temporaryFolder } from './data/folder.js';
 
 const folder = temporaryFolder();
@@ -134,5 +136,26 @@ describe('writeWhole', () => {
     expect([status, stdout]).toEqual([3, `${before.length + 1}\n`]);
     expect(readFileSync(file, 'utf8')).toBe('the old one');
     expect(readdirSync(folder.path)).toEqual(before);
+  });
+});
+
+describe('unfinished files', () => {
+  it.skipIf(!posix)('of a dead process are removed at once, and others only when they are old', async () => {
+    const place = join(folder.path, 'pictures');
+    mkdirSync(place);
+    const [machine] = owner().split('-');
+    // No process has such a number.
+    const dead = `plot.png.${machine}-${2 ** 22 + 1}-0.tmp`;
+    const others = [
+      `plot.png.${machine}-${process.ppid}-0.tmp`,
+      `plot.png.0123abcd-${2 ** 22 + 1}-0.tmp`,
+      'plot.png.0123abcd.tmp',
+      'report.0123abcd.tmp',
+    ];
+    for (const name of [dead, ...others]) writeFileSync(join(place, name), 'cut');
+    await removeUnfinished(place, ['plot.png'], 60_000);
+    expect(readdirSync(place).sort()).toEqual([...others].sort());
+    await removeUnfinished(place, ['plot.png']);
+    expect(readdirSync(place)).toEqual(['report.0123abcd.tmp']);
   });
 });

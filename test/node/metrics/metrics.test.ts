@@ -115,3 +115,11 @@ describe('a table of metrics', () => {
     expect(readFileSync(file, 'utf8')).toBe(expected);
   });
 });
+
+test.skipIf(process.platform === 'win32')('a table that was removed meanwhile is said at its end', () => {
+  const file = join(folder, 'removed.jsonl');
+  const log = new TableLog(file, 'epoch');
+  log.epoch({ epoch: 1, loss: 1 } as never);
+  rmSync(file);
+  expect(() => log.close()).toThrow(`${file} cannot be written: it was removed meanwhile.`);
+});

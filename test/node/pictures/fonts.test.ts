@@ -21,6 +21,7 @@ process.env.HOME = join(noFonts, 'no-home');
 process.env.TMPDIR = temp;
 
 const { fontConfig, loadSharp } = await import('../../../src/node/pictures/fonts.js');
+const { owner } = await import('../../../src/node/owner.js');
 const { lossSvg } = await import('../../../src/node/pictures/loss.js');
 
 const history = Array.from({ length: 5 }, (_, i) => ({
@@ -45,6 +46,9 @@ function renderElsewhere(svg: string, config: string): Buffer {
     maxBuffer: 1 << 26,
   });
 }
+
+// Of a process that was killed: no process has such a number.
+mkdirSync(join(temp, `sae-fonts-${owner().replace(/\d+$/, `${2 ** 22 + 1}`)}-abcdef`));
 
 test('text is drawn, and drawn alike, on a machine without fonts', async () => {
   const svg = lossSvg(history, { sparsity: 'kl' });
