@@ -5,15 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { clock } from './torture/clock.mjs';
+import { devices } from './torture/devices.mjs';
 import { disk } from './torture/disk.mjs';
 import { faults } from './torture/faults.mjs';
 import { kills } from './torture/kills.mjs';
 import { locks } from './torture/locks.mjs';
 import { sleep } from './torture/sleep.mjs';
+import { soak } from './torture/soak.mjs';
 import { Torture } from './torture/torture.mjs';
 
 /** Generators: each `next` is a round of some seconds, and they take turns. */
-const kinds = { kills, faults, disk, locks, sleep, clock };
+const kinds = { kills, faults, devices, disk, locks, sleep, clock, soak };
 
 const { values: options } = parseArgs({
   options: {

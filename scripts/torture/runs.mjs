@@ -19,8 +19,17 @@ export function environment(cwd, env = {}) {
 }
 
 /** Starts `sae`. @returns its process, what it has said so far, and a promise of its end: { status, signal, stdout, stderr, hung }. */
-export function start(args, { cwd, env, node = [], command = process.execPath, before = [] }) {
-  const words = [...before, ...node, main, ...args];
+export function start(args, how) {
+  const {
+    cwd,
+    env,
+    node = [],
+    command = process.execPath,
+    before = [],
+    program = main,
+    patience = hangs,
+  } = how;
+  const words = [...before, ...node, program, ...args];
   const child = spawn(command, words, { cwd, env: environment(cwd, env), stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
@@ -32,7 +41,7 @@ export function start(args, { cwd, env, node = [], command = process.execPath, b
   const timer = setTimeout(() => {
     hung = true;
     child.kill('SIGKILL');
-  }, hangs);
+  }, patience);
   const ended = new Promise((resolve) => {
     child.on('close', (status, signal) => {
       clearTimeout(timer);

@@ -28,7 +28,7 @@ const signature = 'webgpu-sae';
 /** A picture of an animation, as PNG, of the model as it was after a step. */
 export interface Frame {
   readonly step: number;
-  readonly png: Buffer;
+  readonly png: Uint8Array;
 }
 
 /** An animation of the decoder directions of all latents, by their numbers, as a model is trained. Pictures are kept compressed. */
@@ -94,7 +94,7 @@ export class Animation {
   async write(): Promise<string> {
     const sharp = await loadSharp();
     const delay = this.#frames.map((_, i) => (i === this.#frames.length - 1 ? last : each));
-    const pictures = this.#frames.map(({ png }) => png);
+    const pictures = this.#frames.map(({ png }) => Buffer.from(png));
     const bytes = await sharp(pictures, { join: { animated: true }, limitInputPixels: false })
       .withExif({ IFD0: { Software: signature } })
       .webp({ lossless: true, loop: 0, delay })
