@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeFileError } from '../node/data/files.js';
 import {
@@ -104,6 +104,9 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
   let done = begun;
   let unrecorded: EngineError | undefined;
   let recorded = false;
+  const runFile = join(files_dir, 'run.json');
+  /** The folder may be removed meanwhile. */
+  const areThere = () => existsSync(file) && existsSync(runFile);
   const here = { date: new Date().toISOString(), step: begun, adapter: model.gpu.name, lr: config.lr };
   const goesOn = from ? { resumed: [...(from?.record?.resumed ?? []), here] } : {};
   let record = from?.record && { ...from.record, ...goesOn };
@@ -113,7 +116,8 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
   const writeRecords = async () => {
     try {
       record ??= { ...runRecord(trainer, init, process.argv.slice(2)), ...goesOn };
-      if (!recorded) await writeRunRecord(join(files_dir, 'run.json'), record);
+      recorded &&= areThere();
+      if (!recorded) await writeRunRecord(runFile, record);
       await writeEpochs(file, history, !recorded);
       recorded = true;
       unrecorded = undefined;
@@ -199,6 +203,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
         reporter.json({ snapshot: snapshots.file, step: trainer.done });
       }
     }
+    if (recorded && !areThere()) await writeRecords();
     return trained();
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.
@@ -269,7 +274,13 @@ async function writeEpochs(
     return;
   }
   try {
-    appendFileSync(file, lines(history.slice(-1)));
+    // A file that is gone is not begun with its last line.
+    const opened = openSync(file, constants.O_WRONLY | constants.O_APPEND);
+    try {
+      appendFileSync(opened, lines(history.slice(-1)));
+    } finally {
+      closeSync(opened);
+    }
   } catch (error) {
     throw failure(describeFileError(error), error);
   }

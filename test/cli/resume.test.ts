@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readModelFile } from '../../src/node/index.js';
@@ -118,6 +118,22 @@ describe('a run with --save_every', () => {
     expect(sha(cwd, previous)).toBe(first);
     await succeeds(['--resume', previous, '--json', '--files_dir', 'again'], { cwd });
     expect(sha(cwd, join('again', 'sae.safetensors'))).toBe((await undisturbed).model);
+  });
+
+  it.skipIf(!posix)('writes everything again if its folder is removed meanwhile', async () => {
+    const cwd = folder.make();
+    const command = [...run, '--no-save-plots', '--save_every', '5'];
+    const { child, ended, says } = start(command, { cwd });
+    await says(/"epoch":2,/);
+    rmSync(join(cwd, 'files'), { recursive: true, maxRetries: 10 });
+    await says(/"epoch":6,/);
+    child.kill('SIGINT');
+    expect((await ended).status).toBe(130);
+    const { epochs } = await undisturbed;
+    expect(epochsOf(cwd)).toEqual(epochs.slice(0, epochsOf(cwd).length));
+    expect(filesIn(cwd)).toEqual(
+      ['metrics.jsonl', 'run.json', 'snapshot.safetensors'].map((name) => join('files', name)),
+    );
   });
 
   it('never saves if it is told so', async () => {
