@@ -32,7 +32,7 @@ export async function* sleep(torture) {
       slept++;
       if (torture.random() < 0.3) {
         const other = await start(args, { cwd }).ended;
-        if (other.status !== 1 || !/^sae: Another run \(/.test(other.stderr)) {
+        if (other.status !== 1 || !/^sae: Another run \(/m.test(other.stderr)) {
           wrong.push(`a second run ended with ${other.status}: ${other.stderr.trim()}`);
         }
         torture.count('sleep', name, 'second runs refused');
