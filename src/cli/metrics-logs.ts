@@ -24,16 +24,19 @@ export class MetricsLogs {
   /** Why one could not be written. */
   failure: EngineError | undefined;
   #logs: readonly MetricsLog[];
+  readonly #tables: readonly TableLog[];
+  /** Tables that this run had not come to write when it was saved. */
+  #unwritten: readonly string[] | undefined;
 
   constructor(
     { step_metrics, epoch_metrics, tensorboard }: MetricsLogValues,
     readonly reporter: Reporter,
   ) {
-    this.#logs = [
+    this.#tables = [
       ...(step_metrics === undefined ? [] : [new TableLog(step_metrics, 'step')]),
       ...(epoch_metrics === undefined ? [] : [new TableLog(epoch_metrics, 'epoch')]),
-      ...(tensorboard === undefined ? [] : [new TensorboardLog(tensorboard)]),
     ];
+    this.#logs = [...this.#tables, ...(tensorboard === undefined ? [] : [new TensorboardLog(tensorboard)])];
   }
 
   /** Checks options before anything is done. @throws ConfigError. */
@@ -56,10 +59,26 @@ export class MetricsLogs {
     if (tensorboard !== undefined) await makeFolder(tensorboard);
   }
 
-  /** Has each forget what comes after a step, from which the training goes on. */
-  rewind(step: number, epoch: number): void {
+  /** Tables that nothing of this run is in: what is there is an earlier one's. */
+  get unwritten(): readonly string[] {
+    const others = this.#tables.filter(
+      ({ begun, path }) => !begun && (this.#unwritten?.includes(path) ?? true),
+    );
+    return others.map(({ path }) => path);
+  }
+
+  /**
+   * Has each forget what comes after a step, from which the training goes on.
+   * @param unwritten as it was when that was saved.
+   */
+  rewind(step: number, epoch: number, unwritten: readonly string[]): void {
+    this.#unwritten = unwritten;
     this.write((log) => {
-      const missing = log.rewind(step, epoch);
+      const missing = log.rewind(
+        step,
+        epoch,
+        !(log instanceof TableLog) || log.begun || !unwritten.includes(log.path),
+      );
       if (missing !== undefined) this.reporter.warn(missing);
     });
   }

@@ -18,6 +18,8 @@ export interface RunState {
   readonly record: RunRecord | undefined;
   readonly densities: DensityHistory['history'];
   readonly frames: readonly Frame[];
+  /** Tables of metrics that the run had not come to write. */
+  readonly unwritten?: readonly string[];
   readonly adapter: { readonly name: string; readonly driver: string };
   /** The tile of every matrix product. */
   readonly tiles: Tiles;
@@ -64,7 +66,7 @@ export function unpackState(
 }
 
 /** Of a run that has to begin again. */
-export const nothingYet: Pick<RunState, 'history' | 'record' | 'densities' | 'frames'> = {
+export const nothingYet: Pick<RunState, 'history' | 'record' | 'densities' | 'frames' | 'unwritten'> = {
   history: [],
   record: undefined,
   densities: undefined,

@@ -45,7 +45,7 @@ export interface Run {
   /** What saves it, if anything does. */
   readonly snapshots: Snapshots | undefined;
   /** What there was besides the training when the snapshot was taken from which it goes on. */
-  readonly from: Pick<RunState, 'history' | 'record' | 'densities' | 'frames'> | undefined;
+  readonly from: Pick<RunState, 'history' | 'record' | 'densities' | 'frames' | 'unwritten'> | undefined;
 }
 
 /** An animation of the latents' directions: a picture every so many steps. */
@@ -140,6 +140,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
         ? { epochs: kept, densities: measured!.densities.slice(0, kept.length * model.hidden) }
         : undefined,
       frames: animation?.frames.filter(({ step }) => step <= steps) ?? [],
+      unwritten: logs.unwritten,
       adapter: { name: gpu.name, driver: gpu.adapter.info.description },
       tiles: gpu.tuner.tiles,
     };
@@ -152,7 +153,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
     else reporter.startBar(allSteps, label(1));
     snapshots?.begin(trainer, stateAt);
     if (from) {
-      logs.rewind(begun, history.length);
+      logs.rewind(begun, history.length, from.unwritten ?? []);
       if (history.length > 0) await writeRecords();
     }
     let first = true;

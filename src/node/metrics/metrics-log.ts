@@ -10,10 +10,10 @@ export interface MetricsLog {
   epoch(metrics: EpochMetrics<SparsityName>, step: number): void;
   /**
    * Forgets what comes after a step, from which the training goes on; at first, of the file of an earlier process.
-   * @param epoch the last one that had ended by then.
+   * @param epoch the last one that had ended by then. @param own whether what is there is of this run, which may never have come to write it.
    * @returns what is missing of the steps or epochs before, in a sentence.
    */
-  rewind(step: number, epoch: number): string | undefined;
+  rewind(step: number, epoch: number, own: boolean): string | undefined;
   /** Of held-out rows. */
   heldOut(metrics: Metrics<SparsityName>, step: number): void;
   close(): void;
@@ -25,6 +25,11 @@ export class GrowingFile {
   #begun = false;
 
   constructor(readonly path: string) {}
+
+  /** Whether what is there is what was written here. */
+  get begun(): boolean {
+    return this.#begun;
+  }
 
   /** @throws EngineError if not all of it could be written; then nothing of it is there. */
   append(bytes: Uint8Array): void {

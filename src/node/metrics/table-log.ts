@@ -31,7 +31,7 @@ export class TableLog implements MetricsLog {
   #columns: readonly string[] | undefined;
 
   constructor(
-    path: string,
+    readonly path: string,
     readonly of: LineOf,
   ) {
     this.#file = new GrowingFile(path);
@@ -45,9 +45,19 @@ export class TableLog implements MetricsLog {
     if (this.of === 'epoch') this.#add([metrics]);
   }
 
-  rewind(step: number, epoch: number): string | undefined {
+  /** Whether the file has something of this process. */
+  get begun(): boolean {
+    return this.#file.begun;
+  }
+
+  rewind(step: number, epoch: number, own = true): string | undefined {
     const last = this.of === 'step' ? step : epoch;
-    const { path } = this.#file;
+    const { path } = this;
+    if (!own) {
+      return last > 0
+        ? `${path} has no line of this run, which could not write it, and begins with ${this.of} ${last + 1}.`
+        : undefined;
+    }
     let content: Buffer;
     try {
       content = readFileSync(path);
