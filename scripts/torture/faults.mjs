@@ -198,6 +198,18 @@ export async function fail({ cwd: from, args, beginning, expected }, folder, fau
   }
 }
 
+/** With one of each line's places before all others. */
+function firstOfEach(entries) {
+  const seen = new Set();
+  const [first, others] = [[], []];
+  for (const entry of entries) {
+    const { key } = entry[1].place;
+    (seen.has(key) ? others : first).push(entry);
+    seen.add(key);
+  }
+  return [...first, ...others];
+}
+
 /** @param {import('./torture.mjs').Torture} torture */
 export async function* faults(torture) {
   const { folder } = torture;
@@ -218,10 +230,12 @@ export async function* faults(torture) {
       }
     }
     torture.count('faults', 'all', 'places', places.length);
-    // Every place once, with any error; then with the others.
+    torture.count('faults', 'all', 'lines of them', new Set(places.map(({ place }) => place.key)).size);
+    // Every place once, with any error, first each line however the run began; then with the other errors.
     const shift = Math.floor(torture.random() * codes.length);
     for (let round = 0; round < codes.length; round++) {
-      for (const [i, { name, made, place }] of torture.shuffled([...places.entries()])) {
+      const order = firstOfEach(torture.shuffled([...places.entries()]));
+      for (const [i, { name, made, place }] of order) {
         const code = codes[(i + shift + round) % codes.length];
         const fault = { place: place.place, nth: place.nth, code };
         // What is kept for a process's life is looked at in one of its own.
