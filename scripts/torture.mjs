@@ -47,6 +47,8 @@ while (left.size > 0 && performance.now() < end) {
     console.error(`${((end - told) / 60_000).toFixed(0)} minutes left; ${torture.losses.length} lost`);
   }
 }
+// Ends the processes that they keep.
+for (const rounds of left.values()) await rounds.return();
 rmSync(folder, { recursive: true, force: true });
 for (const [kind, rows] of Object.entries(torture.counts)) {
   console.log(`\n${kind}`);
