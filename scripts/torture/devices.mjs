@@ -63,10 +63,10 @@ export async function* devices(torture) {
     const cwd = mkdtempSync(join(torture.folder, 'calls-'));
     prepare(cwd);
     const { calls } = await run(cwd, argsOf(job, { ...short, every: 6 }));
-    for (const { call, at, key } of placesOf(calls.map((each) => ({ path: '', ...each })))) {
-      const ways =
-        call.call === 'createBuffer' ? [...hows, 'memory'] : /^request/.test(call.call) ? ['refused'] : hows;
-      for (const how of ways) all.push({ name, job, key, fault: { at, how, call: call.call } });
+    for (const { place, nth, key } of placesOf(calls)) {
+      const { call, from } = place;
+      const ways = call === 'createBuffer' ? [...hows, 'memory'] : /^request/.test(call) ? ['refused'] : hows;
+      for (const how of ways) all.push({ name, job, key, fault: { call, from, nth, how } });
     }
     yield;
   }

@@ -1,5 +1,5 @@
 // For `node --import`: counts what a process asks of WebGPU, and lets one of these calls meet a fault. It is told by the environment:
-// TORTURE_DEVICE, as {"at": 12, "how": "lost"}; TORTURE_CALLS, the file that gets a line for each call.
+// TORTURE_DEVICE, as {"call": "submit", "from": "gpu/program.js:90", "nth": 1, "how": "lost"}; TORTURE_CALLS, the file that gets a line for each call.
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { globals } from 'webgpu';
@@ -8,7 +8,8 @@ const project = fileURLToPath(new URL('../../dist/', import.meta.url));
 const { TORTURE_DEVICE, TORTURE_CALLS: log } = process.env;
 const fault = TORTURE_DEVICE ? JSON.parse(TORTURE_DEVICE) : undefined;
 
-let count = 0;
+/** Calls so far, by what they are and where they come from. */
+const counts = new Map();
 /** Set where the next error scope, or nobody, is to be told of memory that there is not. */
 let lacksMemory = false;
 let device;
@@ -22,9 +23,11 @@ function caller() {
 
 /** Whether this is the call that meets the fault. */
 function meets(call) {
-  const at = count++;
-  if (log) appendFileSync(log, `${JSON.stringify({ call, from: caller() })}\n`);
-  return fault?.at === at;
+  const from = caller();
+  if (log) appendFileSync(log, `${JSON.stringify({ call, path: '', from })}\n`);
+  const key = `${call} ${from}`;
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+  return fault?.call === call && fault.from === from && fault.nth === counts.get(key);
 }
 
 const methods = {

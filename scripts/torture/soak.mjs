@@ -111,7 +111,8 @@ async function opened(torture) {
   torture.count('soak', 'openings', 'handles', `${before.handles} to ${after.handles}`);
   if (after.handles > before.handles)
     torture.lost('soak', 'openings', `handles grew from ${before.handles} to ${after.handles}`);
-  if (after.rss > before.rss + 24 * MB)
+  // What compiling leaves in the memory of the C library grows more slowly than what a device holds would.
+  if (after.rss > before.rss + 48 * MB)
     torture.lost('soak', 'openings', `memory grew from ${before.rss} to ${after.rss}`);
 }
 
