@@ -318,6 +318,8 @@ export abstract class Device {
       return staging.getMappedRange(0, bytes).slice(0);
     } catch (error) {
       this.checkUse(staging);
+      // The device may be lost between the two.
+      await this.#explain();
       throw error;
     } finally {
       staging.unmap();
@@ -329,11 +331,15 @@ export abstract class Device {
     try {
       await this.#wait(this.#timed(promise));
     } catch (error) {
-      // A lost device first shows as a failed mapping: wait for its own message.
-      await new Promise<void>((resolve) => setTimeout(resolve, 0));
-      this.check();
+      await this.#explain();
       throw error;
     }
+    this.check();
+  }
+
+  /** A lost device first shows as another failure: waits for its own message. @throws it, if it is lost. */
+  async #explain(): Promise<void> {
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
     this.check();
   }
 

@@ -44,13 +44,16 @@ export async function openHdf5(path: string, file: string, options: OpenOptions)
   };
   const answerTo = async (values?: Hdf5Request['values']) => {
     const answer = await asked({ path, file, ...(values && { values }) });
-    if (answer === undefined) return fail('it is damaged so that reading it does not end. Copy or write it again.');
+    if (answer === undefined)
+      return fail('it is damaged so that reading it does not end. Copy or write it again.');
     if ('refused' in answer) throw new DataError(answer.refused);
     if ('damaged' in answer) {
       return fail('it is truncated or damaged. Copy or write it again.', new Error(answer.damaged));
     }
     if ('elsewhere' in answer) {
-      return fail(`what is in it lies in another file, ${answer.elsewhere}, which is not read. Write it into one file.`);
+      return fail(
+        `what is in it lies in another file, ${answer.elsewhere}, which is not read. Write it into one file.`,
+      );
     }
     return answer;
   };

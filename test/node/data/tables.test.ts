@@ -272,10 +272,16 @@ describe('HDF5', () => {
     ['wrong/longs.h5', /there are ids \(class 0 of 8 bytes \[2, 2\]\)/],
     ['wrong/nan.h5', /has NaN at row 7, column 2 \(both from 0; byte 148 of the data set\)/],
     ['wrong/empty.h5', /it has none at all/],
-    ['wrong/elsewhere-raw.h5', /what is in it lies in another file, .*f32\.npy, which is not read\. Write it/],
+    [
+      'wrong/elsewhere-raw.h5',
+      /what is in it lies in another file, .*f32\.npy, which is not read\. Write it/,
+    ],
     ['wrong/elsewhere-link.h5', /what is in it lies in another file, .*rows-f32\.h5, which is not read/],
     ['wrong/elsewhere-virtual.h5', /what is in it lies in another file, .*rows-f32\.h5, which is not read/],
-    ['wrong/never-written.h5', /acts claims 400,000,000 bytes of values, and its 1,400 bytes cannot hold that/],
+    [
+      'wrong/never-written.h5',
+      /acts claims 400,000,000 bytes of values, and its 1,400 bytes cannot hold that/,
+    ],
     ['wrong/cut.h5', /cut\.h5 is not an HDF5 file that can be read: it is truncated or damaged\. Copy/],
   ])('%s', async (name, sentence) => {
     expect(await failure(DataError, () => readDataset(fixture(name)))).toMatch(sentence);
@@ -287,7 +293,9 @@ describe('HDF5', () => {
       const refused = failure(DataError, () => readDataset(fixture('wrong/endless.h5')));
       await vi.waitUntil(() => vi.getTimerCount() > 0, { timeout: 10_000 });
       vi.advanceTimersByTime(30_000);
-      expect(await refused).toMatch(/it is damaged so that reading it does not end\. Copy or write it again\./);
+      expect(await refused).toMatch(
+        /it is damaged so that reading it does not end\. Copy or write it again\./,
+      );
     } finally {
       vi.useRealTimers();
     }

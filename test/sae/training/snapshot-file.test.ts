@@ -1,5 +1,9 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openGpu } from '../../../src/node/adapters.js';
+import { readDataset } from '../../../src/node/data/read.js';
+import { readSnapshotFile } from '../../../src/node/snapshot-file.js';
 import type { ModelOptions, TrainOptions } from '../../../src/sae/config.js';
 import { Model } from '../../../src/sae/model/model.js';
 import { decodeModel } from '../../../src/sae/model/saved-model.js';
@@ -137,6 +141,24 @@ describe('a file', async () => {
       );
       await expect(read(bytes.subarray(0, at)), `${at} bytes`).rejects.toThrow(/that can be read: /);
     }
+  });
+
+  test('of version 1 is read, and gone on with', async () => {
+    const folder = fileURLToPath(new URL('../../fixtures/snapshot/', import.meta.url));
+    const own = await readDataset(join(folder, 'rows.npy'));
+    const { snapshot, fingerprint: print } = await readSnapshotFile<'topk'>(
+      join(folder, 'version-1.safetensors'),
+    );
+    expect([snapshot.done, print]).toEqual([5, await fingerprint(own)]);
+    const resumed = await Trainer.resume(gpu, own, snapshot);
+    const losses: number[] = [];
+    for await (const { steps } of resumed.steps({ count: 7 })) losses.push(...steps.map(({ loss }) => loss));
+    // Of the run that it was taken of, on Mesa's software adapter.
+    [2.08383, 2.11959, 2.21269, 2.66504, 1.98337, 2.33294, 2.62403].forEach((loss, i) => {
+      expect(Math.abs(losses[i] - loss) / loss).toBeLessThan(1e-4);
+    });
+    resumed.close();
+    resumed.model.close();
   });
 
   test('of a later version, or of a model alone, is refused with a sentence', async () => {

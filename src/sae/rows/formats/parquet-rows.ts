@@ -47,10 +47,16 @@ export async function openParquet(file: RowsFile, options: OpenOptions): Promise
   const header = { element, littleEndian: true, fortranOrder: false, shape, headerBytes: 0 };
   const width = product(shape.slice(1));
   const { bytes: size } = elements[element];
+  const claimed = rows * width * size;
+  if (claimed > mostExpansion * bytes.length) {
+    fail(
+      `it claims ${grouped(claimed)} bytes of values, and its ${grouped(bytes.length)} bytes cannot hold that. It is damaged.`,
+    );
+  }
   const opened: OpenedRows = openedArray(
     source,
     header,
-    { bytes: rows * width * size, packed: undefined },
+    { bytes: claimed, packed: undefined },
     options,
     'Parquet',
     { read: readGroups(groups, picked, width, size), within: ' of the values' },

@@ -1,0 +1,4 @@
+import { fixture } from '../files.mjs';
+import { rowsTarget } from '../rows.mjs';
+
+export default rowsTarget('rows', () => fixture(['data/**/*.gz']));
