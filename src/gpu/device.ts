@@ -315,14 +315,22 @@ export abstract class Device {
   async map(staging: GPUBuffer, bytes: number = staging.size): Promise<ArrayBuffer> {
     try {
       await this.settled(staging.mapAsync(GPUMapMode.READ, 0, bytes));
-      return staging.getMappedRange(0, bytes).slice(0);
+      return (await this.mapped(staging, bytes)).slice(0);
     } catch (error) {
       this.checkUse(staging);
-      // The device may be lost between the two.
-      await this.#explain();
       throw error;
     } finally {
       staging.unmap();
+    }
+  }
+
+  /** The memory of a buffer that is mapped. @throws the device's first failure, which may have come since then. */
+  async mapped(buffer: GPUBuffer, bytes: number = buffer.size): Promise<ArrayBuffer> {
+    try {
+      return buffer.getMappedRange(0, bytes);
+    } catch (error) {
+      await this.#explain();
+      throw error;
     }
   }
 

@@ -72,7 +72,7 @@ export class Uploads {
       buffer = oldest.buffer;
     }
     const commands = this.gpu.device.createCommandEncoder();
-    return { buffer, memory: buffer.getMappedRange(), commands, used: 0 };
+    return { buffer, memory: await this.gpu.mapped(buffer), commands, used: 0 };
   }
 
   /** Frees the upload buffers. */

@@ -362,3 +362,17 @@ test('a device that does not answer for ten minutes of its own counts as lost, a
     hung.device.destroy();
   }
 });
+
+test('a device that is lost between the mapping of a buffer and its use is named, not what it leads to', async () => {
+  const { getMappedRange } = GPUBuffer.prototype;
+  const buffer = gpu.buffer('Some values', 64);
+  GPUBuffer.prototype.getMappedRange = function (...args) {
+    gpu.device.destroy();
+    return getMappedRange.apply(this, args);
+  };
+  try {
+    await expect(gpu.read(buffer)).rejects.toThrow(DeviceLostError);
+  } finally {
+    GPUBuffer.prototype.getMappedRange = getMappedRange;
+  }
+});

@@ -10,6 +10,9 @@ import { ColumnChunk, firstByte, type PagedColumn } from './parquet-pages.js';
 
 const magic = new TextEncoder().encode('PAR1');
 
+/** Bytes that one of a file makes, at most. Run lengths make more of equal values, in which there is nothing to learn. */
+const mostExpansion = 2 ** 16;
+
 /** A column that may be rows. */
 interface Column extends NamedArray {
   /** The names of what leads to its values, from the outermost one on. */
