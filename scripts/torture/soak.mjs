@@ -109,12 +109,7 @@ async function opened(torture) {
   // By then the process has grown into what it needs.
   const [before, after] = [held[29], held.at(-1)];
   torture.count('soak', 'openings', 'openings', times);
-  torture.count(
-    'soak',
-    'openings',
-    'rss',
-    `${(before.rss / MB).toFixed(1)} to ${(after.rss / MB).toFixed(1)}`,
-  );
+  tell(torture, 'openings', 'rss', `${(before.rss / MB).toFixed(1)} to ${(after.rss / MB).toFixed(1)}`);
   tell(torture, 'openings', 'handles', `${before.handles} to ${after.handles}`);
   if (after.handles > before.handles)
     torture.lost('soak', 'openings', `handles grew from ${before.handles} to ${after.handles}`);
@@ -137,7 +132,7 @@ async function draw(samples, file, title) {
   chart.setOption({
     animation: false,
     backgroundColor: '#fff',
-    title: { text: title },
+    title: { text: title, left: 10, textStyle: { fontSize: 14 } },
     legend: { top: 28 },
     grid: { top: 70, left: 60, right: 60, bottom: 40 },
     xAxis: { type: 'value', name: 's', max: samples.length },
