@@ -71,7 +71,7 @@ export default defineConfig(({ mode }) => ({
         mode,
         {
           include: ['test/**/*.test.ts'],
-          exclude: [...site, ...jobs, ...bare],
+          exclude: ['**/node_modules/**', ...site, ...jobs, ...bare],
           globalSetup: 'test/support/checked.ts',
         },
         compiler,

@@ -75,12 +75,15 @@ describe.skipIf(!hasScript)('on a terminal', () => {
       lines.indexOf('Stopping after the current steps; press Ctrl-C again to quit at once.') + 1,
     );
     expect(after.filter((line) => !/^epoch +\d+\/500 {2}loss/.test(line))).toEqual([
+      expect.stringMatching(/^snapshot {2}\S+ \(step [\d,]+ of [\d,]+; --resume goes on\)$/),
       `model     ${join('files', 'sae.safetensors')}`,
     ]);
-    expect(after.length).toBeLessThanOrEqual(2);
+    expect(after.length).toBeLessThanOrEqual(3);
     expect(lines.join('\n')).not.toMatch(/[█░]/);
     expect(filesIn(cwd)).toEqual(
-      ['metrics.jsonl', 'run.json', 'sae.safetensors'].map((file) => join('files', file)),
+      ['metrics.jsonl', 'run.json', 'sae.safetensors', 'snapshot.safetensors'].map((file) =>
+        join('files', file),
+      ),
     );
   });
 });

@@ -375,7 +375,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     [
       'an adapter that gives no device',
       "GPUAdapter.prototype.requestDevice = async () => { throw new Error('It is in use.'); }",
-      /^It is in use.$/,
+      /^The adapter .* cannot be used now: It is in use\. Other programs may have taken all of it/,
     ],
     [
       'plain http',
