@@ -55,15 +55,16 @@ export async function* unpackZstd(
   const { Decompress } = await import('fzstd');
   let unpacked: Uint8Array[] = [];
   const stream = new Decompress((piece) => unpacked.push(piece));
+  const damaged = (error: Error) =>
+    new DataError(
+      `${file} is damaged or truncated: its zstd stream cannot be unpacked (${error.message}). Copy or download it again.`,
+      { cause: error },
+    );
   const push = (part: Uint8Array, last: boolean) => {
     try {
       stream.push(part, last);
     } catch (error) {
-      throw new DataError(
-        `${file} is damaged or truncated: its zstd stream cannot be unpacked (${(error as Error).message}). Copy or download it ` +
-          'again.',
-        { cause: error },
-      );
+      throw damaged(error as Error);
     }
   };
   const frames = new Frames((window) => checkWindow(window, packed, file));
@@ -76,6 +77,8 @@ export async function* unpackZstd(
       unpacked = [];
     }
   }
+  // The library takes what is missing of a header for zeros, and makes room for what it claims.
+  if (frames.cut) throw damaged(new Error('unexpected EOF'));
   push(new Uint8Array(0), true);
   yield* unpacked;
 }
@@ -91,6 +94,11 @@ class Frames {
 
   /** @param check is called with the bytes that a frame may refer back. */
   constructor(private readonly check: (window: number) => void) {}
+
+  /** Whether a header has begun of which more is needed. */
+  get cut(): boolean {
+    return this.#head.length > 0;
+  }
 
   /** Goes through the next bytes. */
   follow(bytes: Uint8Array): void {
