@@ -267,6 +267,9 @@ function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {
   }
 }
 
+/** Bytes for which there is room before they come, at most. */
+const startBytes = 2 ** 24;
+
 /** A stream of bytes, of which any number can be taken at a time. */
 class Bytes {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -300,10 +303,16 @@ class Bytes {
 
   /** The next bytes, in memory of their own: fewer if there are no more. */
   async take(count: number): Promise<Uint8Array> {
-    const taken = allocate(count, this.name);
+    // A header may claim more than ever comes.
+    let taken = allocate(Math.min(count, startBytes), this.name);
     let filled = 0;
     for (;;) {
       const part = this.#left.subarray(0, count - filled);
+      if (filled + part.length > taken.length) {
+        const before = taken.subarray(0, filled);
+        taken = allocate(Math.min(count, Math.max(2 * taken.length, filled + part.length)), this.name);
+        taken.set(before);
+      }
       taken.set(part, filled);
       filled += part.length;
       this.#left = this.#left.subarray(part.length);
