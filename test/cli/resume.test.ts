@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readModelFile } from '../../src/node/index.js';
@@ -125,7 +133,9 @@ describe('a run with --save_every', () => {
     const command = [...run, '--no-save-plots', '--save_every', '5'];
     const { child, ended, says } = start(command, { cwd });
     await says(/"epoch":2,/);
-    rmSync(join(cwd, 'files'), { recursive: true, maxRetries: 10 });
+    // As a whole: the run writes there meanwhile.
+    renameSync(join(cwd, 'files'), join(cwd, 'removed'));
+    rmSync(join(cwd, 'removed'), { recursive: true, maxRetries: 10 });
     await says(/"epoch":6,/);
     child.kill('SIGINT');
     expect((await ended).status).toBe(130);

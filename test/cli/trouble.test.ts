@@ -674,7 +674,9 @@ describe('whoever reads the output', () => {
 
   it('sees where a failure came from with DEBUG=sae only', async () => {
     const [plain, debug] = await Promise.all(
-      ['other', 'other,sae'].map((DEBUG) => sae(['--data', 'nowhere'], { cwd: folder.path, env: { DEBUG } })),
+      ['other', 'other,sae'].map((DEBUG) =>
+        sae(['--data', 'nowhere'], { cwd: folder.make(), env: { DEBUG } }),
+      ),
     );
     expect([plain.status, plain.stderr]).toEqual([1, expect.not.stringMatching(stack)]);
     expect([debug.status, debug.stderr]).toEqual([1, expect.stringMatching(stack)]);
