@@ -13,7 +13,7 @@ import {
   type TrainedSteps,
   type Trainer,
 } from '../node/index.js';
-import { count, type Reporter } from './reporter.js';
+import { count, type Reporter, short } from './reporter.js';
 
 /** Goes on with an adapter that fails checks, or that nobody checked. */
 const unchecked = 'SAE_UNCHECKED';
@@ -117,7 +117,6 @@ export function described({ name, adapter }: Gpu): string {
 /** What a check found, without a point. */
 export function resultInWords({ name, size, what, error, bound, failure }: CheckResult): string {
   if (failure !== undefined) return `${name}, ${size}: ${failure.replace(/\.$/, '')}`;
-  const short = (value: number) => String(Number(value.toPrecision(3)));
-  const off = Number.isNaN(error) ? 'no number' : `off by ${short(error)}`;
-  return `${name}, ${size}: ${what}: ${off}, where at most ${short(bound)} is right`;
+  const off = Number.isNaN(error) ? 'no number' : `off by ${short(error, 3)}`;
+  return `${name}, ${size}: ${what}: ${off}, where at most ${short(bound, 3)} is right`;
 }

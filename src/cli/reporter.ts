@@ -102,7 +102,7 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en');
 }
 
-/** Four digits. */
-export function short(value: number): string {
-  return String(Number(value.toPrecision(4)));
+/** So many digits. */
+export function short(value: number, digits = 4): string {
+  return String(Number(value.toPrecision(digits)));
 }

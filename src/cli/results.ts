@@ -20,6 +20,7 @@ import {
   type Model,
   makeFolder,
   NonFiniteError,
+  pictureNames,
   placementOf,
   preparePictures,
   prepareReport,
@@ -109,7 +110,7 @@ const runFiles = [
   historyName,
   snapshotName,
 ];
-const pictureFiles = ['plot.png', 'features.png', 'loss.png', animationFile];
+const pictureFiles = [...pictureNames, animationFile];
 /** Milliseconds after which an unfinished picture is of a process that was killed. */
 const pictureAge = 60_000;
 

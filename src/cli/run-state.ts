@@ -65,8 +65,11 @@ export function unpackState(
   };
 }
 
+/** What a run has come to. */
+export type RunSoFar = Pick<RunState, 'history' | 'record' | 'densities' | 'frames' | 'unwritten'>;
+
 /** Of a run that has to begin again. */
-export const nothingYet: Pick<RunState, 'history' | 'record' | 'densities' | 'frames' | 'unwritten'> = {
+export const nothingYet: RunSoFar = {
   history: [],
   record: undefined,
   densities: undefined,

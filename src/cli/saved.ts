@@ -1,4 +1,4 @@
-import { mkdtemp, stat } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -21,6 +21,7 @@ import {
   type TrainConfig,
   writeModelFile,
 } from '../node/index.js';
+import { statOf } from '../node/write-file.js';
 import type { Reporter } from './reporter.js';
 import type { Trained } from './training-run.js';
 
@@ -103,9 +104,9 @@ export async function saveModel(
 
 /** Whether there is a file, or something that cannot be looked at. */
 function isThere(file: string): Promise<boolean> {
-  return stat(file).then(
+  return statOf(file).then(
+    (status) => status !== undefined,
     () => true,
-    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   );
 }
 

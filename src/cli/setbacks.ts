@@ -5,11 +5,11 @@ import { type Resumed, readResumedFile } from './resume.js';
 import type { Snapshots } from './snapshots.js';
 
 /** How often a lost device is opened again without anything saved in between. */
-export const mostLosses = 3;
+const mostLosses = 3;
 /** Milliseconds before each of these times: a driver that was reset may not be back yet. */
 const pauses = [0, 500, 3000];
 /** How often a run goes back because its figures were not finite, in all. */
-export const mostRollbacks = 5;
+const mostRollbacks = 5;
 
 /** What `--on_divergence` says to do when a loss, a gradient or a moment is not finite. */
 export const onDivergence = ['stop', 'rollback'] as const;

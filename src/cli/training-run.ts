@@ -22,7 +22,7 @@ import { writeWhole } from '../node/write-file.js';
 import { type AdapterCheck, stepsToCheck } from './checked.js';
 import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
-import type { RunState } from './run-state.js';
+import type { RunSoFar, RunState } from './run-state.js';
 import type { Snapshots } from './snapshots.js';
 import { Watch } from './watch.js';
 
@@ -45,7 +45,7 @@ export interface Run {
   /** What saves it, if anything does. */
   readonly snapshots: Snapshots | undefined;
   /** What there was besides the training when the snapshot was taken from which it goes on. */
-  readonly from: Pick<RunState, 'history' | 'record' | 'densities' | 'frames' | 'unwritten'> | undefined;
+  readonly from: RunSoFar | undefined;
 }
 
 /** An animation of the latents' directions: a picture every so many steps. */
@@ -71,8 +71,8 @@ export interface Trained {
   readonly animation: Animation | undefined;
 }
 
-const deadAdvice =
-  'All latents are dead: none was active for any row in this epoch, so none can learn any more and every row gets the same ' +
+const deadAdvice = (when: string) =>
+  `All latents are dead: none was active for any row in ${when}, so none can learn any more and every row gets the same ` +
   'reconstruction. Use a smaller lr or a smaller sparsity_lambda.';
 /** Steps without an active latent after which that is said before the epoch ends. */
 const deadSteps = 256;
@@ -177,8 +177,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
       done = steps[steps.length - 1].step;
       const lastActive = steps.findLastIndex(({ active }) => active > 0);
       silentSteps = lastActive < 0 ? silentSteps + steps.length : steps.length - 1 - lastActive;
-      if (silentSteps >= deadSteps)
-        advise(deadAdvice.replace('in this epoch', `in the last ${deadSteps} steps`));
+      if (silentSteps >= deadSteps) advise(deadAdvice(`the last ${deadSteps} steps`));
       if (epoch) {
         logs.write((log) => log.epoch(epoch, done));
         history.push(epoch);
@@ -186,7 +185,8 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
         await densities?.add(epoch.epoch);
         reporter.json(epoch);
         reporter.line(metricsLine(label(epoch.epoch), epoch, sparsity));
-        if (epoch.dead === model.hidden && model.config.activation === 'relu') advise(deadAdvice);
+        if (epoch.dead === model.hidden && model.config.activation === 'relu')
+          advise(deadAdvice('this epoch'));
         if (history.length === 1 && trainer.step.variance === 0) {
           reporter.warn(
             `All rows of ${trainer.step.source.name} are the same, so there is nothing in them to learn.`,

@@ -362,16 +362,7 @@ export abstract class Device {
         this.#minutes = 0;
         if (this.#awaited.size === 0) this.#stopClock();
       };
-      promise.then(
-        (value) => {
-          answered();
-          resolve(value);
-        },
-        (error) => {
-          answered();
-          reject(error);
-        },
-      );
+      promise.finally(answered).then(resolve, reject);
     });
   }
 

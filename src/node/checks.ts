@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { adapterKey } from '../gpu/gemm/tuner.js';
+import { adapterKey, readEntries, writeEntry } from '../gpu/gemm/tuner.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { cacheFolder } from './data/mnist.js';
-import { makeFolder } from './folder.js';
 import { shaderFolder } from './shaders.js';
+import { cacheStore } from './tuning.js';
 import { version } from './version.js';
-import { writeWhole } from './write-file.js';
 
 /** What is stored for an adapter and driver: names of checks, for as long as the engine is the same. */
 interface Entry {
@@ -16,17 +15,16 @@ interface Entry {
   readonly passed: readonly string[];
 }
 
-/** How many adapters are stored: the latest ones. */
-const mostAdapters = 16;
-
 /** The file of the checks that adapters of this user have passed: see `checkDevice`. */
-export function checksFile(): string {
+function checksFile(): string {
   return join(cacheFolder(), 'checks.json');
 }
 
+const store = cacheStore(checksFile);
+
 /** The checks that this adapter has passed with this driver and engine. */
 export async function passedChecks(gpu: Gpu): Promise<ReadonlySet<string>> {
-  const entry = (await readAll())[adapterKey(gpu)];
+  const entry = (await readEntries<Entry>(store))[adapterKey(gpu)];
   const current = entry?.engine === (await engine()) && Array.isArray(entry.passed);
   return new Set(current ? entry.passed : []);
 }
@@ -42,32 +40,18 @@ export async function rememberPassed(
 ): Promise<void> {
   const all = new Set([...(await passedChecks(gpu)), ...passed]);
   for (const name of failed) all.delete(name);
-  const key = adapterKey(gpu);
-  const others = Object.entries(await readAll()).filter(([other]) => other !== key);
-  const entry = { engine: await engine(), passed: [...all] };
-  const entries = Object.fromEntries([...others.slice(-(mostAdapters - 1)), [key, entry]]);
-  try {
-    await makeFolder(cacheFolder());
-    const text = `${JSON.stringify(entries, null, 1)}\n`;
-    await writeWhole(checksFile(), [Buffer.from(text)], (why) => new Error(why));
-  } catch {
-    // See above.
-  }
+  await writeEntry(store, gpu, { engine: await engine(), passed: [...all] } satisfies Entry);
 }
 
-/** All entries; none if the file is missing or damaged, and it is then overwritten. */
-async function readAll(): Promise<Record<string, Partial<Entry> | undefined>> {
-  try {
-    const all: unknown = JSON.parse(await readFile(checksFile(), 'utf8'));
-    return typeof all === 'object' && all !== null && !Array.isArray(all)
-      ? (all as Record<string, Partial<Entry> | undefined>)
-      : {};
-  } catch {
-    return {};
-  }
+let known: Promise<string> | undefined;
+
+/** The engine, whose kernels are read once in a process. */
+function engine(): Promise<string> {
+  known ??= readEngine();
+  return known;
 }
 
-async function engine(): Promise<string> {
+async function readEngine(): Promise<string> {
   const names = await readdir(shaderFolder, { recursive: true });
   const files = names.filter((name) => name.endsWith('.wgsl')).sort();
   const texts = await Promise.all(

@@ -15,7 +15,7 @@ export {
 export { importedOf, modelOf } from '../sae/model/imported-model.js';
 export { onnxFiles } from '../sae/model/onnx/onnx.js';
 export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } from './adapters.js';
-export { checksFile, passedChecks, rememberPassed } from './checks.js';
+export { passedChecks, rememberPassed } from './checks.js';
 export {
   datasetNames,
   type LoadedDatasets,
@@ -44,6 +44,7 @@ export {
   type FeaturesKind,
   featuresKinds,
   type Pictures,
+  pictureNames,
   preparePictures,
   whyNoImages,
 } from './pictures/results.js';

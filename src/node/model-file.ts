@@ -1,11 +1,10 @@
-import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ModelFileError } from '../sae/errors.js';
 import { modelOf } from '../sae/model/imported-model.js';
 import { modelParts, type ReadOptions, readModel, type SavedModel } from '../sae/model/saved-model.js';
 import { makeFolder } from './folder.js';
 import { isForeignModel, readForeignModel, reading } from './foreign-models.js';
-import { readFrom } from './read-from.js';
+import { readingFile } from './read-from.js';
 import { writeWhole } from './write-file.js';
 
 /**
@@ -17,19 +16,7 @@ export async function readModelFile(path: string, options?: ReadOptions): Promis
   if (await isForeignModel(path)) {
     return modelOf(await readForeignModel(path));
   }
-  return reading(path, async () => {
-    const handle = await open(path);
-    try {
-      const { size } = await handle.stat();
-      return await readModel(
-        { length: size, read: (begin, into) => readFrom(handle, begin, into) },
-        path,
-        options,
-      );
-    } finally {
-      await handle.close();
-    }
-  });
+  return reading(path, () => readingFile(path, (file) => readModel(file, path, options)));
 }
 
 /**

@@ -15,12 +15,16 @@ export function owner(): string {
 /** Whether an owner is known to be dead. Of another machine's nothing is known. */
 export function isDead(name: string): boolean {
   const [where, pid] = name.split('-');
-  if (pid === undefined || where !== owner().split('-')[0]) return false;
+  return pid !== undefined && where === owner().split('-')[0] && !exists(Number(pid));
+}
+
+/** Whether this machine has a process of that number. */
+export function exists(pid: number): boolean {
   try {
-    process.kill(Number(pid), 0);
-    return false;
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EngineError } from '../gpu/errors.js';
 import { describeFileError } from './data/files.js';
+import { exists } from './owner.js';
 
 // Node has no locks of the operating system, and a network folder may have none either. The lock is a file that says which
 // process has it. A process that is dead does not keep it: on the same machine that is known for certain, on another one by a
@@ -158,15 +159,6 @@ async function isAlive({ process }: Claim, file: string, fresh: string): Promise
   const [last, now] = await Promise.all([unlessGone(stat(file)), unlessGone(stat(fresh))]);
   // Where one of them is gone, somebody has the folder.
   return !last || !now || now.mtimeMs - last.mtimeMs < patience;
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }
 
 /** When a process began: on Linux, clock ticks since the system did, and which start of the system that was. */

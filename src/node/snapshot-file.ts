@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../gpu/errors.js';
 import { DataError } from '../sae/errors.js';
@@ -6,7 +5,7 @@ import type { SparsityName } from '../sae/sparsity/index.js';
 import { readSnapshot, type SavedSnapshot, snapshotParts } from '../sae/training/snapshot-file.js';
 import { describeFileError } from './data/files.js';
 import { makeFolder } from './folder.js';
-import { readFrom } from './read-from.js';
+import { readingFile } from './read-from.js';
 import { writeWhole } from './write-file.js';
 
 /**
@@ -31,13 +30,7 @@ export async function readSnapshotFile<S extends SparsityName = 'kl'>(
   file: string,
 ): Promise<SavedSnapshot<S>> {
   try {
-    const handle = await open(file);
-    try {
-      const { size } = await handle.stat();
-      return await readSnapshot({ length: size, read: (begin, into) => readFrom(handle, begin, into) }, file);
-    } finally {
-      await handle.close();
-    }
+    return await readingFile(file, (source) => readSnapshot<S>(source, file));
   } catch (error) {
     if (error instanceof EngineError) throw error;
     throw new DataError(`The snapshot ${file} cannot be read: ${describeFileError(error)}.`, {

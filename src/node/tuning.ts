@@ -10,17 +10,21 @@ export function tuningFile(): string {
   return join(cacheFolder(), 'tuning.json');
 }
 
-/** Reads and writes that file. If it cannot be written, the next run times the tiles again. */
-export const tuningStore: TuningStore = {
-  async read() {
-    return readFile(tuningFile(), 'utf8').catch(() => undefined);
-  },
-  async write(text) {
-    try {
-      await makeFolder(cacheFolder());
-      await writeWhole(tuningFile(), [Buffer.from(text)], (why) => new Error(why));
-    } catch {
-      // See above.
-    }
-  },
-};
+/** Reads and writes a file of the cache. If it cannot be written, what would be in it is found out again by the next run. */
+export function cacheStore(file: () => string): TuningStore {
+  return {
+    async read() {
+      return readFile(file(), 'utf8').catch(() => undefined);
+    },
+    async write(text) {
+      try {
+        await makeFolder(cacheFolder());
+        await writeWhole(file(), [Buffer.from(text)], (why) => new Error(why));
+      } catch {
+        // See above.
+      }
+    },
+  };
+}
+
+export const tuningStore: TuningStore = cacheStore(tuningFile);

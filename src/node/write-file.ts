@@ -119,7 +119,8 @@ async function targetOf(file: string): Promise<string> {
   }
 }
 
-async function statOf(file: string): Promise<Stats | undefined> {
+/** What there is of a file; undefined if there is none. @throws the system's error if that cannot be told. */
+export async function statOf(file: string): Promise<Stats | undefined> {
   try {
     return await stat(file);
   } catch (error) {

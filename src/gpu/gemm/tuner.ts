@@ -2,6 +2,7 @@ import type { Device } from '../device.js';
 import { EngineError, LimitError, OutOfMemoryError } from '../errors.js';
 import { Program } from '../program.js';
 import { Scope } from '../scope.js';
+import { hexadecimal } from '../shown.js';
 import { Stopwatch } from '../timing.js';
 import { gemmTiles } from './candidates.js';
 import { gemmWork, multiply, plainProductFiles, productOperands } from './gemm.js';
@@ -123,7 +124,7 @@ export class Tuner implements TileChooser {
 
   async #read(): Promise<Entry> {
     const shaders = await this.#shaderHash();
-    const entry = (await readAll(this.options.store))[adapterKey(this.gpu)];
+    const entry = (await readEntries<Entry>(this.options.store))[adapterKey(this.gpu)];
     return entry?.shaders === shaders && isObject(entry.tiles)
       ? { shaders, tiles: entry.tiles }
       : { shaders, tiles: {} };
@@ -135,19 +136,13 @@ export class Tuner implements TileChooser {
     const { shaders, tiles } = await this.#read();
     const entry = { shaders, tiles: withLast(tiles, name, tile, mostShapes) };
     this.#entry = Promise.resolve(entry);
-    const all = withLast<Partial<Entry> | undefined>(
-      await readAll(store),
-      adapterKey(this.gpu),
-      entry,
-      mostAdapters,
-    );
-    await store?.write(`${JSON.stringify(all, null, 1)}\n`);
+    await writeEntry(store, this.gpu, entry);
   }
 
   async #shaderHash(): Promise<string> {
     const texts = await Promise.all(plainProductFiles.map((file) => this.gpu.loadShader(file)));
     const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(texts.join('\n')));
-    return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return hexadecimal(hash);
   }
 }
 
@@ -160,14 +155,22 @@ export function adapterKey({ adapter: { info } }: Device): string {
   return [info.vendor, info.architecture, info.device, info.description].join(' / ');
 }
 
-/** All entries; none if the store is damaged or holds something else, and it is then overwritten. */
-async function readAll(store: TuningStore | undefined): Promise<Record<string, Partial<Entry> | undefined>> {
+/** What is stored for each adapter; nothing if the store is damaged or holds something else, and it is then overwritten. */
+export async function readEntries<T>(
+  store: TuningStore | undefined,
+): Promise<Record<string, Partial<T> | undefined>> {
   try {
     const all: unknown = JSON.parse((await store?.read()) ?? '{}');
-    return isObject(all) ? (all as Record<string, Partial<Entry> | undefined>) : {};
+    return isObject(all) ? (all as Record<string, Partial<T> | undefined>) : {};
   } catch {
     return {};
   }
+}
+
+/** Stores what is known of an adapter, beside the latest others. */
+export async function writeEntry<T>(store: TuningStore | undefined, gpu: Device, entry: T): Promise<void> {
+  const all = withLast<unknown>(await readEntries(store), adapterKey(gpu), entry, mostAdapters);
+  await store?.write(`${JSON.stringify(all, null, 1)}\n`);
 }
 
 /** The entries with one more at the end; if that makes more than `most`, the first are dropped. */

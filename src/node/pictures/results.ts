@@ -38,13 +38,16 @@ export type FeaturesKind = (typeof featuresKinds)[number];
 /** Most rows on which densities are measured; of more rows, the seed chooses a sample. */
 const measuredRows = 10_000;
 
+/** The pictures of a run. */
+export const pictureNames = ['plot.png', 'features.png', 'loss.png'] as const;
+
 /**
  * Checks whether pictures can be written into a folder later, and loads what every one needs, before a run that ends
  * with pictures.
  * @throws EngineError if sharp cannot be loaded, or one of the files cannot be written.
  */
 export async function preparePictures(images_dir: string): Promise<void> {
-  for (const name of ['plot.png', 'features.png', 'loss.png']) {
+  for (const name of pictureNames) {
     await checkFile(join(images_dir, name), isOurPicture);
   }
   await loadSharp(images_dir);

@@ -1,9 +1,8 @@
-import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '../../gpu/errors.js';
 import type { DensityHistory } from '../../sae/insight/density-history.js';
 import { readSafetensors, safetensorsParts } from '../../sae/model/safetensors.js';
-import { readFrom } from '../read-from.js';
+import { readingFile } from '../read-from.js';
 import type { RunRecord } from '../run-file.js';
 import { writeWhole } from '../write-file.js';
 
@@ -43,23 +42,13 @@ export async function readHistory(
 ): Promise<History | undefined> {
   const file = join(dirname(model), historyName);
   try {
-    const handle = await open(file);
-    try {
-      const { size } = await handle.stat();
-      const source = {
-        length: size,
-        read: (at: number, into: Uint8Array<ArrayBuffer>) => readFrom(handle, at, into),
-      };
-      const { tensors, metadata } = await readSafetensors(source, file);
-      const [epochs, densities] = [tensors.get('epochs'), tensors.get('densities')];
-      const same = metadata.get('program') === program && metadata.get('trained') === date;
-      const fits = densities?.shape[1] === h_dims.at(-1) && densities?.shape[0] === epochs?.data.length;
-      return same && fits && epochs && densities
-        ? { epochs: [...epochs.data], densities: densities.data as Float32Array<ArrayBuffer> }
-        : undefined;
-    } finally {
-      await handle.close();
-    }
+    const { tensors, metadata } = await readingFile(file, (source) => readSafetensors(source, file));
+    const [epochs, densities] = [tensors.get('epochs'), tensors.get('densities')];
+    const same = metadata.get('program') === program && metadata.get('trained') === date;
+    const fits = densities?.shape[1] === h_dims.at(-1) && densities?.shape[0] === epochs?.data.length;
+    return same && fits && epochs && densities
+      ? { epochs: [...epochs.data], densities: densities.data as Float32Array<ArrayBuffer> }
+      : undefined;
   } catch {
     // A report has no need of it, and what is damaged there does no harm to the model.
     return undefined;

@@ -1,3 +1,4 @@
+import { hexadecimal } from '../../gpu/shown.js';
 import { blocks, inPieces } from './blocks.js';
 import { type Rows, storedRows, valueBytes } from './source.js';
 
@@ -22,8 +23,8 @@ export async function fingerprint(given: Rows): Promise<string> {
     digests.push(await sha256(values));
   }
   const all = new Uint8Array(digests.length * 32);
-  for (const [i, digest] of digests.entries()) all.set(digest, i * 32);
-  return [...(await sha256(all))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  for (const [i, digest] of digests.entries()) all.set(new Uint8Array(digest), i * 32);
+  return hexadecimal(await sha256(all));
 }
 
 function* spread(rows: number): Generator<readonly [number, number]> {
@@ -34,6 +35,6 @@ function* spread(rows: number): Generator<readonly [number, number]> {
   }
 }
 
-async function sha256(bytes: Uint8Array | Float32Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as BufferSource));
+function sha256(bytes: Uint8Array | Float32Array): Promise<ArrayBuffer> {
+  return crypto.subtle.digest('SHA-256', bytes as BufferSource);
 }
