@@ -138,4 +138,5 @@ export {
   snapshotParts,
 } from './training/snapshot-file.js';
 export { type Progress, Trainer } from './training/trainer.js';
+export { type GroupSteps, type Member, TrainerGroup } from './training/trainer-group.js';
 export type { TrainedSteps } from './training/training-log.js';

@@ -50,6 +50,8 @@ export interface StepOptions {
   readonly update: boolean;
   /** Rows on the device at a time, a multiple of the batch; by default all. */
   readonly window_rows?: number | undefined;
+  /** Rows that are on the device already, and of which others take care: steps of a group share them. */
+  readonly windows?: Windows | undefined;
   /** Of a step that only measures: how many latents, the first ones, reconstruct the rows; by default all. */
   readonly latents?: number;
 }
@@ -100,7 +102,7 @@ export class TrainStep {
     model: Model,
     source: DeviceRows,
     config: TrainConfig<SparsityName>,
-    { update, window_rows, latents }: StepOptions,
+    { update, window_rows, windows: shared, latents }: StepOptions,
   ): Promise<TrainStep> {
     model.checkOpen();
     model.checkWidth(source);
@@ -118,11 +120,11 @@ export class TrainStep {
         update && takesLists(model.config, config),
         deadAfter(config, source.rows),
       );
-      const size = Math.min(window_rows ?? source.rows, source.rows);
+      const size = shared?.sizes.size ?? Math.min(window_rows ?? source.rows, source.rows);
       // Reading rows may take long, so sizes are checked before.
       Windows.checkSizes(model.gpu, source, size);
       build.checkSizes(() => allocate(build, size));
-      const windows = scope.use(await Windows.create(model.gpu, source, window_rows));
+      const windows = shared ?? scope.use(await Windows.create(model.gpu, source, window_rows));
       const what = `training with batches of ${rows} rows`;
       const step = await model.gpu.allocate(what, () => {
         allocate(build, windows.sizes.size);

@@ -13,6 +13,7 @@ import {
 import { ConfigError, DataError, NonFiniteLossError } from '../errors.js';
 import { Model } from '../model/model.js';
 import { type Rows, rowSource } from '../rows/source.js';
+import type { Windows } from '../rows/window.js';
 import type { SparsityName } from '../sparsity/index.js';
 import { batchesOf } from '../step/records.js';
 import { TrainStep } from '../step/train-step.js';
@@ -67,15 +68,19 @@ export class Trainer<S extends SparsityName = 'kl'> {
     this.#log = new TrainingLog(step, this.runSteps, from ?? { seconds: 0, done: 0, sums: noSums });
   }
 
-  /** @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError. */
+  /**
+   * @param windows the rows on the device, if others share them, and take care of them.
+   * @throws ConfigError, DataError, LimitError (before anything is allocated), OutOfMemoryError.
+   */
   static async create<S extends SparsityName = 'kl'>(
     model: Model,
     rows: Rows,
     options: TrainOptions<S> = {} as TrainOptions<S>,
     placement: Placement = {},
+    windows?: Windows,
   ): Promise<Trainer<S>> {
     const config = parseTrainConfig(options, model.config);
-    const source = rowSource(rows);
+    const source = windows?.source ?? rowSource(rows);
     const batches = batchesOf(source.rows, config.batch_size);
     const length = runLength(config, batches);
     if (source.once && length > batches) {
@@ -87,7 +92,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
     checkSchedules(config, length);
     const window_rows = windowRows(placement, config.batch_size);
     return Scope.building(async (scope) => {
-      const made = await TrainStep.create(model, source, config, { update: true, window_rows });
+      const made = await TrainStep.create(model, source, config, { update: true, window_rows, windows });
       return new Trainer(config, scope.use(made));
     });
   }
@@ -95,14 +100,16 @@ export class Trainer<S extends SparsityName = 'kl'> {
   /**
    * Goes on from a snapshot, also on another device, with a new model: the caller closes both.
    * @param rows the rows that the snapshot was trained on.
+   * @param windows as of `create`.
    * @throws DataError if they have other sizes, or the snapshot was changed; ConfigError, LimitError, OutOfMemoryError.
    */
   static async resume<S extends SparsityName = 'kl'>(
     gpu: Gpu,
     rows: Rows,
     snapshot: Snapshot<S>,
+    windows?: Windows,
   ): Promise<Trainer<S>> {
-    const source = rowSource(rows);
+    const source = windows?.source ?? rowSource(rows);
     checkSnapshot(snapshot);
     const { window_rows } = snapshot;
     const training = parseTrainConfig<S>(snapshot.training as TrainOptions<S>);
@@ -113,7 +120,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
     }
     return Scope.building(async (scope) => {
       const model = scope.use(await Model.from(gpu, snapshot.model, snapshot.parameters));
-      const made = await TrainStep.create(model, source, training, { update: true, window_rows });
+      const made = await TrainStep.create(model, source, training, { update: true, window_rows, windows });
       const step = scope.use(made);
       const trainer = new Trainer(training, step, snapshot);
       await trainer.#course.restore(snapshot, training);
@@ -164,6 +171,11 @@ export class Trainer<S extends SparsityName = 'kl'> {
   /** Steps that were submitted since training began. */
   get done(): number {
     return this.#course.done;
+  }
+
+  /** What has stopped training, if anything has. */
+  get failure(): NonFiniteLossError | undefined {
+    return this.#log.failure;
   }
 
   /** Steps of so many epochs. */
@@ -255,16 +267,11 @@ export class Trainer<S extends SparsityName = 'kl'> {
     let left = count;
     const submit = (most: number) => {
       this.#checkOpen();
-      if (left <= 0 || signal?.aborted || this.#log.failure) {
+      if (left <= 0 || signal?.aborted) {
         return undefined;
       }
-      const waiting = this.#course.advance(this.#config) ?? this.#resampler?.before(this.done, this.#config);
-      if (waiting) {
-        return waiting;
-      }
-      const until = this.#resampler?.left(this.done) ?? most;
-      const submitted = this.#submit(Math.min(most, left, until));
-      left -= submitted.times;
+      const submitted = this.submit(Math.min(most, left));
+      if (submitted && 'times' in submitted) left -= submitted.times;
       return submitted;
     };
     const submits = this.#pacer.run(submit, submitMilliseconds);
@@ -277,7 +284,7 @@ export class Trainer<S extends SparsityName = 'kl'> {
       if (this.#log.failure) {
         throw await this.#explained(this.#log.failure);
       }
-      this.#log.begin();
+      this.begin();
       for await (const told of submits) {
         if (told.steps.length > 0) {
           call.asked = false;
@@ -365,14 +372,29 @@ export class Trainer<S extends SparsityName = 'kl'> {
     this.model.checkOpen();
   }
 
-  #submit(most: number): Submitted<TrainedSteps<S>> {
+  /** Time counts from now on: `submit` follows. */
+  begin(): void {
+    this.#log.begin();
+  }
+
+  /**
+   * Submits the next steps, at most `most`, without waiting for them. `steps` is made of it, and so is a group of trainers, which takes
+   * care that at most `submitsInFlight` submits are in flight.
+   * @returns a promise if rows or new weights have to come first; undefined if training has failed. @throws ClosedError.
+   */
+  submit(most: number): Submitted<TrainedSteps<S>> | Promise<void> | undefined {
+    this.#checkOpen();
+    if (this.#log.failure) return undefined;
+    const waiting = this.#course.advance(this.#config) ?? this.#resampler?.before(this.done, this.#config);
+    if (waiting) return waiting;
+    const until = this.#resampler?.left(this.done) ?? most;
     const during = {
       epoch: this.#course.epoch,
       done: this.done,
       config: this.#config,
       variance: this.step.variance,
     };
-    const { times, ended } = this.#course.submit(most);
+    const { times, ended } = this.#course.submit(Math.min(most, until));
     return { times, ended: ended.then((log) => this.#log.add(log, during)) };
   }
 }
