@@ -131,7 +131,8 @@ export async function statOf(file: string): Promise<Stats | undefined> {
   }
 }
 
-async function flushFolder(folder: string): Promise<void> {
+/** Flushes the names in a folder. @throws the system's error; not every system can. */
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder);
   try {
     await handle.sync();

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { DataError } from '../../sae/errors.js';
 import { grouped } from '../../sae/rows/formats/array.js';
 import { describeFileError } from './files.js';
-import { get, HttpError } from './http.js';
+import { HttpError, request } from './http.js';
 
 /** A file with known contents. */
 export interface PinnedFile {
@@ -190,7 +190,7 @@ async function receive(
     }
   };
   try {
-    return await get(url, { headers, connectTimeout, idleTimeout, signal }, save);
+    return await request(url, { headers, connectTimeout, idleTimeout, signal }, save);
   } catch (error) {
     throw error instanceof HttpError ? new MirrorFailure(error.message) : error;
   }

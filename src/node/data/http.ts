@@ -14,9 +14,14 @@ export class HttpError extends Error {
   }
 }
 
-export interface GetOptions {
+export interface RequestOptions {
+  /** GET by default. */
+  readonly method?: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Milliseconds within which the server must begin to answer. */
+  readonly body?: Uint8Array<ArrayBuffer> | undefined;
+  /** So many redirections are followed, 10 by default; with 0 they are answers. */
+  readonly redirects?: number;
+  /** Milliseconds within which the server must have the body and begin to answer. */
   readonly connectTimeout: number;
   /** Milliseconds for which it may send nothing, and within which it must send `leastBytes`. */
   readonly idleTimeout: number;
@@ -25,8 +30,7 @@ export interface GetOptions {
 
 /** A server that sends less within `idleTimeout` would be waited for without end: 16 KiB in 15 s are 1.1 kB/s. */
 const leastBytes = 2 ** 14;
-const mostRedirects = 10;
-const redirects = new Set([301, 302, 303, 307, 308]);
+const redirections = new Set([301, 302, 303, 307, 308]);
 
 /**
  * Errors of a connection, which may pass: those of the system, of undici and of the parser of HTTP. Others, such as those of
@@ -39,9 +43,9 @@ const passingCodes = /^(E[A-Z]+|UND_ERR_(?!INVALID)\w+|HPE_\w+)$/;
  * `use`. The connection is closed once `use` has ended, whatever is left of the answer.
  * @throws HttpError; ConfigError for a proxy that is none; the signal's reason; what `use` throws.
  */
-export async function get<T>(
+export async function request<T>(
   url: URL,
-  { headers, connectTimeout, idleTimeout, signal }: GetOptions,
+  { method = 'GET', headers, body, redirects = 10, connectTimeout, idleTimeout, signal }: RequestOptions,
   use: (response: Response, chunks: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
   const attempt = new AbortController();
@@ -54,19 +58,20 @@ export async function get<T>(
   const both = signal ? AbortSignal.any([signal, attempt.signal]) : attempt.signal;
   let timer = setTimeout(() => stop(`did not answer within ${connectTimeout / 1000} s`), connectTimeout);
   try {
-    const response = await redirected(url, { headers, signal: both }).catch((error) => {
+    const init = { method, headers, ...(body && { body }), signal: both };
+    const response = await redirected(url, init, redirects).catch((error) => {
       throw failure(error);
     });
     clearTimeout(timer);
 
     const chunks = async function* () {
-      const body = (response.body as unknown as AsyncIterable<Uint8Array> | null)?.[Symbol.asyncIterator]();
+      const parts = (response.body as unknown as AsyncIterable<Uint8Array> | null)?.[Symbol.asyncIterator]();
       let waited = 0;
       let came = 0;
-      while (body) {
+      while (parts) {
         timer = setTimeout(() => stop(`sent nothing more for ${idleTimeout / 1000} s`), idleTimeout);
         const began = performance.now();
-        const { value, done } = await body.next().catch((error) => {
+        const { value, done } = await parts.next().catch((error) => {
           throw failure(error);
         });
         clearTimeout(timer);
@@ -91,17 +96,14 @@ export async function get<T>(
 }
 
 /** What fetch does, but redirects lead to http and https alone, and never from https to http. */
-async function redirected(
-  url: URL,
-  init: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
-): Promise<Response> {
+async function redirected(url: URL, init: RequestInit, most: number): Promise<Response> {
   const fetched = await fetcher();
   for (let at = url, hops = 0; ; hops++) {
     const response = await fetched(at, { ...init, redirect: 'manual' });
     const location = response.headers.get('location');
-    if (!redirects.has(response.status) || location === null) return response;
+    if (most === 0 || !redirections.has(response.status) || location === null) return response;
     await response.body?.cancel();
-    if (hops === mostRedirects) throw new HttpError(`redirects more than ${mostRedirects} times`, false);
+    if (hops === most) throw new HttpError(`redirects more than ${most} times`, false);
     at = redirection(at, location);
   }
 }

@@ -8,7 +8,7 @@ import { grouped } from '../../sae/rows/formats/array.js';
 import type { RowsFile } from '../../sae/rows/formats/file.js';
 import { packingOf } from '../../sae/rows/formats/packing.js';
 import { describeFileError } from './files.js';
-import { get, HttpError } from './http.js';
+import { HttpError, request } from './http.js';
 import { readError, rowsFile, unpackedStream } from './rows-file.js';
 
 /** How a server is waited for. */
@@ -251,7 +251,7 @@ class RemoteFile {
     // Parts are those of what is stored.
     const headers = { 'accept-encoding': 'identity', ...range };
     try {
-      await get(this.#url, { headers, connectTimeout, idleTimeout, signal }, async (response, chunks) => {
+      await request(this.#url, { headers, connectTimeout, idleTimeout, signal }, async (response, chunks) => {
         this.#check(response);
         await use(response, chunks);
       });
