@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { patience } from '../../../src/node/store/s3-client.js';
+import { S3Server } from '../../support/s3-server.js';
+import { lengths, storeSuite } from '../../support/stores.js';
+import { temporaryFolder } from '../data/folder.js';
+
+// `npm run test:fleet` does the same with a real server, and thousands of races.
+const counts = { races: 24, additions: 20, sequences: 30, slept: 20, files: lengths };
+
+const folder = temporaryFolder();
+storeSuite(
+  'a folder',
+  async () => ({ store: join(folder.path, 'new/store'), environment: {} }),
+  // Old versions are removed meanwhile.
+  { ...counts, slept: 230 },
+);
+
+patience.pause = 5;
+const servers: S3Server[] = [];
+afterAll(() => Promise.all(servers.map((server) => server.close())));
+for (const conditions of ['kept', 'unquoted', 'conflict'] as const) {
+  storeSuite(
+    `a bucket whose conditions are ${conditions}`,
+    async () => {
+      const server = await new S3Server().listen();
+      servers.push(server);
+      server.conditions = conditions;
+      server.pageLength = 7;
+      return { store: `s3://${server.bucket}/some/prefix`, environment: server.environment };
+    },
+    conditions === 'kept' ? counts : { ...counts, files: [70_001] },
+  );
+}
