@@ -48,6 +48,14 @@ export {
   preparePictures,
   whyNoImages,
 } from './pictures/results.js';
+export {
+  type Job,
+  openQueue,
+  type Queue,
+  type QueueOptions,
+  type QueueState,
+  type TakenJob,
+} from './queue/queue.js';
 export { historyName, isOurHistory, readHistory, writeHistory } from './report/history-file.js';
 export { prepareNeuronpedia, writeNeuronpedia } from './report/neuronpedia.js';
 export {
