@@ -6,6 +6,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What other tests at the same time would disturb: it asks how soon. */
 const alone = ['test/web/at-rest.test.ts'];
 const site = ['test/web/**/*.test.ts'];
+/** What needs servers, which scripts/test-fleet.mjs starts. */
+const fleet = ['test/fleet/**/*.test.ts'];
 /** Where files need no device and leave nothing behind: they follow each other in a process, whose start and imports take longer than they do. */
 const bare = globSync([
   'test/node/{data,metrics}/*.test.ts',
@@ -64,27 +66,35 @@ export default defineConfig(({ mode }) => ({
     // A core a file. Mesa's compiler, which takes most of the time, uses one.
     maxWorkers: '100%',
     sequence: { sequencer: LongestFirst },
-    projects: [
-      // `--mode long` is `npm run test:long`.
-      project(
-        'engine',
-        mode,
-        {
-          include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', ...site, ...jobs, ...bare],
-          globalSetup: 'test/support/checked.ts',
-        },
-        compiler,
-      ),
-      project('bare', mode, { include: bare, isolate: false }),
-      project('jobs', mode, { include: jobs }),
-      project('page', mode, { include: site, exclude: alone, globalSetup: 'test/support/site.ts' }, compiler),
-      project('alone', mode, {
-        include: alone,
-        globalSetup: 'test/support/site.ts',
-        sequence: { groupOrder: 1 },
-      }),
-    ],
+    // `--mode fleet` is `npm run test:fleet`, and `--mode long` is `npm run test:long`.
+    projects:
+      mode === 'fleet'
+        ? [project('fleet', mode, { include: fleet })]
+        : [
+            project(
+              'engine',
+              mode,
+              {
+                include: ['test/**/*.test.ts'],
+                exclude: ['**/node_modules/**', ...site, ...jobs, ...bare, ...fleet],
+                globalSetup: 'test/support/checked.ts',
+              },
+              compiler,
+            ),
+            project('bare', mode, { include: bare, isolate: false }),
+            project('jobs', mode, { include: jobs }),
+            project(
+              'page',
+              mode,
+              { include: site, exclude: alone, globalSetup: 'test/support/site.ts' },
+              compiler,
+            ),
+            project('alone', mode, {
+              include: alone,
+              globalSetup: 'test/support/site.ts',
+              sequence: { groupOrder: 1 },
+            }),
+          ],
   },
 }));
 
