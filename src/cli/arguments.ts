@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { ConfigError } from '../node/index.js';
 
 const booleanWord = /^(true|false|1|0)$/i;
+/** Of a sweep, which tries both. */
+const booleanWords = /^(true|false|1|0)(,(true|false|1|0))*$/i;
 
 /**
  * Normalises the command line for commander: snake_case option names become kebab-case, and a boolean option gets its
@@ -23,7 +25,7 @@ export function normalizeArguments(words: readonly string[], booleans: ReadonlyS
     }
     const name = written.replaceAll('_', '-');
     if (booleans.has(name)) {
-      const takesNext = value === undefined && booleanWord.test(words[i + 1] ?? '');
+      const takesNext = value === undefined && booleanWords.test(words[i + 1] ?? '');
       const text = value?.slice(1) ?? (takesNext ? words[++i] : 'true');
       out.push(`--${name}=${text}`);
     } else if (name.startsWith('no-') && booleans.has(name.slice(3)) && value === undefined) {

@@ -26,7 +26,7 @@ import { onDivergence } from './setbacks.js';
 // Options of the engine come from its own descriptions; the commands' own options are declared here, once.
 // Names are kebab-case here; normalizeArguments() accepts snake_case as well.
 
-function text(flags: string, description: string, standard?: string): Option {
+export function text(flags: string, description: string, standard?: string): Option {
   return new Option(flags, description).default(standard);
 }
 
@@ -34,7 +34,7 @@ function numeric(flags: string, description: string, standard: number): Option {
   return new Option(flags, description).default(standard).argParser(parseNumber);
 }
 
-function boolean(flags: string, description: string, standard: boolean): Option {
+export function boolean(flags: string, description: string, standard: boolean): Option {
   const option = new Option(flags, description).default(standard, shown(standard));
   const name = snakeCase(option.name());
   return option.argParser((word) => parseBoolean(name, word));

@@ -7,6 +7,8 @@ import { exportCommand, importCommand } from './convert.js';
 import { devicesCommand } from './devices.js';
 import { encodeCommand } from './encode.js';
 import { evalCommand } from './eval.js';
+import { sweepCommand } from './fleet/sweep.js';
+import { workerCommand } from './fleet/worker.js';
 import { Interrupted, interrupt } from './interrupt.js';
 import { booleanNames } from './options.js';
 import { reconstructCommand } from './reconstruct.js';
@@ -28,6 +30,8 @@ function program(): Command {
     rowsCommand(),
     importCommand(),
     exportCommand(),
+    sweepCommand(),
+    workerCommand(),
     synthCommand(),
     devicesCommand(),
     benchCommand(),

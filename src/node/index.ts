@@ -24,7 +24,7 @@ export {
   openDatasets,
 } from './data/datasets.js';
 export { type FoundFiles, findDataFiles } from './data/find.js';
-export { mostInMemory, placementOf, windowsInWords } from './data/memory.js';
+export { mostInMemory, placementOf, sweepWindow, windowsInWords } from './data/memory.js';
 export { closePipes, isPipe, pipedFile } from './data/piped.js';
 export { openDataset, openFiles, type ReadRowsOptions, readDataset } from './data/read.js';
 export { writeNpy, writeSafetensors } from './data/write-dense.js';

@@ -34,6 +34,16 @@ export function placementOf(rows: Rows, gpu: Gpu, window?: number): Placement {
   return { window_rows: Math.max(1, Math.floor(both / 2 / rowBytes)) };
 }
 
+/**
+ * The window of a sweep's rows, whose order depends on it: the same on every machine. All rows are on the device if they take no more than
+ * `window` bytes or, by default, 2 GiB.
+ */
+export function sweepWindow(rows: Rows, window?: number): Placement {
+  const rowBytes = rowBytesOf(rowSource(rows));
+  if (rows.rows * rowBytes <= (window ?? mostOnGpu)) return {};
+  return { window_rows: Math.max(1, Math.floor((window ?? usualWindow) / 2 / rowBytes)) };
+}
+
 /** What a line about rows ends with if they go through windows. */
 export function windowsInWords(rows: Rows, placement: Placement, batch_size: number): string {
   const window_rows = windowRows(placement, batch_size);

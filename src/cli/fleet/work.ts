@@ -1,0 +1,206 @@
+import { availableParallelism } from 'node:os';
+import { type Group, groupOf, StoreGroups } from '../../node/fleet/groups.js';
+import { isFinal, type RowOptions, readState, readSweep, type Sweep } from '../../node/fleet/records.js';
+import { Deaths } from '../../node/fleet/sessions.js';
+import { ConfigError, describeAdapters, EngineError, type OpenOptions } from '../../node/index.js';
+import type { Queue, TakenJob } from '../../node/queue/queue.js';
+import type { Store } from '../../node/store/store.js';
+import type { Reporter } from '../reporter.js';
+import { Slot, type SlotEnd, type SlotEvents } from './slot.js';
+
+/** A group that a worker has taken. */
+export interface TakenGroup {
+  readonly store: Store;
+  readonly group: Group;
+  /** Aborted when it is another worker's. */
+  readonly lost?: AbortSignal;
+  /** To be called when the work on it has ended. */
+  ended(how: SlotEnd): Promise<void>;
+}
+
+/** What hands out groups. */
+export interface GroupSource {
+  /** Undefined if there are no more, or the signal ends the waiting. */
+  take(signal: AbortSignal): Promise<TakenGroup | undefined>;
+}
+
+/** How a worker opens its adapters. */
+export interface Workers {
+  readonly source: GroupSource;
+  /** Parts of the names of adapters; one that is undefined is the preferred one. */
+  readonly adapters: readonly (string | undefined)[];
+  readonly opening: OpenOptions;
+  readonly rows: RowOptions;
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  readonly events: Pick<SlotEvents, 'progress'> & { ended(taken: TakenGroup): Promise<void> };
+}
+
+/** Failures in a row after which a process is not begun again. */
+const mostFailures = 5;
+
+/** Trains groups, with a process for each adapter, until there are none. @throws the failure that ended it, if one did. */
+export async function work({ adapters, ...others }: Workers): Promise<void> {
+  const ending = new AbortController();
+  const signal = AbortSignal.any([others.signal, ending.signal]);
+  const results = await Promise.allSettled(
+    adapters.map((adapter) =>
+      workOn(adapter, { ...others, signal }).catch((error) => {
+        // What is asked for cannot be, on any adapter.
+        if (error instanceof ConfigError) ending.abort();
+        throw error;
+      }),
+    ),
+  );
+  const failed = results.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+}
+
+async function workOn(
+  adapter: string | undefined,
+  { source, opening, rows, signal, reporter, events }: Omit<Workers, 'adapters'>,
+): Promise<void> {
+  const name = adapter ?? 'the preferred adapter';
+  const slots = new Map<Store, Slot>();
+  const slotOf = (store: Store) => {
+    const made =
+      slots.get(store) ??
+      new Slot(store, name, leaseOf(process.env.SAE_LEASE), {
+        progress: events.progress,
+        line: (line) => reporter.line(line),
+        warn: (sentence) => reporter.warn(sentence),
+      });
+    slots.set(store, made);
+    return made;
+  };
+  let failures = 0;
+  try {
+    while (!signal.aborted) {
+      const taken = await source.take(signal);
+      if (!taken) return;
+      const { store, group } = taken;
+      const job = {
+        store: store.name,
+        sweep: group.sweep.id,
+        trials: group.trials,
+        opening: { ...opening, adapter },
+        rows,
+      };
+      const how = await slotOf(store).train(job, taken.lost ? AbortSignal.any([signal, taken.lost]) : signal);
+      await taken.ended(how);
+      await events.ended(taken);
+      failures = 'failure' in how ? failures + 1 : 0;
+      if ('failure' in how) {
+        if (how.failure instanceof ConfigError || failures === mostFailures) throw how.failure;
+        reporter.warn(`${how.failure.message} Its trials go on from where they were saved.`);
+      }
+    }
+  } finally {
+    for (const slot of slots.values()) slot.close();
+  }
+}
+
+/** The groups of a sweep, by what its store says. @param only some of them. */
+export function groupsInStore(store: Store, sweep: Sweep, only?: readonly number[]): GroupSource {
+  const groups = new StoreGroups(store, sweep, new Deaths(store), only);
+  return {
+    async take(signal) {
+      const group = await groups.take(signal);
+      return group && { store, group, ended: async () => groups.returned(group) };
+    },
+  };
+}
+
+/** Milliseconds between two renewals of a job, and before one that others are at work on is looked at again. */
+const renewal = 15_000;
+
+/** The groups that a queue hands out. @param openStore opens the store that a job names. */
+export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise<Store>): GroupSource {
+  return {
+    async take(signal) {
+      const job = await queue.take(signal);
+      if (!job) return undefined;
+      try {
+        const { store: name, sweep, group } = job.data as { store: string; sweep: string; group: number };
+        const store = await openStore(name);
+        return heldJob(job, store, groupOf(await readSweep(store, sweep), group));
+      } catch (error) {
+        await job.failed((error as Error).message);
+        throw error;
+      }
+    },
+  };
+}
+
+function heldJob(job: TakenJob, store: Store, group: Group): TakenGroup {
+  const lost = new AbortController();
+  const timer = setInterval(async () => {
+    if (!(await job.renew().catch(() => true))) lost.abort();
+  }, renewal);
+  return {
+    store,
+    group,
+    lost: lost.signal,
+    async ended(how) {
+      clearInterval(timer);
+      if (lost.signal.aborted) return;
+      if ('failure' in how) await job.failed(how.failure.message);
+      else if (how.open > 0) await job.giveBack();
+      // What another worker is at work on, by a job of another sweep, is looked at again.
+      else if (how.busy > 0) await job.failed('Another worker has some of its trials.');
+      else await job.done();
+    },
+  };
+}
+
+/**
+ * Processes of a software adapter, at most: a step of a small model does not keep two cores at work, and two that run at the same time do. Each
+ * has rows of its own in memory.
+ */
+const mostOnProcessor = 4;
+
+/** The names of the adapters to work with, one for each process; undefined is the preferred one. @throws ConfigError. */
+export async function adaptersOf(names: string | undefined): Promise<(string | undefined)[]> {
+  if (names === undefined) {
+    const preferred = (await describeAdapters()).find(({ used }) => used);
+    const processes = preferred?.software ? Math.min(mostOnProcessor, availableParallelism()) : 1;
+    return new Array(processes).fill(undefined);
+  }
+  if (names.trim() === 'all') {
+    const all = (await describeAdapters()).map(({ name }) => name);
+    if (all.length === 0) throw new EngineError('No WebGPU adapter was found.');
+    const twice = all.find((name, i) => all.indexOf(name) !== i);
+    if (twice !== undefined) {
+      throw new ConfigError(
+        `Several adapters are called ${twice}, and Dawn opens only the first of that name. Begin a worker for each with the environment of its driver that shows one of them, and without adapters.`,
+      );
+    }
+    return all;
+  }
+  const listed = names.split(',').map((name) => name.trim());
+  if (listed.some((name) => name === '')) {
+    throw new ConfigError(
+      `adapters is "${names}"; expected all, or parts of names with commas between them.`,
+    );
+  }
+  return listed;
+}
+
+/** Milliseconds, for tests and networks that are slow. @throws ConfigError. */
+function leaseOf(seconds: string | undefined): number | undefined {
+  if (seconds === undefined) return undefined;
+  const value = Number(seconds);
+  if (!(value >= 1))
+    throw new ConfigError(`SAE_LEASE is "${seconds}"; expected a number of seconds of at least 1.`);
+  return 1000 * value;
+}
+
+/** How many of a sweep's trials are final. */
+export async function finalCount(store: Store, sweep: Sweep): Promise<number> {
+  let final = 0;
+  for (const trial of sweep.groups.flat()) {
+    const found = await readState(store, trial);
+    if (found && isFinal(found.state)) final += 1;
+  }
+  return final;
+}

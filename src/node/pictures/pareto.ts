@@ -1,0 +1,129 @@
+import { LineChart, type LineSeriesOption, ScatterChart, type ScatterSeriesOption } from 'echarts/charts';
+import {
+  GridComponent,
+  type GridComponentOption,
+  LegendComponent,
+  type LegendComponentOption,
+  TitleComponent,
+  type TitleComponentOption,
+} from 'echarts/components';
+import { type ComposeOption, use } from 'echarts/core';
+import { type Explaining, paretoFront } from '../../sae/sweep/pareto.js';
+import { writeChart } from './chart.js';
+
+type ParetoOption = ComposeOption<
+  ScatterSeriesOption | LineSeriesOption | GridComponentOption | LegendComponentOption | TitleComponentOption
+>;
+
+use([ScatterChart, LineChart, GridComponent, LegendComponent, TitleComponent]);
+
+/** A model in the picture. */
+export interface ParetoModel extends Explaining {
+  /** Of sparsity. */
+  readonly kind: string;
+  /** Latents. */
+  readonly width: number;
+}
+
+/** Kinds have colours that the colour-blind can tell, and widths symbols of their own. */
+const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
+const symbols = ['circle', 'triangle', 'rect', 'diamond', 'pin', 'arrow'];
+/** Where L0 differs by more than this, the axis is logarithmic. */
+const wide = 8;
+
+/**
+ * Writes a PNG of 1600 by 900 pixels: explained variance against L0 of each model, by kind and width, and the line of those that no other
+ * one surpasses.
+ * @throws EngineError if the file cannot be written.
+ */
+export async function writePareto(file: string, models: readonly ParetoModel[]): Promise<void> {
+  await writeChart(file, paretoChart(models));
+}
+
+/** The same as an option for ECharts. */
+export function paretoChart(models: readonly ParetoModel[]): ParetoOption {
+  const finite = models.filter(({ active, explained_variance }) =>
+    Number.isFinite(active + explained_variance),
+  );
+  const kinds = [...new Set(finite.map(({ kind }) => kind))];
+  const widths = [...new Set(finite.map(({ width }) => width))].sort((a, b) => a - b);
+  const l0 = finite.map(({ active }) => active);
+  const logarithmic = Math.min(...l0) > 0 && Math.max(...l0) > wide * Math.min(...l0);
+  const line = { lineStyle: { color: '#444444' } };
+  const label = { color: '#222222', fontSize: 12 };
+  const grid = { show: true, lineStyle: { color: '#dddddd' } };
+  const axis = {
+    nameTextStyle: label,
+    axisLabel: label,
+    axisLine: { show: true, onZero: false, ...line },
+    axisTick: { show: true, ...line },
+    splitLine: grid,
+    scale: true,
+    boundaryGap: ['4%', '4%'] as [string, string],
+  } as const;
+  const front = paretoFront(finite);
+  const series = kinds.flatMap((kind, i) =>
+    widths.map((width, j): ScatterSeriesOption => {
+      return {
+        type: 'scatter',
+        name: `${kind}, ${width.toLocaleString('en')} latents`,
+        symbol: symbols[j % symbols.length],
+        symbolSize: 11,
+        itemStyle: { color: colours[i % colours.length], opacity: 0.85 },
+        data: finite
+          .filter((model) => model.kind === kind && model.width === width)
+          .map(({ active, explained_variance }) => [active, 100 * explained_variance]),
+      };
+    }),
+  );
+  const shown = series.filter(({ data }) => (data as unknown[]).length > 0);
+  return {
+    animation: false,
+    backgroundColor: '#ffffff',
+    textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
+    title: {
+      text: 'Explained variance against L0',
+      left: 'center',
+      top: 8,
+      textStyle: { color: '#222222', fontSize: 15, fontWeight: 'normal' },
+    },
+    legend: {
+      type: 'plain',
+      orient: 'vertical',
+      right: 12,
+      top: 'middle',
+      itemGap: 10,
+      itemWidth: 26,
+      itemHeight: 11,
+      selectedMode: false,
+      textStyle: { color: '#222222', fontSize: 12 },
+    },
+    grid: { left: 76, right: 240, top: 44, bottom: 56, outerBoundsMode: 'none' },
+    xAxis: {
+      ...axis,
+      type: logarithmic ? 'log' : 'value',
+      ...(logarithmic && { logBase: 2 }),
+      name: `L0: active latents of a row${logarithmic ? ' (log scale)' : ''}`,
+      nameLocation: 'middle',
+      nameGap: 30,
+    },
+    yAxis: {
+      ...axis,
+      type: 'value',
+      name: 'explained variance in %',
+      nameLocation: 'middle',
+      nameGap: 50,
+    },
+    series: [
+      {
+        type: 'line',
+        name: 'not surpassed',
+        symbol: 'none',
+        lineStyle: { color: '#888888', type: 'dashed', width: 1.5 },
+        itemStyle: { color: '#888888' },
+        data: front.map(({ active, explained_variance }) => [active, 100 * explained_variance]),
+      },
+      ...shown,
+    ],
+  };
+}
