@@ -166,10 +166,11 @@ export async function makeReport(
   out: string,
   reporter: Reporter,
   signal?: AbortSignal,
+  title = `What ${subjects.map(({ name }) => name).join(', ')} learned`,
 ): Promise<Report> {
   let current: string | undefined;
   const made = await report(subjects, {
-    title: `What ${subjects.map(({ name }) => name).join(', ')} learned`,
+    title,
     created: new Date().toISOString(),
     program: `webgpu-sae ${version}`,
     encodeImage,

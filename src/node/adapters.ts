@@ -6,7 +6,7 @@ import { sleepWhilePending } from './sleep.js';
 import { tuningStore } from './tuning.js';
 
 /** An adapter that Dawn offers. */
-interface AdapterName {
+export interface AdapterName {
   /** Dawn's backend: `vulkan`, `metal`, `d3d12`. */
   readonly backend: string;
   readonly name: string;
@@ -158,7 +158,12 @@ export async function openGpu({ adapter, sleep = true, ...options }: OpenOptions
       throw error instanceof NoAdapterError ? new NoAdapterError(`${error.message} ${howToGetOne}`) : error;
     }
   }
-  const wanted = adapter.toLowerCase();
+  return opened(await provider(flagsFor(await adapterNamed(adapter))), how);
+}
+
+/** The adapter that has this in its name. @throws NoAdapterError with the names that there are. */
+export async function adapterNamed(part: string): Promise<AdapterName> {
+  const wanted = part.toLowerCase();
   const offered = await listAdapters();
   const names = offered.map(({ name }) => name.toLowerCase());
   const exact = names.indexOf(wanted);
@@ -167,11 +172,11 @@ export async function openGpu({ adapter, sleep = true, ...options }: OpenOptions
     const quoted = offered.map(({ name }) => `"${name}"`).join(', ');
     throw new NoAdapterError(
       offered.length > 0
-        ? `No adapter has "${adapter}" in its name. There are: ${quoted}.`
+        ? `No adapter has "${part}" in its name. There are: ${quoted}.`
         : `No WebGPU adapter was found. ${howToGetOne}`,
     );
   }
-  return opened(await provider(flagsFor(match)), how);
+  return match;
 }
 
 function firstLine(error: unknown): string {

@@ -14,7 +14,14 @@ export {
 } from '../sae/model/formats/index.js';
 export { importedOf, modelOf } from '../sae/model/imported-model.js';
 export { onnxFiles } from '../sae/model/onnx/onnx.js';
-export { type AdapterDescription, describeAdapters, type OpenOptions, openGpu } from './adapters.js';
+export {
+  type AdapterDescription,
+  type AdapterName,
+  adapterNamed,
+  describeAdapters,
+  type OpenOptions,
+  openGpu,
+} from './adapters.js';
 export { passedChecks, rememberPassed } from './checks.js';
 export {
   datasetNames,

@@ -107,7 +107,12 @@ export { evenRows } from './rows/subset.js';
 export { type RowPlace, type RowsSummary, summarizeRows } from './rows/summary.js';
 export { type Watching, watched } from './rows/watched.js';
 export { type SparsityName, sparsities } from './sparsity/index.js';
+export { batchesOf } from './step/records.js';
 export { prepareModel } from './step/sparse/choice.js';
+export { classes, contestOf, groupsOf, parameterCount, trialBytes } from './sweep/groups.js';
+export { paretoFront } from './sweep/pareto.js';
+export { parseSweep, type SweepSettings, sweepOptions } from './sweep/settings.js';
+export { differences, type Trial, trialCount, trialInWords, trialsOf } from './sweep/trials.js';
 export * from './synth/index.js';
 export {
   type BenchmarkCase,
@@ -137,11 +142,6 @@ export {
   type SavedSnapshot,
   snapshotParts,
 } from './training/snapshot-file.js';
-export { batchesOf } from './step/records.js';
-export { classes, contestOf, groupsOf, parameterCount, trialBytes } from './sweep/groups.js';
-export { paretoFront } from './sweep/pareto.js';
-export { parseSweep, type SweepSettings, sweepOptions } from './sweep/settings.js';
-export { differences, type Trial, trialCount, trialInWords, trialsOf } from './sweep/trials.js';
 export { type Progress, Trainer } from './training/trainer.js';
 export { type GroupSteps, type Member, TrainerGroup } from './training/trainer-group.js';
 export type { TrainedSteps } from './training/training-log.js';

@@ -179,7 +179,8 @@ async function report(
         `The report has ${compared.length} of ${count(finished.length)} models; sae report makes one of any others.`,
       );
     }
-    await makeReport(subjects, file, reporter);
+    const title = `What ${compared.length} models of ${rows.name} learned`;
+    await makeReport(subjects, file, reporter, undefined, title);
   } finally {
     gpu.close();
     await rm(folder, { recursive: true, force: true });

@@ -2,7 +2,13 @@ import { availableParallelism } from 'node:os';
 import { type Group, groupOf, StoreGroups } from '../../node/fleet/groups.js';
 import { isFinal, type RowOptions, readState, readSweep, type Sweep } from '../../node/fleet/records.js';
 import { Deaths } from '../../node/fleet/sessions.js';
-import { ConfigError, describeAdapters, EngineError, type OpenOptions } from '../../node/index.js';
+import {
+  adapterNamed,
+  ConfigError,
+  describeAdapters,
+  EngineError,
+  type OpenOptions,
+} from '../../node/index.js';
 import type { Queue, TakenJob } from '../../node/queue/queue.js';
 import type { Store } from '../../node/store/store.js';
 import type { Reporter } from '../reporter.js';
@@ -159,7 +165,7 @@ function heldJob(job: TakenJob, store: Store, group: Group): TakenGroup {
  */
 const mostOnProcessor = 4;
 
-/** The names of the adapters to work with, one for each process; undefined is the preferred one. @throws ConfigError. */
+/** The names of the adapters to work with, one for each process; undefined is the preferred one. @throws ConfigError, NoAdapterError. */
 export async function adaptersOf(names: string | undefined): Promise<(string | undefined)[]> {
   if (names === undefined) {
     const preferred = (await describeAdapters()).find(({ used }) => used);
@@ -183,6 +189,7 @@ export async function adaptersOf(names: string | undefined): Promise<(string | u
       `adapters is "${names}"; expected all, or parts of names with commas between them.`,
     );
   }
+  for (const name of listed) await adapterNamed(name);
   return listed;
 }
 

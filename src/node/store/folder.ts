@@ -6,7 +6,7 @@ import { EngineError } from '../../gpu/errors.js';
 import { DataError } from '../../sae/errors.js';
 import { describeFileError } from '../data/files.js';
 import { makeFolder } from '../folder.js';
-import { owner } from '../owner.js';
+import { isDead, owner } from '../owner.js';
 import { flushFolder, statOf, writeWhole } from '../write-file.js';
 import { checkKey, isKey } from './keys.js';
 
@@ -51,7 +51,7 @@ export class FolderStore {
       for (const entry of await readdir(folder)) {
         const file = join(folder, entry);
         const age = now - ((await statOf(file))?.mtimeMs ?? now);
-        if (age > abandoned) await rm(file, { force: true });
+        if (age > abandoned || isDead(entry)) await rm(file, { force: true });
       }
     } catch (error) {
       throw new EngineError(

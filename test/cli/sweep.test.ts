@@ -1,0 +1,265 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  bytes,
+  filesIn,
+  npy,
+  objects,
+  readSafetensors,
+  sae,
+  start,
+  succeeds,
+  temporaryFolder,
+} from './sae.js';
+
+// A model of a sweep ends with the bits of one that `sae train` trains alone, whatever happens to its worker.
+
+const folder = temporaryFolder();
+const rows = folder.write('rows.npy', npy([400, 16], bytes(6400)));
+const others = folder.write('others.npy', npy([400, 16], bytes(6401).slice(1)));
+const posix = process.platform !== 'win32';
+
+const common = ['--data', rows, '--h_dims', '[8]', '--batch_size', '4', '--epochs', '6'];
+const sweep = ['sweep', ...common, '--sparsity', 'topk,l1', '--k', '2,3', '--lr', '1e-3,3e-3', '--json'];
+const alone = [
+  ['topk', '--k', '2', '--lr', '1e-3'],
+  ['topk', '--k', '2', '--lr', '3e-3'],
+  ['topk', '--k', '3', '--lr', '1e-3'],
+  ['topk', '--k', '3', '--lr', '3e-3'],
+  ['l1', '--lr', '1e-3'],
+  ['l1', '--lr', '3e-3'],
+];
+
+interface Line {
+  readonly trial: string;
+  readonly state: string;
+  readonly training: Record<string, unknown>;
+  readonly model: unknown;
+  readonly metrics: Record<string, number>;
+  readonly history: string;
+}
+
+/** The models of a sweep, by what it tried. */
+function modelsOf(cwd: string): Map<string, Record<string, Float32Array>> {
+  const lines = objects(readFileSync(join(cwd, 'files', 'sweep.jsonl'), 'utf8')) as unknown as Line[];
+  return new Map(
+    lines.map(({ training: { sparsity, k, lr }, model }) => [
+      `${sparsity} ${k} ${lr}`,
+      readSafetensors(join(cwd, 'files', 'sweep', model as string)).tensors,
+    ]),
+  );
+}
+
+/** What `sae train` makes of the same options. */
+const expected = (async () => {
+  const models = new Map<string, Record<string, Float32Array>>();
+  for (const own of alone) {
+    const cwd = folder.make();
+    await succeeds(['train', ...common, '--sparsity', ...own, '--save-model', '--no-save-plots'], { cwd });
+    const { tensors } = readSafetensors(join(cwd, 'files', 'sae.safetensors'));
+    const k = own.includes('--k') ? own[2] : undefined;
+    models.set(`${own[0]} ${k} ${Number(own.at(-1))}`, tensors);
+  }
+  return models;
+})();
+
+/** Checks that all models are there, bit for bit, and nothing else. */
+async function expectAll(cwd: string): Promise<void> {
+  const models = modelsOf(cwd);
+  expect(models).toEqual(await expected);
+  const left = filesIn(join(cwd, 'files', 'sweep')).filter((file) => !/state\.json(~\d+)?$/.test(file));
+  const trials = models.size;
+  const count = (pattern: RegExp) => left.filter((file) => pattern.test(file)).length;
+  expect(count(/^trials\/t[0-9a-f]{15}\/trial\.json$/)).toBe(trials);
+  expect(count(/^trials\/t[0-9a-f]{15}\/\d+-w[0-9a-f]+-sae\.safetensors$/)).toBe(trials);
+  expect(count(/^trials\/t[0-9a-f]{15}\/\d+-w[0-9a-f]+-metrics\.jsonl$/)).toBe(trials);
+  expect(count(/^sweeps\/s[0-9a-f]{8}\.json$/)).toBe(1);
+  expect(left.length).toBe(3 * trials + 1 + count(/^ended\/s[0-9a-f]{8}\/\d+$/));
+}
+
+describe('sae sweep', () => {
+  it('trains models that are the same, bit for bit, as each trained alone, and compares them', async () => {
+    const cwd = folder.make();
+    const lines = objects(await succeeds(sweep, { cwd }));
+    expect(lines[0]).toMatchObject({ trials: 6, store: join(cwd, 'files', 'sweep') });
+    const told = lines.filter((line) => 'trial' in line) as unknown as Line[];
+    expect(told.map(({ state }) => state)).toEqual(new Array(6).fill('done'));
+    await expectAll(cwd);
+    expect(
+      readFileSync(join(cwd, 'images', 'pareto.png'))
+        .subarray(1, 4)
+        .toString(),
+    ).toBe('PNG');
+    const report = readFileSync(join(cwd, 'files', 'sweep.html'), 'utf8');
+    expect(report.includes('topk, lr 0.003, k 2')).toBe(true);
+    // Given again, nothing is trained.
+    const again = objects(await succeeds(sweep, { cwd })).filter((line) => 'trial' in line);
+    const byTrial = (a: object, b: object) => ((a as Line).trial < (b as Line).trial ? -1 : 1);
+    expect(again.sort(byTrial)).toEqual([...told].sort(byTrial));
+    // More of the same sweep: what is there stays.
+    const more = objects(await succeeds([...sweep, '--seeds', '2', '--dry-run'], { cwd }));
+    expect(more).toEqual([
+      {
+        trials: 12,
+        groups: expect.any(Number),
+        seconds: expect.any(Number),
+        bytes: expect.any(Number),
+        adapter: expect.any(String),
+      },
+    ]);
+    const status = objects(await succeeds(['sweep', '--status', '--json'], { cwd }));
+    expect(status).toMatchObject([
+      { trials: 6, open: 0, running: 0, done: 6, ended: 0, failed: 0, workers: [] },
+    ]);
+  });
+
+  it.skipIf(!posix).each([
+    ['SIGINT', 130],
+    ['SIGKILL', null],
+  ] as const)('goes on where %s stopped it', async (signal, expectedStatus) => {
+    const cwd = folder.make();
+    const { child, ended, says } = start([...sweep, '--save_every', '7'], { cwd, env: { SAE_LEASE: '2' } });
+    await says(/"groups"/);
+    // Some trials have been saved then.
+    const snapshots = () => filesIn(join(cwd, 'files')).filter((file) => /-\d+\.safetensors$/.test(file));
+    const began = performance.now();
+    while (snapshots().length < 3 && performance.now() - began < 30_000) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    child.kill(signal);
+    expect((await ended).status).toBe(expectedStatus);
+    const [status] = objects(await succeeds(['sweep', '--status', '--json'], { cwd }));
+    expect(status.done).toBeLessThan(6);
+    const lines = objects(await succeeds([...sweep, '--save_every', '7'], { cwd }));
+    expect(lines.filter((line) => 'failure' in line)).toEqual([]);
+    await expectAll(cwd);
+  });
+
+  it('lets a worker of another folder take part, and refuses one with other rows', async () => {
+    const cwd = folder.make();
+    const store = join(cwd, 'shared');
+    const elsewhere = folder.make();
+    const { ended, says } = start(
+      [...sweep, '--store', store, '--side-by-side', '1', '--adapters', 'llvmpipe'],
+      { cwd },
+    );
+    await says(/"groups":6/);
+    const refused = await sae(['worker', '--store', store, '--data', others], { cwd: elsewhere });
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain('are not those of the sweep');
+    const helped = await succeeds(['worker', '--store', store], { cwd: elsewhere });
+    expect(helped).toContain('nothing is left');
+    expect((await ended).status).toBe(0);
+    const states = readdirSync(join(store, 'trials')).map((trial) => {
+      const all = readdirSync(join(store, 'trials', trial)).filter((name) => name.startsWith('state.json'));
+      return JSON.parse(readFileSync(join(store, 'trials', trial, all.sort().at(-1)!), 'utf8'));
+    });
+    expect(states.every(({ state }) => state === 'done')).toBe(true);
+  });
+
+  it('ends the hopeless, by what their losses were', async () => {
+    const cwd = folder.make();
+    const halved = [
+      'sweep',
+      ...common,
+      '--sparsity',
+      'topk',
+      '--k',
+      '2',
+      '--lr',
+      '1e-4,1e-3,3e-3,1e-2',
+      '--halving',
+      '2',
+      '--json',
+      '--side-by-side',
+      '4',
+      '--adapters',
+      'llvmpipe',
+    ];
+    const lines = objects(await succeeds(halved, { cwd })).filter((line) => 'trial' in line);
+    const results = objects(readFileSync(join(cwd, 'files', 'sweep.jsonl'), 'utf8')) as unknown as (Line & {
+      steps: number;
+    })[];
+    expect(lines).toHaveLength(4);
+    // Six epochs: stages after the first and the third, of 100 steps each.
+    expect(results.map(({ steps }) => steps).sort((a, b) => a - b)).toEqual([100, 100, 300, 600]);
+    const lossesAt = (epoch: number) =>
+      results.map(({ history }) => {
+        const lines = objects(readFileSync(join(cwd, 'files', 'sweep', history), 'utf8'));
+        return (lines[epoch - 1]?.loss as number) ?? Number.POSITIVE_INFINITY;
+      });
+    const first = lossesAt(1);
+    const order = [0, 1, 2, 3].sort((a, b) => first[a] - first[b]);
+    expect(order.slice(2).map((i) => results[i].steps)).toEqual([100, 100]);
+    const third = lossesAt(3);
+    const [better, worse] = order.slice(0, 2).sort((a, b) => third[a] - third[b]);
+    expect([results[better], results[worse]].map(({ steps, state }) => [steps, state])).toEqual([
+      [600, 'done'],
+      [300, 'ended'],
+    ]);
+  });
+
+  it('reads a file, whose options the command line has precedence over', async () => {
+    const cwd = folder.make();
+    writeFileSync(
+      join(cwd, 'sweep.yaml'),
+      `data: ${rows}
+h_dims: [8]
+epochs: 1
+grids:
+  - { sparsity: topk, k: [2, 3] }
+  - { sparsity: l1, lr: { from: 1e-4, to: 1e-2, count: 3, scale: log } }
+tied: [true, false]
+normalize: unit
+`,
+    );
+    const [line] = objects(
+      await succeeds(['sweep', '--config', 'sweep.yaml', '--tied', 'False', '--dry-run', '--json'], { cwd }),
+    );
+    expect(line.trials).toBe(5);
+    const [both] = objects(
+      await succeeds(['sweep', '--config', 'sweep.yaml', '--dry-run', '--json'], { cwd }),
+    );
+    expect(both.trials).toBe(10);
+  });
+
+  it.each([
+    [['--kk', '3'], "unknown option '--kk'"],
+    [['--lr', '1e-3,-1'], 'lr[1]: lr must be a number above 0, and is -1.'],
+    [['--lr', '1e-4..1e-2'], 'lr is a range without a count'],
+    [['--lr', '1e-4..1e-2:x'], 'lr: lr must be a number above 0'],
+    [['--tied=maybe'], 'tied must be True or False, and is "maybe".'],
+    [['--seeds', '1000001'], 'The sweep has 1,000,001 trials. If that is meant, add --yes'],
+    [['--store', 'gs://bucket'], 'A store is a folder or s3://BUCKET/PREFIX'],
+    [['--on', 'amqp://host'], 'A queue is named by an address that begins with'],
+    [['--on', 'redis://127.0.0.1:1'], '127.0.0.1:1'],
+    [['--config', 'none.yaml'], 'The sweep none.yaml cannot be read'],
+    [['--status', '--store', 'empty'], 'There is no sweep in the store'],
+    [['--pause'], 'pause is of a queue. Name it with --on.'],
+    [['--data', '-'], 'come once'],
+    [['--save_every', 'often'], 'save_every is "often"'],
+    [['--adapters', 'nvidia,'], 'expected all, or parts of names'],
+    [['--adapters', 'no such'], 'No adapter has "no such" in its name.'],
+  ])('%j is refused with a sentence, and nothing is begun', async (words, sentence) => {
+    const cwd = folder.make();
+    const { status, stderr } = await sae(['sweep', ...common, ...words], { cwd });
+    expect(stderr).toContain(sentence);
+    expect(stderr).toMatch(/^sae: [^\n]*\n(.*\n)?$/);
+    expect(status).not.toBe(0);
+    expect(filesIn(cwd).filter((file) => !file.startsWith('empty'))).toEqual([]);
+  });
+
+  it.each([
+    ['a: [1', 'line 1'],
+    ['[1, 2]', 'must have options by their names'],
+    ['data: rows.npy\nkk: 3', 'There is no option "kk" in the sweep'],
+    ['grids: [{ lr: 0 }]', 'grids[0].lr: lr must be'],
+  ])('a file that says %j is refused', async (text, sentence) => {
+    const cwd = folder.make();
+    writeFileSync(join(cwd, 'sweep.yaml'), text);
+    const { status, stderr } = await sae(['sweep', '--config', 'sweep.yaml', '--data', rows], { cwd });
+    expect(stderr).toContain(sentence);
+    expect(status).toBe(2);
+  });
+});
