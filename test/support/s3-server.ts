@@ -56,6 +56,8 @@ export class S3Server {
   /** How conditions are understood: as by AWS; without quotes alone, as by radosgw 16; a loser gets 409, as from CoreWeave. */
   conditions: 'kept' | 'ignored' | 'unquoted' | 'conflict' = 'kept';
   pageLength = 1000;
+  /** Of a part of a file, but for the last one. */
+  leastPart = 5 * 2 ** 20;
   /** Milliseconds by which its clock is ahead. */
   ahead = 0;
   requests = 0;
@@ -170,7 +172,9 @@ export class S3Server {
         : error(412, 'PreconditionFailed');
     if (none !== undefined && none !== '*') return error(501, 'NotImplemented');
     if (none === '*' && there)
-      return this.conditions === 'conflict' && Math.random() < 0.5 ? lost : error(412, 'PreconditionFailed');
+      return this.conditions === 'conflict' && this.requests % 2 === 0
+        ? lost
+        : error(412, 'PreconditionFailed');
     if (match === undefined) return undefined;
     if (!there)
       return this.conditions === 'unquoted' ? error(412, 'PreconditionFailed') : error(404, 'NoSuchKey');
@@ -244,7 +248,7 @@ export class S3Server {
       ([, number, tag], i) => Number(number) === i + 1 && parts[i] && md5(parts[i]) === tag,
     );
     if (!right || parts.length === 0) return error(400, 'InvalidPart');
-    if (parts.slice(0, -1).some((part) => part!.length < 5 * 2 ** 20)) return error(400, 'EntityTooSmall');
+    if (parts.slice(0, -1).some((part) => part!.length < this.leastPart)) return error(400, 'EntityTooSmall');
     const bytes = Buffer.concat(parts as Buffer[]);
     this.objects.set(key, { bytes, tag: `${md5(bytes)}-${parts.length}`, meta: upload.meta });
     return { status: 200, body: '<CompleteMultipartUploadResult/>' };

@@ -41,9 +41,9 @@ const does = {
 process.on('message', async (message) => {
   while (message.at !== undefined && Date.now() < message.at);
   try {
-    process.send({ result: (await does[message.do](message)) ?? null });
+    process.send({ id: message.id, result: (await does[message.do](message)) ?? null });
   } catch (error) {
-    process.send({ error: `${error.name}: ${error.message}` });
+    process.send({ id: message.id, error: `${error.name}: ${error.message}` });
   }
 });
 process.on('disconnect', () => process.exit());

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -53,8 +53,13 @@ export async function openIn({ store, environment }: Bed): Promise<Store> {
   return openStore(store);
 }
 
+/** Milliseconds for what a real server takes minutes for. */
+const longest = 600_000;
+
 /** Another process that has the store. */
 export class Racer {
+  #asked = 0;
+
   private constructor(readonly process: ChildProcess) {}
 
   static async start({ store, environment }: Bed): Promise<Racer> {
@@ -68,11 +73,14 @@ export class Racer {
   }
 
   async ask(message: object): Promise<unknown> {
-    const answer = once(this.process, 'message');
-    this.process.send(message);
-    const [{ result, error }] = await answer;
-    if (error !== undefined) throw new Error(error);
-    return result;
+    const id = this.#asked++;
+    this.process.send({ ...message, id });
+    for await (const [answer] of on(this.process, 'message')) {
+      if (answer.id !== id) continue;
+      if (answer.error !== undefined) throw new Error(answer.error);
+      return answer.result;
+    }
+    return undefined;
   }
 
   end(): void {
@@ -176,31 +184,39 @@ export function storeSuite(name: string, bedOf: () => Promise<Bed>, counts: Coun
       expect(await keysOf(store, 'probe-')).toEqual([]);
     });
 
-    it(`lets one of four processes win each of ${counts.races} races`, async () => {
-      let version: string | undefined;
-      for (let race = 0; race < counts.races; race++) {
-        const key = `${own}/r/${race >> 3}`;
-        if (race % 8 === 0) version = undefined;
-        const message = {
-          key,
-          version,
-          do: version === undefined ? 'create' : 'replace',
-          at: Date.now() + 2,
-        };
-        const won = await Promise.all(racers.map((r, i) => r.ask({ ...message, text: `${race} ${i}` })));
-        const winners = won.flatMap((found, i) => (found === null ? [] : [i]));
-        expect(winners, `race ${race} of ${message.do}: ${won}`).toHaveLength(1);
-        version = won[winners[0]!] as string;
-        expect(await textOf(store, key)).toEqual([`${race} ${winners[0]}`, version]);
-      }
-    });
+    it(
+      `lets one of four processes win each of ${counts.races} races`,
+      async () => {
+        let version: string | undefined;
+        for (let race = 0; race < counts.races; race++) {
+          const key = `${own}/r/${race >> 3}`;
+          if (race % 8 === 0) version = undefined;
+          const message = {
+            key,
+            version,
+            do: version === undefined ? 'create' : 'replace',
+            at: Date.now() + 2,
+          };
+          const won = await Promise.all(racers.map((r, i) => r.ask({ ...message, text: `${race} ${i}` })));
+          const winners = won.flatMap((found, i) => (found === null ? [] : [i]));
+          expect(winners, `race ${race} of ${message.do}: ${won}`).toHaveLength(1);
+          version = won[winners[0]!] as string;
+          expect(await textOf(store, key)).toEqual([`${race} ${winners[0]}`, version]);
+        }
+      },
+      longest,
+    );
 
-    it(`loses none of 4 x ${counts.additions} additions of four processes`, async () => {
-      const key = `${own}/sum`;
-      await store.create(key, encode('0 start'));
-      await Promise.all(racers.map((racer) => racer.ask({ do: 'count', key, times: counts.additions })));
-      expect(decode((await store.read(key))?.bytes)).toMatch(new RegExp(`^${4 * counts.additions} `));
-    });
+    it(
+      `loses none of 4 x ${counts.additions} additions of four processes`,
+      async () => {
+        const key = `${own}/sum`;
+        await store.create(key, encode('0 start'));
+        await Promise.all(racers.map((racer) => racer.ask({ do: 'count', key, times: counts.additions })));
+        expect(decode((await store.read(key))?.bytes)).toMatch(new RegExp(`^${4 * counts.additions} `));
+      },
+      longest,
+    );
 
     it(`lets a writer that sleeps through ${counts.slept} versions lose`, async () => {
       const key = `${own}/slept`;
@@ -220,15 +236,19 @@ export function storeSuite(name: string, bedOf: () => Promise<Bed>, counts: Coun
       }
     });
 
-    it(`does what a model does, in ${counts.sequences} sequences of operations`, async () => {
-      let sequence = 0;
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
-          await againstModel(store, `${own}/m/${sequence++}`, steps, folder.path);
-        }),
-        { numRuns: counts.sequences },
-      );
-    });
+    it(
+      `does what a model does, in ${counts.sequences} sequences of operations`,
+      async () => {
+        let sequence = 0;
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+            await againstModel(store, `${own}/m/${sequence++}`, steps, folder.path);
+          }),
+          { numRuns: counts.sequences },
+        );
+      },
+      longest,
+    );
   });
 }
 
@@ -238,13 +258,16 @@ const step = fc.record({
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+/** What is done to a store, one after the other. */
+export const steps = fc.array(step, { maxLength: 12 });
+
 /** Each operation does to the store what it does to a map. `b` and `b/c` are a file and a folder, so one of them is left out. */
-async function againstModel(store: Store, base: string, steps: readonly Step[], folder: string) {
+export async function againstModel(store: Store, base: string, sequel: readonly Step[], folder: string) {
   const model = new Map<string, { text: string; version: string | undefined }>();
   const versions = new Map<string, string[]>();
   const file = join(folder, 'model');
   let written = 0;
-  for (const { do: what, key: name } of steps) {
+  for (const { do: what, key: name } of sequel) {
     const key = `${base}/${name === 'b' ? 'c' : name}`;
     const there = model.get(key);
     const next = `${base} ${written++}`;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -43,9 +43,10 @@ export class FolderStore {
   /** Tries links, and removes what killed processes left. */
   async prepare(): Promise<void> {
     const folder = join(this.name, temporaries);
-    const first = await this.#write(new Uint8Array(1));
+    const first = await this.#write([new Uint8Array(1)]);
+    const second = this.#temporary();
     try {
-      await link(first, `${first}.link`);
+      await link(first, second);
       // By the folder's own clock, which may differ from this machine's.
       const now = (await stat(first)).mtimeMs;
       for (const entry of await readdir(folder)) {
@@ -60,7 +61,7 @@ export class FolderStore {
         { cause: error },
       );
     } finally {
-      await Promise.all([first, `${first}.link`].map((file) => rm(file, { force: true }).catch(() => {})));
+      await Promise.all([first, second].map((file) => rm(file, { force: true }).catch(() => {})));
     }
   }
 
@@ -97,7 +98,7 @@ export class FolderStore {
     checkKey(key);
     const file = this.#file(key, before + 1);
     for (let attempt = 0; ; attempt++) {
-      const temporary = await this.#write(bytes, key);
+      const temporary = await this.#write([bytes], key);
       try {
         if (before === 0) await this.#makeAbove(key);
         if (!(await isLinked(temporary, file))) return undefined;
@@ -135,14 +136,13 @@ export class FolderStore {
 
   async putFile(key: string, path: string): Promise<void> {
     checkKey(key);
-    const temporary = this.#temporary();
+    const temporary = await this.#write(partsOf(path), key);
     try {
       await this.#makeAbove(key);
-      await copy(path, temporary, (error) => this.#failure('written', key, error));
       await rename(temporary, this.#file(key, 1));
       await flushFolder(dirname(this.#file(key, 1))).catch(() => {});
     } catch (error) {
-      throw error instanceof EngineError ? error : this.#failure('written', key, error);
+      throw this.#failure('written', key, error);
     } finally {
       await rm(temporary, { force: true }).catch(() => {});
     }
@@ -154,8 +154,10 @@ export class FolderStore {
     const status = await statOf(file).catch((error) => {
       throw this.#failure('read', key, error);
     });
-    if (!status?.isFile()) throw missing(this.name, key);
-    await copy(file, path, (error) => cannotWrite(path, error));
+    if (!status?.isFile()) throw new DataError(`There is no file ${key} in the store ${this.name}.`);
+    await writeWhole(path, partsOf(file), (why, cause) => {
+      return new EngineError(`${path} cannot be written: ${why}.`, { cause });
+    });
   }
 
   async *list(prefix: string): AsyncGenerator<string> {
@@ -204,7 +206,7 @@ export class FolderStore {
   }
 
   #temporary(): string {
-    return join(this.name, temporaries, `${owner()}-${randomBytes(8).toString('hex')}`);
+    return join(this.name, temporaries, `${owner()}-${randomInt(2 ** 47)}.tmp`);
   }
 
   /** Those that are there, in ascending order. */
@@ -224,12 +226,12 @@ export class FolderStore {
   }
 
   /** A temporary file with these bytes, on the disk. @throws EngineError; then there is none. */
-  async #write(bytes: Uint8Array, key = ''): Promise<string> {
+  async #write(parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, key = ''): Promise<string> {
     const file = this.#temporary();
     try {
       const handle = await open(file, 'wx');
       try {
-        await handle.writeFile(bytes);
+        for await (const part of parts) await handle.writeFile(part);
         await handle.sync();
       } finally {
         await handle.close();
@@ -258,14 +260,6 @@ export class FolderStore {
   }
 }
 
-export function missing(store: string, key: string): DataError {
-  return new DataError(`There is no file ${key} in the store ${store}.`);
-}
-
-export function cannotWrite(path: string, cause: unknown): EngineError {
-  return new EngineError(`${path} cannot be written: ${describeFileError(cause)}.`, { cause });
-}
-
 /** Whether a file has that name now too; false if another one has. */
 async function isLinked(temporary: string, file: string): Promise<boolean> {
   try {
@@ -285,16 +279,12 @@ async function isLinked(temporary: string, file: string): Promise<boolean> {
   }
 }
 
-/** Copies a file whole or not at all. */
-async function copy(from: string, to: string, failure: (error: unknown) => Error): Promise<void> {
-  const parts = async function* () {
-    try {
-      yield* createReadStream(from, { highWaterMark: 2 ** 20 });
-    } catch (error) {
-      throw new DataError(`${from} cannot be read: ${describeFileError(error)}.`, { cause: error });
-    }
-  };
-  await writeWhole(to, parts(), (_, cause) => failure(cause));
+async function* partsOf(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 2 ** 20 });
+  } catch (error) {
+    throw new DataError(`${path} cannot be read: ${describeFileError(error)}.`, { cause: error });
+  }
 }
 
 function unlessGone(error: unknown): void {

@@ -26,8 +26,8 @@ export interface S3Answer {
 /** SHA-256 of what an object has, in hexadecimal digits, beside it. */
 export const sumHeader = 'x-amz-meta-sha256';
 
-/** Milliseconds and counts of a request. Tests have smaller ones. */
-export const patience = {
+/** Milliseconds, counts and bytes. Tests have smaller ones. */
+export const limits = {
   attempts: 10,
   /** Attempts of the first request: who starts a program waits for it. */
   first: 4,
@@ -37,11 +37,13 @@ export const patience = {
   /** Until an answer begins, without what a body takes at 50 kB/s; then without any byte. */
   connect: 30_000,
   idle: 30_000,
+  /** Of a part of a file; what is not longer is put at once. */
+  part: 2 ** 24,
 };
 
 const passing = new Set([408, 429, 500, 502, 503, 504]);
-/** An answer with one of these is an outcome. */
-const outcomes = new Set([404, 409, 412, 416]);
+/** An answer with one of these is an outcome; so is 409 to a request that has a condition. */
+const outcomes = new Set([404, 412, 416]);
 /** Of the server's words for credentials that it refuses. */
 const meanings: Readonly<Record<string, string>> = {
   SignatureDoesNotMatch: 'AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID',
@@ -73,7 +75,7 @@ export class S3Client {
    * Asks, and reads the whole answer.
    * @throws ConfigError for what only other settings mend; EngineError if it failed to the last attempt; the signal's reason.
    */
-  async send(asked: S3Request, attempts = patience.attempts): Promise<S3Answer> {
+  async send(asked: S3Request, attempts = limits.attempts): Promise<S3Answer> {
     return this.repeatedly(attempts, () => this.#attempt(asked));
   }
 
@@ -85,7 +87,7 @@ export class S3Client {
       } catch (error) {
         if (!(error instanceof HttpError)) throw error;
         if (!error.passing || attempt >= attempts) throw this.#failed(error);
-        const longest = Math.min(patience.pause * 2 ** (attempt - 1), patience.longestPause);
+        const longest = Math.min(limits.pause * 2 ** (attempt - 1), limits.longestPause);
         await pause(error instanceof Again ? 0 : Math.random() * longest, undefined, {
           signal: this.#signal,
         }).catch(() => this.#signal.throwIfAborted());
@@ -116,8 +118,8 @@ export class S3Client {
       headers: Object.fromEntries(signed.headers as unknown as Iterable<[string, string]>),
       body: body as Uint8Array<ArrayBuffer> | undefined,
       redirects: 0,
-      connectTimeout: patience.connect + (body?.length ?? 0) / 50,
-      idleTimeout: patience.idle,
+      connectTimeout: limits.connect + (body?.length ?? 0) / 50,
+      idleTimeout: limits.idle,
       signal: this.#signal,
     };
     return request(url, options, async (response, chunks) => {
@@ -128,22 +130,29 @@ export class S3Client {
       if (method === 'GET' && response.status === 200 && sum !== null && sum !== sha256(bytes)) {
         throw new HttpError('sent other bytes than were stored', true);
       }
-      return this.#outcome(response, bytes);
+      return this.#outcome(response, bytes, 'if-match' in headers || 'if-none-match' in headers);
     });
   }
 
   /** @throws HttpError for what may pass; ConfigError. */
-  async #outcome({ status, headers }: Response, bytes: Uint8Array<ArrayBuffer>): Promise<S3Answer> {
+  async #outcome(
+    { status, headers }: Response,
+    bytes: Uint8Array<ArrayBuffer>,
+    conditional: boolean,
+  ): Promise<S3Answer> {
     // An upload in parts that fails late has begun its answer with 200.
     const failed = status >= 300 || startsWithError(bytes);
     const text = failed ? new TextDecoder().decode(bytes) : '';
     // Texts may repeat keys and signatures, and are not shown.
     const code = /<Code>(\w{1,64})<\/Code>/.exec(text)?.[1] ?? '';
     const answered = `answered ${status}${code && ` (${code})`}`;
-    if (passing.has(status) || (status < 300 && failed) || code === 'RequestTimeout') {
+    // Answers to HEAD have no code.
+    const slow = status === 400 && /^(RequestTimeout)?$/.test(code);
+    const conflict = status === 409 && !conditional;
+    if (passing.has(status) || slow || conflict || (status < 300 && failed)) {
       throw new HttpError(answered, true);
     }
-    if (status < 300 || (outcomes.has(status) && code !== 'NoSuchBucket')) {
+    if (status < 300 || status === 409 || (outcomes.has(status) && code !== 'NoSuchBucket')) {
       return { status, headers, code, bytes };
     }
     const region = headers.get('x-amz-bucket-region') ?? /<Region>([a-z0-9-]+)</.exec(text)?.[1];
@@ -154,7 +163,6 @@ export class S3Client {
   /** @throws HttpError if another date or newer credentials may mend it. */
   async #correct(code: string, headers: Headers): Promise<void> {
     const skew = Date.parse(headers.get('date') ?? '') - Date.now();
-    // Answers to HEAD have no code.
     const least = code === 'RequestTimeTooSkewed' ? 5_000 : code === '' ? 300_000 : Number.POSITIVE_INFINITY;
     if (Math.abs(skew - this.#skew) > least) {
       this.#skew = skew;

@@ -28,7 +28,7 @@ export async function s3Settings(bucket: string): Promise<S3Settings> {
       'The store is expected as s3://BUCKET/PREFIX; the name of a bucket has 3 to 63 lower-case letters, digits, dots and hyphens.',
     );
   }
-  const { env } = process;
+  const env = { ...process.env };
   const profile = await readProfile();
   const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || profile.region || 'us-east-1';
   const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || profile.endpoint_url;

@@ -7,15 +7,14 @@ import { describeFileError } from '../data/files.js';
 import { HttpError } from '../data/http.js';
 import { writeWhole } from '../write-file.js';
 import { checkKey, isKey } from './keys.js';
-import { patience, S3Client, type S3Request, sha256, sumHeader } from './s3-client.js';
+import { limits, S3Client, type S3Request, sha256, sumHeader } from './s3-client.js';
 import { s3Settings } from './s3-settings.js';
 
 // Versions are ETags, and writes have conditions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html.
 // Where a reply is lost, the repeated request meets its own success and is refused. So every write has a name of its own.
 
 const writeHeader = 'x-amz-meta-write';
-/** Bytes of a part of a file; what is not longer is put at once. A bucket takes 10,000 parts. */
-const partBytes = 2 ** 24;
+/** Of one upload, as AWS allows. */
 const mostParts = 10_000;
 
 /** @throws ConfigError if there is no such bucket, or the credentials are refused; EngineError if it cannot be reached. */
@@ -33,7 +32,12 @@ export async function openS3(
   }
   const whole = `s3://${[bucket, ...(prefix ? [prefix] : [])].join('/')}`;
   const client = new S3Client(whole, settings, await settings.credentials(), signal);
-  await client.send({ method: 'GET', query: { 'list-type': '2', 'max-keys': '1' } }, patience.first);
+  // Asked like a list, of which it has to be able to make many.
+  const query = { 'list-type': '2', 'max-keys': '1', prefix: prefix && `${prefix}/` };
+  await client.repeatedly(limits.first, async () => {
+    const { bytes } = await client.send({ method: 'GET', query }, limits.first);
+    if (!text(bytes).includes('<ListBucketResult')) throw new HttpError('answers as no S3 server does', true);
+  });
   return new S3Store(whole, prefix && `${prefix}/`, client);
 }
 
@@ -60,7 +64,7 @@ export class S3Store {
 
   async create(key: string, bytes: Uint8Array): Promise<string | undefined> {
     const write = randomUUID();
-    return this.client.repeatedly(patience.attempts, async () => {
+    return this.client.repeatedly(limits.attempts, async () => {
       const { status, headers } = await this.#write(key, bytes, write, { 'if-none-match': '*' });
       if (status < 300) return versionOf(headers);
       // Whoever is in the way may fail as well.
@@ -72,7 +76,7 @@ export class S3Store {
 
   async replace(key: string, bytes: Uint8Array, version: string): Promise<string | undefined> {
     const write = randomUUID();
-    return this.client.repeatedly(patience.attempts, async () => {
+    return this.client.repeatedly(limits.attempts, async () => {
       for (const quoted of [this.#quoted, !this.#quoted]) {
         const condition = { 'if-match': quoted ? `"${version}"` : version };
         const { status, headers } = await this.#write(key, bytes, write, condition);
@@ -102,8 +106,8 @@ export class S3Store {
     });
     const headers = { [sumHeader]: sum, [writeHeader]: randomUUID() };
     const read = partsOf(path, sum, unreadable);
-    if (size > partBytes) return this.#putParts(key, headers, read(partLength(size)));
-    for await (const body of read(partBytes)) await this.#put(key, { headers, body });
+    if (size > limits.part) return this.#putParts(key, headers, read(partLength(size)));
+    for await (const body of read(limits.part)) await this.#put(key, { headers, body });
   }
 
   async #putParts(
@@ -111,10 +115,13 @@ export class S3Store {
     headers: Readonly<Record<string, string>>,
     parts: AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const begun = await this.#send('POST', key, { query: { uploads: '' }, headers });
-    const uploadId = /<UploadId>([^<]+)<\/UploadId>/.exec(text(begun.bytes))?.[1];
-    if (uploadId === undefined) throw this.#unexpected('began no upload in parts');
-    const query = { uploadId: decoded(uploadId) };
+    const uploadId = await this.client.repeatedly(limits.first, async () => {
+      const begun = await this.#send('POST', key, { query: { uploads: '' }, headers });
+      const id = /<UploadId>([^<]+)<\/UploadId>/.exec(text(begun.bytes))?.[1];
+      if (id !== undefined) return decoded(id);
+      throw new HttpError('began no upload in parts', true);
+    });
+    const query = { uploadId };
     try {
       const tags: string[] = [];
       for await (const body of parts) {
@@ -135,7 +142,7 @@ export class S3Store {
   }
 
   async getFile(key: string, path: string): Promise<void> {
-    await this.client.repeatedly(patience.first, () =>
+    await this.client.repeatedly(limits.first, () =>
       writeWhole(path, this.#parts(key), (why, cause) => {
         return new EngineError(`${path} cannot be written: ${why}.`, { cause });
       }),
@@ -152,7 +159,7 @@ export class S3Store {
       null,
     ];
     while (at < size) {
-      const range = { range: `bytes=${at}-${at + partBytes - 1}` };
+      const range = { range: `bytes=${at}-${at + limits.part - 1}` };
       const { status, headers, bytes } = await this.#send('GET', key, { headers: range });
       if (status === 404) throw new DataError(`There is no file ${key} in the store ${this.name}.`);
       // Of an empty file there is no part.
@@ -183,7 +190,7 @@ export class S3Store {
         prefix: this.prefix + prefix,
         ...(token !== undefined && { 'continuation-token': token }),
       };
-      const page = await this.client.repeatedly(patience.attempts, async () => {
+      const page = await this.client.repeatedly(limits.attempts, async () => {
         const listed = text((await this.client.send({ method: 'GET', query })).bytes);
         if (/<\/ListBucketResult>\s*$/.test(listed)) return listed;
         throw new HttpError('sent a list that is cut', true);
@@ -252,7 +259,7 @@ function versionOf(headers: Headers): string {
 }
 
 function partLength(size: number): number {
-  return Math.max(partBytes, Math.ceil(size / mostParts));
+  return Math.max(limits.part, Math.ceil(size / mostParts));
 }
 
 async function sumOf(path: string): Promise<string> {

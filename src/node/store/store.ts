@@ -25,7 +25,11 @@ export interface Store {
    * @returns its version; undefined if there is one already (not if it is our own of a retried request: that is a success).
    */
   create(key: string, bytes: Uint8Array): Promise<string | undefined>;
-  /** Replaces a record that is still of that version. @returns the new one; undefined if it is another one now, or gone. */
+  /**
+   * Replaces a record that is still of that version.
+   * @returns the new one; undefined if it is another one now, or gone. Where a reply was lost, or this process slept, ours may have
+   * been there for others to read and replace before that was noticed.
+   */
   replace(key: string, bytes: Uint8Array, version: string): Promise<string | undefined>;
   /** Puts a local file under a key that nobody else writes. It is there whole or not at all. */
   putFile(key: string, path: string): Promise<void>;
@@ -43,7 +47,10 @@ export interface Store {
  * tools of AWS expect.
  * @throws ConfigError for a name or settings that cannot be; EngineError if nothing can be written there, or it cannot be reached.
  */
-export function openStore(name: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Store> {
+export async function openStore(
+  name: string,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<Store> {
   if (name.startsWith('s3://')) return openS3(name, { signal });
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(name)) {
     const scheme = name.slice(0, name.indexOf(':'));

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { patience } from '../../../src/node/store/s3-client.js';
+import { limits } from '../../../src/node/store/s3-client.js';
 import { S3Server } from '../../support/s3-server.js';
 import { lengths, storeSuite } from '../../support/stores.js';
 import { temporaryFolder } from '../data/folder.js';
@@ -16,7 +16,7 @@ storeSuite(
   { ...counts, slept: 230 },
 );
 
-patience.pause = 5;
+limits.pause = 5;
 const servers: S3Server[] = [];
 afterAll(() => Promise.all(servers.map((server) => server.close())));
 for (const conditions of ['kept', 'unquoted', 'conflict'] as const) {
