@@ -13,7 +13,7 @@ import type { Job, Queue, QueueOptions, QueueState, TakenJob } from './types.js'
 const queueName = 'sae';
 /** Milliseconds. */
 const usualLock = 60_000;
-const longestPatience = 10_000;
+const longest = 10_000;
 /** Of what is done and what failed for good, in seconds. */
 const kept = 30 * 24 * 3600;
 /** How often a job that fails is tried in all. */
@@ -25,16 +25,16 @@ export async function openBullQueue(url: string, { onNote, lock = usualLock }: Q
   const what = { what: `${address.name} is a queue of BullMQ`, install: 'bullmq@6 ioredis@5' };
   const { Redis } = await optional(() => import('ioredis'), what);
   const bull = await optional(() => import('bullmq'), what);
-  const patience = Math.min(longestPatience, lock / 3);
+  const patience = Math.min(longest, lock / 3);
   let opened = false;
   const client = new Redis({
     ...address.options,
     lazyConnect: true,
-    connectTimeout: patience,
+    connectTimeout: longest,
     // Both: the first rejects a command, the second makes a new connection. A socket that is silently dead gives no error by itself.
     commandTimeout: patience,
     socketTimeout: patience,
-    keepAlive: longestPatience,
+    keepAlive: longest,
     // A command that was kept back would be carried out when nobody waits for it any more: a job would be taken for no one.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -45,7 +45,7 @@ export async function openBullQueue(url: string, { onNote, lock = usualLock }: Q
   client.on('error', () => {});
   const note = onNote ?? (() => {});
   try {
-    checkServer(address.name, await firstAnswer(client, address, patience), note);
+    checkServer(address.name, await firstAnswer(client, address, longest), note);
     opened = true;
     const shared = { connection: client, prefix: address.prefix };
     const probe = new bull.Queue(queueName, { ...shared, skipMetasUpdate: true });
@@ -138,7 +138,7 @@ class BullMQ implements Queue {
       const token = randomUUID();
       const asked = performance.now();
       const job = await this.worker.getNextJob(token, { block: false }).catch((error) => {
-        this.#noteOnce(`The queue ${this.name} gives no jobs: ${error.message}. It is asked again.`);
+        this.#noteOnce(`The queue ${this.name} gives no jobs: ${reasonOf(error)}. It is asked again.`);
       });
       if (job) {
         const { lock, note } = this.options;
@@ -214,7 +214,7 @@ class BullMQ implements Queue {
         }
         if (isAnswer(error) || performance.now() > end) {
           throw new EngineError(
-            `The queue ${this.name} ${isAnswer(error) ? 'refuses' : 'does not answer'}: ${message}. What was asked of it may have been done; it can be asked again.`,
+            `The queue ${this.name} ${isAnswer(error) ? 'refuses' : 'does not answer'}: ${reasonOf(error)}. What was asked of it may have been done. It can be asked again.`,
             { cause: error },
           );
         }
@@ -227,6 +227,14 @@ class BullMQ implements Queue {
     if (this.#lastNote !== sentence && !this.#closing.signal.aborted) this.options.note(sentence);
     this.#lastNote = sentence;
   }
+}
+
+/** Why the server did not do something. */
+function reasonOf(error: unknown): string {
+  const { message } = error as Error;
+  return /enableOfflineQueue|MaxRetries|maxRetries|Connection is closed/.test(message)
+    ? 'there is no connection'
+    : message;
 }
 
 /** Whether the server has said no, and will say so again. */
