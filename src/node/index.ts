@@ -83,6 +83,7 @@ export {
   writeRunRecord,
 } from './run-file.js';
 export { lockFolder } from './run-lock.js';
+export { goesOnLater, type SlurmOptions, slurmScript } from './slurm.js';
 export { readSnapshotFile, writeSnapshotFile } from './snapshot-file.js';
 export { tuningFile } from './tuning.js';
 export { removeUnfinished } from './write-file.js';
