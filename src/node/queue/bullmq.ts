@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queue as BullQueue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -187,6 +188,10 @@ class BullMQ implements Queue {
 
   /** Hands out again what workers had that are gone. One of all workers does so at a time. */
   #beginChecks(): NodeJS.Timeout {
+    // By which boards know workers. The server forgets it with the connection.
+    const name = this.worker.getBackend().clientName(`:w:${hostname()}-${process.pid}`);
+    this.client.options.connectionName = name;
+    this.client.client('SETNAME', name).catch(() => {});
     // Each begins BullMQ's own repetition anew, which ends at the first error.
     const check = () => void this.worker.startStalledCheckTimer().catch(() => {});
     check();
