@@ -130,14 +130,14 @@ describe.each(transports)('%s', (_, program, by) => {
 
   test("BullMQ's own programs see states, progress and workers", async () => {
     const url = fresh();
-    const { options: connection, prefix } = parseAddress(url);
+    const { prefix } = parseAddress(url);
     const queue = await queueOfTest(url);
     await queue.add(jobs('a', 'b', 'c'));
     await queue.add(jobs('d'), { priority: 1 });
     const [done, active] = [await takeSoon(queue), await takeSoon(queue)];
     await active.progress({ done: 3, of: 8 });
     await done.done();
-    const bull = new BullQueue('sae', { connection, prefix });
+    const bull = new BullQueue('sae', { connection: clientOfTest(url), prefix });
     onTestFinished(() => bull.close());
     expect(await bull.getJobCounts('completed', 'active', 'waiting', 'prioritized')).toEqual({
       completed: 1,
