@@ -15,6 +15,17 @@ const bare = globSync([
   'test/sae/model/formats/*.test.ts',
   'test/sae/{rows,synth}/*.test.ts',
 ]).filter((file) => !/\bvi\.mock\(|\bgpuOfFile\b|\bopenGpu\b/.test(readFileSync(file, 'utf8')));
+/**
+ * What `npm test` leaves out: files that are long by their nature. What `npm run test:long` leaves out: files without a test that asks
+ * for `long` of test/support/long.ts, other than these. So each test is in one of both.
+ */
+function leftOut(mode: string): string[] {
+  return globSync('test/**/*.test.ts').filter((file) => {
+    const whole = file.endsWith('.long.test.ts');
+    return mode === 'long' ? !whole && !readFileSync(file, 'utf8').includes('support/long.js') : whole;
+  });
+}
+
 /** What computes for longer than it compiles. */
 const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
 
@@ -98,7 +109,12 @@ export default defineConfig(({ mode }) => ({
   },
 }));
 
-function project(name: string, mode: string, own: object, env: Record<string, string> = {}) {
+function project(
+  name: string,
+  mode: string,
+  { exclude = [], ...own }: { exclude?: string[]; [name: string]: unknown },
+  env: Record<string, string> = {},
+) {
   return {
     test: {
       name,
@@ -110,6 +126,7 @@ function project(name: string, mode: string, own: object, env: Record<string, st
       hookTimeout: 120_000,
       // What a page comes to show may take it seconds on a busy machine; a second is the default.
       expect: { poll: { timeout: 30_000 } },
+      exclude: [...exclude, ...leftOut(mode)],
       ...own,
     },
   };

@@ -5,6 +5,7 @@ import type { GemmTile, Tiles } from '../../../src/gpu/gemm/tiles.js';
 import { Gpu } from '../../../src/gpu/gpu.js';
 import { loadShader } from '../../../src/node/shaders.js';
 import { type CheckResult, checkDevice, checkNames } from '../../../src/sae/check/index.js';
+import { long } from '../../support/long.js';
 
 Object.assign(globalThis, globals);
 /** Kept as long as the process lives: see adapters.ts. */
@@ -216,8 +217,7 @@ const wrong: [file: string, text: string, instead: string, check: string, what?:
 /** The first of each check but those of trainings, which take longest; and all of them in `npm run test:long`. */
 const tried = wrong.filter(
   ([, , , name], i) =>
-    process.env.SAE_TESTS === 'long' ||
-    (wrong.findIndex((other) => other[3] === name) === i && !/training (?!topk)/.test(name)),
+    long || (wrong.findIndex((other) => other[3] === name) === i && !/training (?!topk)/.test(name)),
 );
 
 test.each(tried)(

@@ -12,6 +12,7 @@ import { settingsAt } from '../../../src/sae/training/schedule.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
 import { digits } from '../../support/default-job.js';
 import { gpuOfFile } from '../../support/device.js';
+import { long } from '../../support/long.js';
 
 const gpu = await gpuOfFile('chosen');
 const selecting = ['topk', 'batchtopk', 'matryoshka'] as const;
@@ -63,7 +64,7 @@ test('the weight of l1 rises over a twentieth of the run, unless a number of ste
 });
 
 // What a newcomer's first run gives; minutes.
-test.runIf(process.env.SAE_TESTS === 'long').each(sparsityNames.filter((name) => name !== 'none'))(
+test.runIf(long).each(sparsityNames.filter((name) => name !== 'none'))(
   '%s by default, 512 latents on 10,000 digits: hardly a latent is dead',
   async (sparsity) => {
     const training = { sparsity, epochs: 10, seed: 42 } as TrainOptions<SparsityName>;

@@ -11,10 +11,10 @@ import {
   referenceEpochs,
 } from '../../support/default-job.js';
 import { gpuOfFile } from '../../support/device.js';
+import { long } from '../../support/long.js';
 import { sameParameters } from '../../support/models.js';
 
 const gpu = await gpuOfFile('chosen');
-const long = process.env.SAE_TESTS === 'long';
 
 /** What the reference gave for each seed, from the same weights and with the rows in the same orders. */
 const reference: Record<string, Figures[]> = JSON.parse(
