@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What other tests at the same time would disturb: it asks how soon. */
-const alone = ['test/web/at-rest.test.ts'];
+const alone = ['test/web/at-rest.long.test.ts'];
 const site = ['test/web/**/*.test.ts'];
 /** What needs servers, which scripts/test-fleet.mjs starts. */
 const fleet = ['test/fleet/**/*.test.ts'];
@@ -119,6 +119,8 @@ function project(
     test: {
       name,
       setupFiles: ['test/support/seed.ts'],
+      // What is built needs no transformation.
+      server: { deps: { external: [/\/dist\//] } },
       env: { SAE_TESTS: mode, ...env },
       // Dawn keeps one instance a process: a process a file, so that one file's device cannot disturb another's.
       pool: 'forks' as const,

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { long } from '../support/long.js';
 import { bytes, filesIn, npy, objects, sae, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
@@ -51,7 +52,12 @@ describe.runIf(process.platform === 'linux')('an adapter', () => {
     );
     expect(stderr).toMatch(/--adapter; sae devices --check lists all that fails\. With SAE_UNCHECKED=1 /);
     expect(filesIn(cwd)).toEqual([]);
-    // It is refused again.
+  });
+
+  it.runIf(long)('that is wrong is refused again, unless the user insists', async () => {
+    const cwd = folder.make();
+    const env = cache();
+    await sae(training, { cwd, env, node: wrong });
     expect((await sae(training, { cwd, env, node: wrong })).status).toBe(1);
 
     const insisting = await sae(training, { cwd, env: { ...env, SAE_UNCHECKED: '1' }, node: wrong });
@@ -63,7 +69,7 @@ describe.runIf(process.platform === 'linux')('an adapter', () => {
     expect(filesIn(cwd)).not.toContain('codes.npy');
   });
 
-  it('is checked as a whole by devices --check, which lists what it finds', async () => {
+  it.runIf(long)('is checked as a whole by devices --check, which lists what it finds', async () => {
     const cwd = folder.make();
     const env = cache();
     const { status, stdout, stderr } = await sae(['devices', '--check'], { cwd, env, node: wrong });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { encodeModel, readModelFile } from '../../src/node/index.js';
+import { long } from '../support/long.js';
 import { bytes, digitsFile, filesIn, npy, objects, start, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
@@ -50,7 +51,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
   });
 
-  it('twice: ends at once with 130, whatever was still to be done', async () => {
+  it.runIf(long)('twice: ends at once with 130, whatever was still to be done', async () => {
     const cwd = folder.make();
     const many = folder.write('many.npy', npy([20_000, 16], bytes(320_000)));
     // A picture of all rows, which takes many seconds.
@@ -98,7 +99,7 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C', () => {
   });
 });
 
-it('a kill while the model is saved leaves the old file or the new one', async () => {
+it.runIf(long)('a kill while the model is saved leaves the old file or the new one', async () => {
   const cwd = folder.make();
   // Some 25 MB, so that the kill comes in the middle of it.
   const wide = folder.write('wide.npy', npy([2, 1024], bytes(2048)));

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { decodeModel, readModelFile } from '../../src/node/index.js';
+import { long } from '../support/long.js';
 import { bytes, filesIn, npy, objects, type Running, sae, start, succeeds, temporaryFolder } from './sae.js';
 
 // What was learned is not lost to what goes wrong beside it, and what is there is not lost to something worse.
@@ -42,12 +43,13 @@ const signalAtOnce = (name: string) => [
 ];
 
 describe.skipIf(!posix)('a run that is stopped', () => {
-  it.each([
+  const signals = [
     ['SIGTERM', 143],
     ['SIGHUP', 129],
     // What batch systems are told to send some time before the end.
     ['SIGUSR1', 138],
-  ] as const)('by %s saves its model', async (name, expected) => {
+  ] as const;
+  it.each(long ? signals : signals.slice(0, 1))('by %s saves its model', async (name, expected) => {
     const cwd = folder.make();
     const { child, ended, says }: Running = start([...endless, '--save-model'], { cwd });
     await says(/epoch +2\/1000000 /);
@@ -59,7 +61,7 @@ describe.skipIf(!posix)('a run that is stopped', () => {
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
   });
 
-  it('by the limit of its processor time saves its model', async () => {
+  it.runIf(long)('by the limit of its processor time saves its model', async () => {
     const cwd = folder.make();
     const limited = { cwd, shell: true, before: 'ulimit -St 3' };
     const { status, stdout } = await start([...endless, '--save-model'], limited).ended;
@@ -67,7 +69,7 @@ describe.skipIf(!posix)('a run that is stopped', () => {
     expect(stdout).toContain(`\nmodel     ${model}\n`);
   });
 
-  it('by nobody, where nohup keeps it when its terminal closes', async () => {
+  it.runIf(long)('by nobody, where nohup keeps it when its terminal closes', async () => {
     const cwd = folder.make();
     const { child, ended, says } = start([...endless, '--save-model'], { cwd, env: { _: '/usr/bin/nohup' } });
     await says(/epoch +2\/1000000 /);
@@ -77,7 +79,7 @@ describe.skipIf(!posix)('a run that is stopped', () => {
     expect((await ended).status).toBe(143);
   });
 
-  it('by npm, which ends with the shell that it runs scripts in, saves its model', async () => {
+  it.runIf(long)('by npm, which ends with the shell that it runs scripts in, saves its model', async () => {
     const cwd = folder.make();
     const { child, ended, says } = start([...endless, '--save-model'], {
       cwd,
@@ -101,7 +103,7 @@ describe.skipIf(!posix)('a run that is stopped', () => {
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([20]);
   });
 
-  it('before its first step leaves all that is there', async () => {
+  it.runIf(long)('before its first step leaves all that is there', async () => {
     const cwd = await earlier();
     const before = filesIn(cwd).map((file) => read(cwd, file));
     const args = [...endless, '--save-model'];
@@ -114,12 +116,12 @@ describe.skipIf(!posix)('a run that is stopped', () => {
     expect(filesIn(cwd).map((file) => read(cwd, file))).toEqual(before);
   });
 
-  it('in its first epoch does not put its model in the place of an earlier one', async () => {
+  it.runIf(long)('in its first epoch does not put its model in the place of an earlier one', async () => {
     const cwd = await earlier();
     const before = read(cwd, model);
     const metrics = read(cwd, join('files', 'metrics.jsonl'));
-    const long = folder.write('long.npy', npy([400_000, 16], bytes(6_400_000)));
-    const args = ['--data', long, '--batch_size', '8', '--save-model', '--json'];
+    const lasting = folder.write('long.npy', npy([400_000, 16], bytes(6_400_000)));
+    const args = ['--data', lasting, '--batch_size', '8', '--save-model', '--json'];
     const { child, ended, says } = start(args, { cwd });
     await says(/first_step_seconds/);
     child.kill('SIGINT');
@@ -134,7 +136,7 @@ describe.skipIf(!posix)('a run that is stopped', () => {
 });
 
 describe('a record of epochs that cannot be written any more', () => {
-  it.skipIf(process.platform !== 'linux')('is said, and the model is saved all the same', async () => {
+  it.runIf(long && process.platform === 'linux')('is said, and the model is saved all the same', async () => {
     const cwd = folder.make();
     // A device that is always full.
     mkdirSync(join(cwd, 'files'));
@@ -172,7 +174,7 @@ describe('a record of epochs that cannot be written any more', () => {
     expect((await readModelFile(join(cwd, model))).config.h_dims).toEqual([4]);
   });
 
-  it.skipIf(!posix)('has all of them again, once it can be written', async () => {
+  it.runIf(long && posix)('has all of them again, once it can be written', async () => {
     const cwd = folder.make();
     mkdirSync(join(cwd, 'files', 'gone'), { recursive: true });
     writeFileSync(join(cwd, 'files', 'gone', 'metrics.jsonl'), '');
@@ -241,7 +243,7 @@ describe('a file of somebody else', () => {
     expect(read(cwd, place)).toEqual(content);
   });
 
-  it('is told from ours, all of which a second run replaces', async () => {
+  it.runIf(long)('is told from ours, all of which a second run replaces', async () => {
     const cwd = folder.make();
     const args = ['--data', rows, '--epochs', '1', '--h_dims', '4', '--image_shape', '4,4', '--save-model'];
     await succeeds(args, { cwd });
@@ -356,7 +358,7 @@ describe('a disk', () => {
 });
 
 describe('pictures that cannot be drawn', () => {
-  it('are refused before the training, not after it', async () => {
+  it.runIf(long)('are refused before the training, not after it', async () => {
     const cwd = folder.make();
     // No binary of sharp's, as after an installation without optional dependencies.
     const hooks = folder.write(
@@ -380,7 +382,7 @@ describe('pictures that cannot be drawn', () => {
     expect((await sae(without, { cwd, node: ['--import', broken] })).status).toBe(0);
   });
 
-  it('are drawn where nothing can be written but the results’ folders', async () => {
+  it.runIf(long)('are drawn where nothing can be written but the results’ folders', async () => {
     const cwd = folder.make();
     const args = ['--data', rows, '--epochs', '1', '--save-model'];
     await succeeds(args, { cwd, env: { TMPDIR: '/nowhere' } });

@@ -7,6 +7,7 @@ import { type AddressInfo, connect, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { long } from '../support/long.js';
 import { npy, objects, start, temporaryFolder } from './sae.js';
 
 const tls = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
@@ -129,28 +130,31 @@ describe('a server', () => {
     );
   });
 
-  it('whose file changes while a model is trained ends the training before a step takes what changed', async () => {
-    const model = ['--h_dims', '3', '--batch_size', '200', '--epochs', '5', '--save_model'];
-    const args = ['train', '--data', plain('/few.npy'), '--window', '60KB', '--json', ...model];
-    const train = (cwd: string) => start(args, { cwd, env: none });
-    const whole = await train(folder.make()).ended;
-    expect(whole.status).toBe(0);
+  it.runIf(long)(
+    'whose file changes while a model is trained ends the training before a step takes what changed',
+    async () => {
+      const model = ['--h_dims', '3', '--batch_size', '200', '--epochs', '5', '--save_model'];
+      const args = ['train', '--data', plain('/few.npy'), '--window', '60KB', '--json', ...model];
+      const train = (cwd: string) => start(args, { cwd, env: none });
+      const whole = await train(folder.make()).ended;
+      expect(whole.status).toBe(0);
 
-    const cwd = folder.make();
-    const running = train(cwd);
-    await running.says(/"epoch":2,/);
-    version = () => 2;
-    const { status, stdout, stderr } = await running.ended;
-    expect(stderr).toMatch(
-      /few\.npy was changed while it was read: .* is another version \("2", before "1"\)\. Begin again when it is complete\.\n$/,
-    );
-    expect(status).toBe(1);
-    const losses = (said: string) => objects(said).flatMap(({ epoch, loss }) => (epoch ? [loss] : []));
-    const done = losses(stdout);
-    expect(done.length).toBeGreaterThan(1);
-    expect(done.length).toBeLessThan(5);
-    expect(done).toEqual(losses(whole.stdout).slice(0, done.length));
-  });
+      const cwd = folder.make();
+      const running = train(cwd);
+      await running.says(/"epoch":2,/);
+      version = () => 2;
+      const { status, stdout, stderr } = await running.ended;
+      expect(stderr).toMatch(
+        /few\.npy was changed while it was read: .* is another version \("2", before "1"\)\. Begin again when it is complete\.\n$/,
+      );
+      expect(status).toBe(1);
+      const losses = (said: string) => objects(said).flatMap(({ epoch, loss }) => (epoch ? [loss] : []));
+      const done = losses(stdout);
+      expect(done.length).toBeGreaterThan(1);
+      expect(done.length).toBeLessThan(5);
+      expect(done).toEqual(losses(whole.stdout).slice(0, done.length));
+    },
+  );
 });
 
 describe('the proxy of the environment', () => {
@@ -164,7 +168,7 @@ describe('the proxy of the environment', () => {
     );
   });
 
-  it('is not asked for what NO_PROXY names', async () => {
+  it.runIf(long)('is not asked for what NO_PROXY names', async () => {
     await isRead(plain('/rows.npy'), { http_proxy: address, no_proxy: 'localhost,127.0.0.1' });
     await isRead(secure('/rows.npy'), { https_proxy: address, no_proxy: '*' });
     expect(asked).toEqual([]);
@@ -188,7 +192,7 @@ describe('the proxy of the environment', () => {
     );
   });
 
-  it('that is gone, or hangs up, is named after some attempts', async () => {
+  it.runIf(long)('that is gone, or hangs up, is named after some attempts', async () => {
     refuses = 'silently';
     const silent = isRefused('https://rows.invalid/rows.npy', { https_proxy: address });
     const gone = isRefused('http://rows.invalid/rows.npy', { http_proxy: 'http://127.0.0.1:1' });
@@ -201,7 +205,7 @@ describe('the proxy of the environment', () => {
     expect(asked.length).toBe(4);
   });
 
-  it('that never answers keeps no process', async () => {
+  it.runIf(long)('that never answers keeps no process', async () => {
     refuses = 'never';
     const module = new URL('../../dist/node/data/url-file.js', import.meta.url);
     const code = `
@@ -219,7 +223,7 @@ describe('the proxy of the environment', () => {
     expect(asked.length).toBeGreaterThan(1);
   });
 
-  it('must be an address', async () => {
+  it.runIf(long)('must be an address', async () => {
     for (const http_proxy of ['127.0.0.1:3128', 'socks5://127.0.0.1:1080']) {
       expect(await isRefused(plain('/rows.npy'), { http_proxy }, 2)).toBe(
         "The environment's http_proxy is no address of an http proxy; expected http://HOST:PORT. Correct it, or unset it.",

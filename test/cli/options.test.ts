@@ -6,6 +6,7 @@ import { normalizeArguments } from '../../src/cli/arguments.js';
 import { booleanNames, snakeCase } from '../../src/cli/options.js';
 import { trainCommand } from '../../src/cli/train.js';
 import type { SparsityName } from '../../src/sae/index.js';
+import { long } from '../support/long.js';
 import {
   bytes,
   figures,
@@ -266,79 +267,79 @@ describe('names', () => {
       const foreign = Object.values(ofKinds).flatMap(([others]) => Object.keys(others));
       expect(options.filter((option) => !(option in values || foreign.includes(option)))).toEqual([]);
       const given = options.filter((option) => values[option] !== undefined);
-      const runs = [(text: string) => text, (text: string) => text.replaceAll('_', '-')].map(
-        async (write) => {
-          const cwd = folder.make();
-          const args = given.flatMap((option) => [`--${write(option)}`, values[option]!]);
-          const { status, stdout, stderr } = await sae(args, { cwd });
-          const snapshot = join('my-files', 'snapshot.safetensors');
-          expect([status, stderr]).toEqual([0, `There is no ${snapshot} yet, so the training begins.\n`]);
-          const lines = objects(stdout).map(figures);
-          const files = filesIn(cwd).map((file) => file.replace(/tfevents\..*/, 'tfevents'));
-          expect(files).toEqual([
-            'epochs.jsonl',
-            join('events', 'events.out.tfevents'),
-            // The report and its densities come with the pictures.
-            ...(sparsity === 'kl'
-              ? ['densities.safetensors', 'latents.csv', 'metrics.jsonl', 'report.html', 'run.json', model]
-              : ['latents.csv', 'metrics.jsonl', 'run.json', model]
-            ).map((file) => join('my-files', file)),
-            snapshot,
-            ...(sparsity === 'kl'
-              ? ['features.png', 'features.webp', 'loss.png', 'plot.png']
-              : ['features.webp']
-            ).map((file) => join('my-images', file)),
-            'steps.csv',
-          ]);
-          const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
-          expect(JSON.parse(metadata.config)).toEqual({
-            in_dims: 16,
-            h_dims: JSON.parse(`[${values.h_dims}]`).flat(),
-            activation: values.activation,
-            pre_bias: true,
-            ...selections[sparsity],
-          });
-          expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
-          expect(JSON.parse(metadata.image_shape)).toEqual([2, 8]);
-          // The first layer's weights are in grey, what latents draw in colour.
-          if (sparsity === 'kl') {
-            const features = await sharp(join(cwd, 'my-images', 'features.png')).metadata();
-            expect(features.space).toBe('b-w');
-          }
-          // Of the first version's kind, the later options are there that have not their default; of the others all.
-          const trainedWith = {
-            batch_size: 20,
-            lr: 0.002,
-            ...saved,
-            seed: 9,
-            shuffle: false,
-            lr_warmup: 2,
-            lr_decay: 'linear',
-            lr_decay_steps: 3,
-            decoder_norm: 'unit',
-            dead_after: 5000,
-            clip_norm: 100,
-            adam_betas: [0.8, 0.99],
-          };
-          expect(JSON.parse(metadata.training)).toEqual(
-            sparsity === 'kl' ? trainedWith : expect.objectContaining(trainedWith),
-          );
-          expect(lines.map((line) => Object.keys(line)[0])).toEqual([
-            'first_step_seconds',
-            'epoch',
-            'epoch',
-            'snapshot',
-            'model',
-            'validation',
-            'latents',
-            'pictures',
-            ...(sparsity === 'kl' ? ['report'] : []),
-          ]);
-          return { lines, tensors };
-        },
-      );
-      const [snake, kebab] = await Promise.all(runs);
-      expect(kebab).toEqual(snake);
+      const ways = [(text: string) => text, (text: string) => text.replaceAll('_', '-')];
+      // What is common to all kinds is written in both ways for one of them.
+      const runs = (long || sparsity === 'kl' ? ways : ways.slice(0, 1)).map(async (write) => {
+        const cwd = folder.make();
+        const args = given.flatMap((option) => [`--${write(option)}`, values[option]!]);
+        const { status, stdout, stderr } = await sae(args, { cwd });
+        const snapshot = join('my-files', 'snapshot.safetensors');
+        expect([status, stderr]).toEqual([0, `There is no ${snapshot} yet, so the training begins.\n`]);
+        const lines = objects(stdout).map(figures);
+        const files = filesIn(cwd).map((file) => file.replace(/tfevents\..*/, 'tfevents'));
+        expect(files).toEqual([
+          'epochs.jsonl',
+          join('events', 'events.out.tfevents'),
+          // The report and its densities come with the pictures.
+          ...(sparsity === 'kl'
+            ? ['densities.safetensors', 'latents.csv', 'metrics.jsonl', 'report.html', 'run.json', model]
+            : ['latents.csv', 'metrics.jsonl', 'run.json', model]
+          ).map((file) => join('my-files', file)),
+          snapshot,
+          ...(sparsity === 'kl'
+            ? ['features.png', 'features.webp', 'loss.png', 'plot.png']
+            : ['features.webp']
+          ).map((file) => join('my-images', file)),
+          'steps.csv',
+        ]);
+        const { metadata, tensors } = readSafetensors(join(cwd, 'my-files', model));
+        expect(JSON.parse(metadata.config)).toEqual({
+          in_dims: 16,
+          h_dims: JSON.parse(`[${values.h_dims}]`).flat(),
+          activation: values.activation,
+          pre_bias: true,
+          ...selections[sparsity],
+        });
+        expect(JSON.parse(metadata.normalization)).toEqual({ mean: 0.4, std: 0.3 });
+        expect(JSON.parse(metadata.image_shape)).toEqual([2, 8]);
+        // The first layer's weights are in grey, what latents draw in colour.
+        if (sparsity === 'kl') {
+          const features = await sharp(join(cwd, 'my-images', 'features.png')).metadata();
+          expect(features.space).toBe('b-w');
+        }
+        // Of the first version's kind, the later options are there that have not their default; of the others all.
+        const trainedWith = {
+          batch_size: 20,
+          lr: 0.002,
+          ...saved,
+          seed: 9,
+          shuffle: false,
+          lr_warmup: 2,
+          lr_decay: 'linear',
+          lr_decay_steps: 3,
+          decoder_norm: 'unit',
+          dead_after: 5000,
+          clip_norm: 100,
+          adam_betas: [0.8, 0.99],
+        };
+        expect(JSON.parse(metadata.training)).toEqual(
+          sparsity === 'kl' ? trainedWith : expect.objectContaining(trainedWith),
+        );
+        expect(lines.map((line) => Object.keys(line)[0])).toEqual([
+          'first_step_seconds',
+          'epoch',
+          'epoch',
+          'snapshot',
+          'model',
+          'validation',
+          'latents',
+          'pictures',
+          ...(sparsity === 'kl' ? ['report'] : []),
+        ]);
+        return { lines, tensors };
+      });
+      const [snake, ...kebab] = await Promise.all(runs);
+      for (const same of kebab) expect(same).toEqual(snake);
     },
   );
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { optionsTable, tableInReadme } from '../../scripts/options-table.mjs';
 import { readMnist10k } from '../../src/node/data/mnist.js';
 import { writeNpy } from '../../src/node/data/write-dense.js';
+import { long } from '../support/long.js';
 import { bytes, npy, succeeds } from './sae.js';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -170,21 +171,27 @@ const form = (line: string) =>
     .replace(/ +/g, ' ')
     .trim();
 
+/** Commands that no later one needs, each with a model of its own to compile: for the long tests. */
+const slow = /^sae (--epochs|--dataset|synth|devices --check|--init saved|report \S+ saved)/;
+
 // In the documents' order: later ones use the model that an earlier one saves.
-test.each([...commands])('%s', async (_, { words, shown }) => {
-  const said = await succeeds(shortened(words), { cwd: folder });
-  const [, wanted] = Object.entries(printed).find(([first]) => words.join(' ').startsWith(first))!;
-  for (const part of wanted) {
-    expect(said).toMatch(part);
-  }
-  expect(said.split('\n').map(form)).toEqual(expect.arrayContaining(shown.map(form)));
-});
+test.each([...commands].filter(([command]) => long || !slow.test(command)))(
+  '%s',
+  async (_, { words, shown }) => {
+    const said = await succeeds(shortened(words), { cwd: folder });
+    const [, wanted] = Object.entries(printed).find(([first]) => words.join(' ').startsWith(first))!;
+    for (const part of wanted) {
+      expect(said).toMatch(part);
+    }
+    expect(said.split('\n').map(form)).toEqual(expect.arrayContaining(shown.map(form)));
+  },
+);
 
 const python = ['python3', '/usr/bin/python3'].find(
   (name) => spawnSync(name, ['-c', 'import numpy']).status === 0,
 );
 
-test.skipIf(!python)('the program that pipes its rows in', async () => {
+test.runIf(long && python)('the program that pipes its rows in', async () => {
   const [, block] = /^```python\n(.*?)^```/ms.exec(readme)!;
   const code = block.replace('1_000_000, 768', '2000, 48');
   expect(code).not.toBe(block);
@@ -239,7 +246,7 @@ describe('the guide', () => {
     expect(projectDocuments).toEqual(guide.map(({ file }) => `../guide/${file}`));
   });
 
-  test.each(Object.entries(examplesOfGuide))('%s: its example', (file, printed) => {
+  test.runIf(long).each(Object.entries(examplesOfGuide))('%s: its example', (file, printed) => {
     const [code, ...more] = examplesOf(guide.find((page) => page.file === file)!.text);
     expect(more).toEqual([]);
     expect(runExample(code)).toMatch(printed);

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readModelFile } from '../../src/node/index.js';
+import { long } from '../support/long.js';
 import { bytes, figures, filesIn, npy, objects, sae, start, succeeds, temporaryFolder } from './sae.js';
 
 // A run that was stopped, killed or that lost its device ends with what one that never stopped ends with.
@@ -33,7 +34,7 @@ const run = [
   '--h_dims',
   '8',
   '--batch_size',
-  '4',
+  '8',
   '--epochs',
   '20',
   '--json',
@@ -71,7 +72,7 @@ describe('a run with --save_every', () => {
     // What a process leaves that is killed while it writes.
     writeFileSync(`${join(cwd, snapshot)}.0123abcd.tmp`, 'cut short');
     const lines = objects(await succeeds(['--resume', '--json'], { cwd }));
-    expect(lines).toContainEqual({ snapshot, step: 2000 });
+    expect(lines).toContainEqual({ snapshot, step: 1000 });
     await expectUndisturbed(cwd);
     const { resumed } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
     expect(resumed).toEqual([
@@ -79,7 +80,7 @@ describe('a run with --save_every', () => {
     ]);
   });
 
-  it.skipIf(!posix)('goes on where it was interrupted, by the same command, twice', async () => {
+  it.runIf(long && posix)('goes on where it was interrupted, by the same command, twice', async () => {
     const cwd = folder.make();
     const command = [...run, ...kept, '--save_every', '1epoch', '--resume'];
     for (const sign of [/"epoch":2,/, /first_step/]) {
@@ -107,7 +108,7 @@ describe('a run with --save_every', () => {
     expect((await succeeds(['--resume', snapshot, '--json'], { cwd })).split('\n')).toHaveLength(3);
   });
 
-  it('does not take the place of another one', async () => {
+  it.runIf(long)('does not take the place of another one', async () => {
     const cwd = folder.make();
     mkdirSync(join(cwd, 'files'));
     const { status, stderr } = await sae(['--resume'], { cwd });
@@ -128,7 +129,7 @@ describe('a run with --save_every', () => {
     expect(sha(cwd, join('again', 'sae.safetensors'))).toBe((await undisturbed).model);
   });
 
-  it.skipIf(!posix)('writes everything again if its folder is removed meanwhile', async () => {
+  it.runIf(long && posix)('writes everything again if its folder is removed meanwhile', async () => {
     const cwd = folder.make();
     const command = [...run, '--no-save-plots', '--save_every', '5'];
     const { child, ended, says } = start(command, { cwd });
@@ -146,7 +147,7 @@ describe('a run with --save_every', () => {
     );
   });
 
-  it('never saves if it is told so', async () => {
+  it.runIf(long)('never saves if it is told so', async () => {
     const cwd = folder.make();
     await succeeds([...run, ...kept, '--save_every', 'never'], { cwd });
     expect(existsSync(join(cwd, snapshot))).toBe(false);
@@ -154,7 +155,7 @@ describe('a run with --save_every', () => {
 });
 
 describe('what cannot go on', () => {
-  it.skipIf(!posix)('a snapshot that its own run replaces until the folder is free', async () => {
+  it.runIf(long && posix)('a snapshot that its own run replaces until the folder is free', async () => {
     const cwd = folder.make();
     await succeeds([...run, ...kept, '--save_every', '100'], { cwd });
     const before = sha(cwd, model);
@@ -275,18 +276,22 @@ describe('a device that is lost', () => {
     new URL(`lose-device.mjs?times=${times}`, import.meta.url).href,
   ];
 
-  it.each([
-    ['its beginning', []],
+  const places: [string, string[]][] = [
     ['step [1-9]\\d*', ['--save_every', '5']],
-  ])('is opened again, and training goes on from %s', async (place, saving) => {
-    const cwd = folder.make();
-    const { status, stderr } = await sae([...run, ...kept, ...saving], { cwd, node: loses(2) });
-    const sentence = `The device was [^.\\n]+\\. It is opened again, and training goes on from ${place}\\.\n`;
-    expect([status, stderr]).toEqual([0, expect.stringMatching(new RegExp(`^(${sentence}){2}$`))]);
-    await expectUndisturbed(cwd);
-  });
+    ['its beginning', []],
+  ];
+  it.each(long ? places : places.slice(0, 1))(
+    'is opened again, and training goes on from %s',
+    async (place, saving) => {
+      const cwd = folder.make();
+      const { status, stderr } = await sae([...run, ...kept, ...saving], { cwd, node: loses(2) });
+      const sentence = `The device was [^.\\n]+\\. It is opened again, and training goes on from ${place}\\.\n`;
+      expect([status, stderr]).toEqual([0, expect.stringMatching(new RegExp(`^(${sentence}){2}$`))]);
+      await expectUndisturbed(cwd);
+    },
+  );
 
-  it('again and again ends the run with a sentence, and what was saved is there', async () => {
+  it.runIf(long)('again and again ends the run with a sentence, and what was saved is there', async () => {
     const cwd = folder.make();
     const { status, stdout, stderr } = await sae([...run, ...kept], { cwd, node: loses(99) });
     const lines = stderr.split('\n');
@@ -339,7 +344,7 @@ describe('a loss that stops being finite', () => {
     expect(resumed).toEqual([expect.objectContaining({ step: 0, lr: training?.lr })]);
   });
 
-  it('ends the run after five times, and the last good model is kept', async () => {
+  it.runIf(long)('ends the run after five times, and the last good model is kept', async () => {
     const cwd = folder.make();
     const args = [...diverges, ...saved, '--lr', '1e30', '--on_divergence', 'rollback'];
     const { status, stderr } = await sae(args, { cwd });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { long } from '../support/long.js';
 import { hasScript, PseudoTerminal } from './pseudo-terminal.js';
 import { digitsFile, filesIn, succeeds, temporaryFolder } from './sae.js';
 
@@ -17,7 +18,7 @@ const bars: [number, RegExp][] = [
 const epochLine = /^epoch \d\/2 {2}loss \d\.\d{4} {2}mse .* samples\/s$/;
 
 describe.skipIf(!hasScript)('on a terminal', () => {
-  it.each(bars)(
+  it.each(long ? bars : [bars[0], bars[3]])(
     'of %i columns a bar comes and goes; every line above it stays whole',
     async (columns, bar) => {
       const run = [...args, '--epochs', '2'];
@@ -41,17 +42,20 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     },
   );
 
-  it('what excites latents goes on in the same column, and no line is wider than the terminal', async () => {
-    const run = ['--dataset', 'words-10k', '--sparsity', 'topk', '--h_dims', '64', '--steps', '20'];
-    const terminal = new PseudoTerminal([...run, '--no-save-plots'], { columns: 60, cwd: folder.make() });
-    expect(await terminal.end()).toBe(0);
-    const screen = terminal.lines;
-    const first = screen.indexOf('  latent   active  labels of the rows that excite it most') + 1;
-    const lines = screen.slice(first, -1);
-    expect(lines.filter((line) => !/^( {4}[ \d]{4} {2,}\S+%| {17}) {2}\S.*$/.test(line))).toEqual([]);
-    expect(lines.length).toBeGreaterThan(15);
-    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
-  });
+  it.runIf(long)(
+    'what excites latents goes on in the same column, and no line is wider than the terminal',
+    async () => {
+      const run = ['--dataset', 'words-10k', '--sparsity', 'topk', '--h_dims', '64', '--steps', '20'];
+      const terminal = new PseudoTerminal([...run, '--no-save-plots'], { columns: 60, cwd: folder.make() });
+      expect(await terminal.end()).toBe(0);
+      const screen = terminal.lines;
+      const first = screen.indexOf('  latent   active  labels of the rows that excite it most') + 1;
+      const lines = screen.slice(first, -1);
+      expect(lines.filter((line) => !/^( {4}[ \d]{4} {2,}\S+%| {17}) {2}\S.*$/.test(line))).toEqual([]);
+      expect(lines.length).toBeGreaterThan(15);
+      expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
+    },
+  );
 
   it('of 40 columns the picture of the norms stays beside its figures', async () => {
     const terminal = new PseudoTerminal(['rows', digitsFile], { columns: 40, cwd: folder.make() });
@@ -62,7 +66,7 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     expect([longest > 35, longest < 40]).toEqual([true, true]);
   });
 
-  it('Ctrl-C is answered, and the cursor is shown again', async () => {
+  it.runIf(long)('Ctrl-C is answered, and the cursor is shown again', async () => {
     const cwd = folder.make();
     const run = [...args, '--epochs', '500', '--save-model'];
     const terminal = new PseudoTerminal(run, { columns: 80, cwd });

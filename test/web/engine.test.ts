@@ -6,6 +6,7 @@ import { build, preview } from 'vite';
 import { describe, expect, test } from 'vitest';
 import { forward, toParameterSet } from '../reference/autoencoder.js';
 import { type ParityVector, parityVectors } from '../reference/vectors.js';
+import { long } from '../support/long.js';
 import '../support/compare.js';
 import { chromiumPath, launchChromium } from '../support/page.js';
 
@@ -52,7 +53,7 @@ describe.skipIf(!chromiumPath)('in Chromium', () => {
     }
   }
 
-  test('the engine as it is trains a vector as PyTorch does', async () => {
+  test.runIf(long)('the engine as it is trains a vector as PyTorch does', async () => {
     const vectors = parityVectors().filter(({ name }) => ['kl/relu-6-4', 'kl/sigmoid-10'].includes(name));
     const results = await trainInPage(vectors, 10);
     for (const [i, { config, x, mse, terms, loss, params_after }] of vectors.entries()) {

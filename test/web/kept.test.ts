@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { npy } from '../cli/sae.js';
+import { long } from '../support/long.js';
 import { builtPage, button, chromiumPath, drop, ready, savedCurves, trained } from '../support/page.js';
 
 /** Where the page is as a tab that was opened again. */
@@ -38,7 +39,7 @@ describe.skipIf(!chromiumPath)('a training whose tab was closed', () => {
   const { open } = builtPage();
   const offer = (page: Page) => page.locator('#messages .kept');
 
-  test('goes on from where it was, with the same losses as one that was not', async () => {
+  test.runIf(long)('goes on from where it was, with the same losses as one that was not', async () => {
     const settings = 'h_dims=8&seed=3&epochs=5';
     const whole = await open({ settings });
     for (const epochs of [1, 2]) {

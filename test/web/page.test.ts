@@ -4,6 +4,7 @@ import { readWords10k } from '../../src/node/data/words.js';
 import { sampleRows } from '../../src/sae/index.js';
 import { npy, readSafetensors, temporaryFolder } from '../cli/sae.js';
 import { violations } from '../support/axe.js';
+import { long } from '../support/long.js';
 import {
   builtPage,
   button,
@@ -20,7 +21,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
   const { handedOn } = builtPage();
   const folder = temporaryFolder();
 
-  /** axe finds nothing and nothing is cut off, on screens of these sizes, light and dark. */
+  /** axe finds nothing and nothing is cut off, on screens of these sizes, light and dark; in short, on the last of them, in the dark. */
   async function look(
     page: Page,
     what: string,
@@ -28,8 +29,8 @@ describe.skipIf(!chromiumPath)('the page', () => {
   ): Promise<void> {
     // Without transitions, which pass through colours of less contrast.
     await page.emulateMedia({ reducedMotion: 'reduce' });
-    for (const colorScheme of ['light', 'dark'] as const) {
-      for (const [width, height] of sizes) {
+    for (const colorScheme of long ? (['light', 'dark'] as const) : (['dark'] as const)) {
+      for (const [width, height] of long ? sizes : sizes.slice(-1)) {
         await page.emulateMedia({ colorScheme });
         await page.setViewportSize({ width, height });
         expect(await violations(page), `${what}, ${colorScheme}, ${width} wide`).toEqual([]);
@@ -105,31 +106,36 @@ describe.skipIf(!chromiumPath)('the page', () => {
     ]);
   });
 
-  test('labels travel with their rows, may come later, and are text whatever is in them', async () => {
-    const page = await handedOn('h_dims=4');
-    const markup = ['<img src=x onerror=alert(1)>', '</span><script>alert(2)</script>', '& <b>'];
-    const values = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i));
-    await drop(
-      page,
-      { name: 'rows.npy', bytes: npy([3, 4], values) },
-      { name: 'what.jsonl', bytes: Buffer.from(markup.map((label) => JSON.stringify(label)).join('\n')) },
-    );
-    await page.getByText('Opened rows.npy: 3 rows of 4 values, with labels.').waitFor();
-    const captions = async () =>
-      (await page.locator('#samples figure:visible figcaption').allTextContents()).toSorted();
-    await expect.poll(captions).toEqual(markup.toSorted());
-    await page.locator('#top-rows figcaption:visible').first().waitFor();
-    expect(await page.locator('#top-rows, #features, #latents').locator('img, script, b').count()).toBe(0);
-    await button(page, 'One step').click();
-    await trained(page, 1);
-    await drop(page, { name: 'words.csv', bytes: Buffer.from('id,label\n0,a\n1,"b, c"\n2,d\n') });
-    await page.getByText('Opened the labels of rows.npy: 3 rows of 4 values, with labels.').waitFor();
-    await expect.poll(captions).toEqual(['a', 'b, c', 'd']);
-    await expect.poll(() => page.locator('#features label').first().innerText()).toMatch(/^(a|b, c|d|dead)/);
-    // No new model is needed for them.
-    expect(await page.locator('#restart-note').textContent()).toMatch(/^Once a model is trained/);
-    expect(await page.locator('#steps-done').textContent()).toBe('1');
-  });
+  test.runIf(long)(
+    'labels travel with their rows, may come later, and are text whatever is in them',
+    async () => {
+      const page = await handedOn('h_dims=4');
+      const markup = ['<img src=x onerror=alert(1)>', '</span><script>alert(2)</script>', '& <b>'];
+      const values = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i));
+      await drop(
+        page,
+        { name: 'rows.npy', bytes: npy([3, 4], values) },
+        { name: 'what.jsonl', bytes: Buffer.from(markup.map((label) => JSON.stringify(label)).join('\n')) },
+      );
+      await page.getByText('Opened rows.npy: 3 rows of 4 values, with labels.').waitFor();
+      const captions = async () =>
+        (await page.locator('#samples figure:visible figcaption').allTextContents()).toSorted();
+      await expect.poll(captions).toEqual(markup.toSorted());
+      await page.locator('#top-rows figcaption:visible').first().waitFor();
+      expect(await page.locator('#top-rows, #features, #latents').locator('img, script, b').count()).toBe(0);
+      await button(page, 'One step').click();
+      await trained(page, 1);
+      await drop(page, { name: 'words.csv', bytes: Buffer.from('id,label\n0,a\n1,"b, c"\n2,d\n') });
+      await page.getByText('Opened the labels of rows.npy: 3 rows of 4 values, with labels.').waitFor();
+      await expect.poll(captions).toEqual(['a', 'b, c', 'd']);
+      await expect
+        .poll(() => page.locator('#features label').first().innerText())
+        .toMatch(/^(a|b, c|d|dead)/);
+      // No new model is needed for them.
+      expect(await page.locator('#restart-note').textContent()).toMatch(/^Once a model is trained/);
+      expect(await page.locator('#steps-done').textContent()).toBe('1');
+    },
+  );
 
   test('everything that matters works by keyboard', async () => {
     const page = await handedOn('h_dims=12');
@@ -166,7 +172,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     await page.getByRole('heading', { name: 'Latent 2' }).waitFor();
   });
 
-  test('what is pressed by keyboard keeps the focus, or hands it on', async () => {
+  test.runIf(long)('what is pressed by keyboard keeps the focus, or hands it on', async () => {
     const page = await handedOn('h_dims=150');
     const focused = () => page.evaluate(() => document.activeElement!.id || document.activeElement!.tagName);
     await button(page, 'One step').focus();
@@ -202,7 +208,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     expect(await page.evaluate(() => document.activeElement!.ariaLabel)).toBe('Latent 1');
   });
 
-  test('on a phone what has the focus is not under the bar that stays', async () => {
+  test.runIf(long)('on a phone what has the focus is not under the bar that stays', async () => {
     const page = await handedOn('h_dims=12');
     await page.setViewportSize({ width: 360, height: 740 });
     for (const id of ['clear', 'lr', 'seed']) {
@@ -217,41 +223,44 @@ describe.skipIf(!chromiumPath)('the page', () => {
     }
   });
 
-  test('a latent is shown at once, from what is at hand, and among the bars in any case', async () => {
-    const page = await handedOn('h_dims=150');
-    await page.getByText(/^(Active for|Active for no row)/).waitFor();
-    const labels = await page
-      .locator('#latents input[type=range]')
-      .evaluateAll((ranges) => ranges.map(({ ariaLabel }) => ariaLabel!));
-    expect(labels.length).toBe(30);
-    const latents = labels.map((label) => Number(label.split(' ').at(-1)));
-    const other = Array.from({ length: 100 }, (_, i) => i + 1).find((latent) => !latents.includes(latent))!;
-    // No frame and no device comes between the click and this.
-    const shown = await page.evaluate((other) => {
-      const radio = document.querySelector<HTMLInputElement>(`[aria-label="Latent ${other}"]`)!;
-      radio.click();
-      const look = (canvas: Element | null) => (canvas as HTMLCanvasElement).toDataURL();
-      return {
-        title: document.querySelector('#inspector-title')!.textContent,
-        same:
-          look(document.querySelector('#latent-decoder')) ===
-          look(radio.parentElement!.querySelector('canvas')),
-        density: document.querySelector('#density')!.textContent,
-        rows: getComputedStyle(document.querySelector('#top-rows')!).visibility,
-      };
-    }, other);
-    expect(shown).toEqual({
-      title: `Latent ${other}`,
-      same: true,
-      density: expect.stringMatching(/^Active for/),
-      rows: 'visible',
-    });
-    await page.getByRole('slider', { name: `Activation of latent ${other}`, exact: true }).waitFor();
-    await page.getByText(/^Active for /).waitFor();
-    expect(await page.locator('#latents li:visible').count()).toBe(30);
-  });
+  test.runIf(long)(
+    'a latent is shown at once, from what is at hand, and among the bars in any case',
+    async () => {
+      const page = await handedOn('h_dims=150');
+      await page.getByText(/^(Active for|Active for no row)/).waitFor();
+      const labels = await page
+        .locator('#latents input[type=range]')
+        .evaluateAll((ranges) => ranges.map(({ ariaLabel }) => ariaLabel!));
+      expect(labels.length).toBe(30);
+      const latents = labels.map((label) => Number(label.split(' ').at(-1)));
+      const other = Array.from({ length: 100 }, (_, i) => i + 1).find((latent) => !latents.includes(latent))!;
+      // No frame and no device comes between the click and this.
+      const shown = await page.evaluate((other) => {
+        const radio = document.querySelector<HTMLInputElement>(`[aria-label="Latent ${other}"]`)!;
+        radio.click();
+        const look = (canvas: Element | null) => (canvas as HTMLCanvasElement).toDataURL();
+        return {
+          title: document.querySelector('#inspector-title')!.textContent,
+          same:
+            look(document.querySelector('#latent-decoder')) ===
+            look(radio.parentElement!.querySelector('canvas')),
+          density: document.querySelector('#density')!.textContent,
+          rows: getComputedStyle(document.querySelector('#top-rows')!).visibility,
+        };
+      }, other);
+      expect(shown).toEqual({
+        title: `Latent ${other}`,
+        same: true,
+        density: expect.stringMatching(/^Active for/),
+        rows: 'visible',
+      });
+      await page.getByRole('slider', { name: `Activation of latent ${other}`, exact: true }).waitFor();
+      await page.getByText(/^Active for /).waitFor();
+      expect(await page.locator('#latents li:visible').count()).toBe(30);
+    },
+  );
 
-  test('while it trains nothing is announced, only that it began and ended', async () => {
+  test.runIf(long)('while it trains nothing is announced, only that it began and ended', async () => {
     const page = await handedOn('h_dims=12');
     await page.waitForTimeout(300);
     await page.evaluate(() => {
@@ -343,7 +352,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     await expect.poll(() => picture(page, '#pad-output')).not.toBe(own);
   });
 
-  test('every picture can be saved', async () => {
+  test.runIf(long)('every picture can be saved', async () => {
     const page = await handedOn('h_dims=12');
     await button(page, 'One step').click();
     await trained(page, 1);

@@ -8,6 +8,7 @@ import { npy, objects, readSafetensors, succeeds, temporaryFolder } from '../cli
 import { seededRandom } from '../reference/random.js';
 import { reals } from '../support/device.js';
 import { firstLosses } from '../support/first-losses.js';
+import { long } from '../support/long.js';
 import {
   builtPage,
   button,
@@ -91,52 +92,55 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     expect(Math.abs(first.loss / curves[batches - 1].loss - 1)).toBeLessThan(0.1);
   });
 
-  test('rows of a folder that are more than memory is for are read from it while it trains', async () => {
-    // A page that thinks it has hardly any memory: 800 rows of 256 bytes in two windows of 32 each.
-    const before = "Object.defineProperty(navigator, 'deviceMemory', { value: 2 ** -10 });";
-    const page = await open({ settings: 'h_dims=4&lr=0.01&batch_size=16', before });
-    // As saev writes it, of two layers. Each value is between 0 and 1 in the first file, between 1 and 2 in the second, and 100
-    // in the other layer.
-    const acts = folder.make();
-    const names = [0, 1].map((n) => `acts00000${n}.bin`);
-    for (const [n, name] of names.entries()) {
-      const values = reals(seededRandom(n), 400 * 64, 0, 1);
-      const both = Float32Array.from({ length: 2 * values.length }, (_, i) => {
-        const [row, at] = [Math.floor(i / 128), i % 128];
-        return at < 64 ? values[64 * row + at] + n : 100;
-      });
-      writeFileSync(join(acts, name), both);
-    }
-    writeFileSync(
-      join(acts, 'shards.json'),
-      JSON.stringify(names.map((name) => ({ name, n_examples: 400 }))),
-    );
-    const shape = { layers: [7, 9], content_tokens_per_example: 1, cls_token: false, d_model: 64 };
-    const metadata = { ...shape, max_tokens_per_shard: 800, dtype: 'float32' };
-    writeFileSync(join(acts, 'metadata.json'), JSON.stringify(metadata));
-    await dropFolder(page, acts);
-    await page.getByText('has 2 arrays that may be rows; there are 7 (f32 [400, 1, 64]), 9').waitFor();
-    await page.getByLabel('Array or column tensor').fill('7');
-    await dropFolder(page, acts);
-    await page.getByText(/^Opened acts000000\.bin and 1 more file: 800 rows of 64 values/).waitFor();
-    await button(page, 'One epoch').click();
-    await trained(page, 50);
-    expect(await page.locator('#data').textContent()).toMatch(
-      /800 rows of 64 values, read from the disk while it trains/,
-    );
-    const losses = (await savedCurves(page)).map(({ mse }) => mse);
-    // Before anything is learned, the mean square of all rows is 4/3, that of the files 1/3 and 7/3: each batch has rows of both.
-    expect(losses).toHaveLength(50);
-    for (const loss of losses.slice(0, 3)) expect(loss).toBeGreaterThan(0.8);
-    for (const loss of losses.slice(0, 3)) expect(loss).toBeLessThan(1.9);
-    expect(losses.at(-1)).toBeLessThan(losses[0]);
+  test.runIf(long)(
+    'rows of a folder that are more than memory is for are read from it while it trains',
+    async () => {
+      // A page that thinks it has hardly any memory: 800 rows of 256 bytes in two windows of 32 each.
+      const before = "Object.defineProperty(navigator, 'deviceMemory', { value: 2 ** -10 });";
+      const page = await open({ settings: 'h_dims=4&lr=0.01&batch_size=16', before });
+      // As saev writes it, of two layers. Each value is between 0 and 1 in the first file, between 1 and 2 in the second, and 100
+      // in the other layer.
+      const acts = folder.make();
+      const names = [0, 1].map((n) => `acts00000${n}.bin`);
+      for (const [n, name] of names.entries()) {
+        const values = reals(seededRandom(n), 400 * 64, 0, 1);
+        const both = Float32Array.from({ length: 2 * values.length }, (_, i) => {
+          const [row, at] = [Math.floor(i / 128), i % 128];
+          return at < 64 ? values[64 * row + at] + n : 100;
+        });
+        writeFileSync(join(acts, name), both);
+      }
+      writeFileSync(
+        join(acts, 'shards.json'),
+        JSON.stringify(names.map((name) => ({ name, n_examples: 400 }))),
+      );
+      const shape = { layers: [7, 9], content_tokens_per_example: 1, cls_token: false, d_model: 64 };
+      const metadata = { ...shape, max_tokens_per_shard: 800, dtype: 'float32' };
+      writeFileSync(join(acts, 'metadata.json'), JSON.stringify(metadata));
+      await dropFolder(page, acts);
+      await page.getByText('has 2 arrays that may be rows; there are 7 (f32 [400, 1, 64]), 9').waitFor();
+      await page.getByLabel('Array or column tensor').fill('7');
+      await dropFolder(page, acts);
+      await page.getByText(/^Opened acts000000\.bin and 1 more file: 800 rows of 64 values/).waitFor();
+      await button(page, 'One epoch').click();
+      await trained(page, 50);
+      expect(await page.locator('#data').textContent()).toMatch(
+        /800 rows of 64 values, read from the disk while it trains/,
+      );
+      const losses = (await savedCurves(page)).map(({ mse }) => mse);
+      // Before anything is learned, the mean square of all rows is 4/3, that of the files 1/3 and 7/3: each batch has rows of both.
+      expect(losses).toHaveLength(50);
+      for (const loss of losses.slice(0, 3)) expect(loss).toBeGreaterThan(0.8);
+      for (const loss of losses.slice(0, 3)) expect(loss).toBeLessThan(1.9);
+      expect(losses.at(-1)).toBeLessThan(losses[0]);
 
-    await page.getByLabel('Array or column tensor').fill('');
-    await dropFolder(page, fileURLToPath(new URL('../fixtures/tables/saved', import.meta.url)));
-    await page.getByText('Opened data-00000-of-00002.arrow and 1 more file: 12 rows of 5 values').waitFor();
-  });
+      await page.getByLabel('Array or column tensor').fill('');
+      await dropFolder(page, fileURLToPath(new URL('../fixtures/tables/saved', import.meta.url)));
+      await page.getByText('Opened data-00000-of-00002.arrow and 1 more file: 12 rows of 5 values').waitFor();
+    },
+  );
 
-  test('draws rows, reconstructions and latents of images in colour', async () => {
+  test.runIf(long)('draws rows, reconstructions and latents of images in colour', async () => {
     const page = await handedOn('h_dims=6&batch_size=16');
     const values = Uint8Array.from({ length: 32 * 48 }, (_, i) => [250, 10, 20][i % 3]);
     await drop(page, { name: 'red.npy', bytes: npy([32, 4, 4, 3], values) });
@@ -245,72 +249,78 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     await page.getByRole('alert').getByText('l1_weighted is an option of sparsity l1').waitFor();
   });
 
-  test('one epoch is one epoch, with its own time left, also where the epochs to train are changed meanwhile', async () => {
-    const page = await handedOn('h_dims=6&epochs=1000');
-    // By the page itself: from here the epoch may be over before a field is changed.
-    const [left, done] = await page.evaluate(
-      () =>
-        new Promise<string[]>((resolve) => {
-          const left = document.querySelector('#time-left')!;
-          new MutationObserver((_, observer) => {
-            if (left.textContent === '–') return;
-            observer.disconnect();
-            resolve([left.textContent!, document.querySelector('#steps-done')!.textContent!]);
-            const field = document.querySelector<HTMLInputElement>('#epochs')!;
-            field.value = '500';
-            field.dispatchEvent(new Event('change'));
-          }).observe(left, { childList: true, characterData: true, subtree: true });
-          document.querySelector<HTMLButtonElement>('#epoch')!.click();
-        }),
-    );
-    expect(left).toMatch(/^0:/);
-    expect(Number(done)).toBeLessThan(157);
-    await trained(page, 157);
-    expect(await page.locator('#epochs-done').textContent()).toBe('1.0 of 500');
-  });
+  test.runIf(long)(
+    'one epoch is one epoch, with its own time left, also where the epochs to train are changed meanwhile',
+    async () => {
+      const page = await handedOn('h_dims=6&epochs=1000');
+      // By the page itself: from here the epoch may be over before a field is changed.
+      const [left, done] = await page.evaluate(
+        () =>
+          new Promise<string[]>((resolve) => {
+            const left = document.querySelector('#time-left')!;
+            new MutationObserver((_, observer) => {
+              if (left.textContent === '–') return;
+              observer.disconnect();
+              resolve([left.textContent!, document.querySelector('#steps-done')!.textContent!]);
+              const field = document.querySelector<HTMLInputElement>('#epochs')!;
+              field.value = '500';
+              field.dispatchEvent(new Event('change'));
+            }).observe(left, { childList: true, characterData: true, subtree: true });
+            document.querySelector<HTMLButtonElement>('#epoch')!.click();
+          }),
+      );
+      expect(left).toMatch(/^0:/);
+      expect(Number(done)).toBeLessThan(157);
+      await trained(page, 157);
+      expect(await page.locator('#epochs-done').textContent()).toBe('1.0 of 500');
+    },
+  );
 
-  test('reproduces a run from its address, with what was changed while the model was being made', async () => {
-    // One model is made of all that is changed before there is a device.
-    const page = await open({ before: heldBack, device: false });
-    await digitsShown(page);
-    const set = async (fields: Record<string, string>) => {
-      for (const [label, value] of Object.entries(fields)) {
-        await page.getByLabel(label).fill(value);
-        await page.getByLabel(label).press('Enter');
+  test.runIf(long)(
+    'reproduces a run from its address, with what was changed while the model was being made',
+    async () => {
+      // One model is made of all that is changed before there is a device.
+      const page = await open({ before: heldBack, device: false });
+      await digitsShown(page);
+      const set = async (fields: Record<string, string>) => {
+        for (const [label, value] of Object.entries(fields)) {
+          await page.getByLabel(label).fill(value);
+          await page.getByLabel(label).press('Enter');
+        }
+      };
+      const fields = { 'Hidden sizes h_dims': '12, 6', 'Batch size batch_size': '32', 'Seed seed': '7' };
+      await set(fields);
+      await page.getByLabel('Activation activation').selectOption('sigmoid');
+      const live = { 'Learning rate lr': '0.02', 'Epochs to train epochs': '3' };
+      await set(live);
+      const train = async () => {
+        await page.evaluate('release()');
+        await ready(page);
+        expect(await page.locator('#epochs-done').textContent()).toBe('0.0 of 3');
+        for (let step = 1; step <= 3; step++) {
+          await button(page, 'One step').click();
+          await trained(page, step);
+        }
+        return savedCurves(page);
+      };
+      await page.waitForFunction(() => location.hash.includes('epochs=3'));
+      const before = await train();
+      expect(before).toMatchObject([1, 2, 3].map((step) => ({ step, lr: 0.02 })));
+      // What needs no new model is another in the address, and changed back while the model is being made.
+      const others = { 'Learning rate lr': '0.5', 'Epochs to train epochs': '7' };
+      await set(others);
+      await page.reload();
+      for (const [label, value] of Object.entries({ ...fields, ...others })) {
+        expect(await page.getByLabel(label).inputValue()).toBe(value);
       }
-    };
-    const fields = { 'Hidden sizes h_dims': '12, 6', 'Batch size batch_size': '32', 'Seed seed': '7' };
-    await set(fields);
-    await page.getByLabel('Activation activation').selectOption('sigmoid');
-    const live = { 'Learning rate lr': '0.02', 'Epochs to train epochs': '3' };
-    await set(live);
-    const train = async () => {
-      await page.evaluate('release()');
-      await ready(page);
-      expect(await page.locator('#epochs-done').textContent()).toBe('0.0 of 3');
-      for (let step = 1; step <= 3; step++) {
-        await button(page, 'One step').click();
-        await trained(page, step);
-      }
-      return savedCurves(page);
-    };
-    await page.waitForFunction(() => location.hash.includes('epochs=3'));
-    const before = await train();
-    expect(before).toMatchObject([1, 2, 3].map((step) => ({ step, lr: 0.02 })));
-    // What needs no new model is another in the address, and changed back while the model is being made.
-    const others = { 'Learning rate lr': '0.5', 'Epochs to train epochs': '7' };
-    await set(others);
-    await page.reload();
-    for (const [label, value] of Object.entries({ ...fields, ...others })) {
-      expect(await page.getByLabel(label).inputValue()).toBe(value);
-    }
-    expect(await page.getByLabel('Activation activation').inputValue()).toBe('sigmoid');
-    await digitsShown(page);
-    await set(live);
-    expect(await train()).toEqual(before);
-  });
+      expect(await page.getByLabel('Activation activation').inputValue()).toBe('sigmoid');
+      await digitsShown(page);
+      await set(live);
+      expect(await train()).toEqual(before);
+    },
+  );
 
-  test('says what needs a new model, and keeps the one at hand until then', async () => {
+  test.runIf(long)('says what needs a new model, and keeps the one at hand until then', async () => {
     const page = await handedOn('h_dims=6');
     await button(page, 'One step').click();
     await trained(page, 1);

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { bytes, idx, npy } from '../cli/sae.js';
+import { long } from '../support/long.js';
 import {
   builtPage,
   button,
@@ -154,7 +155,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     expect(await page.locator('#data').textContent()).toMatch(/^mnist-10k: 10,000 rows/);
   });
 
-  test('a model for other rows is refused, until there are such rows', async () => {
+  test.runIf(long)('a model for other rows is refused, until there are such rows', async () => {
     const page = await handedOn('h_dims=6');
     await drop(page, {
       name: 'rows.npy',
@@ -283,28 +284,31 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     expect(await page.evaluate('opened.length')).toBe(3);
   });
 
-  test('a device that is destroyed just before Train or Reset is opened again once, and does what was asked', async () => {
-    const page = await withDevice('h_dims=6');
-    const untrained = await saved(page, 'Save model');
-    await button(page, 'One step').click();
-    await trained(page, 1);
-    await page.evaluate("opened.at(-1).destroy(); document.querySelector('#train').click()");
-    await page.getByText('It is open again, and training goes on from step 1.').waitFor();
-    await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 4);
-    await button(page, 'Pause').click();
-    await button(page, 'Train').waitFor();
-    expect(await page.evaluate('opened.length')).toBe(2);
+  test.runIf(long)(
+    'a device that is destroyed just before Train or Reset is opened again once, and does what was asked',
+    async () => {
+      const page = await withDevice('h_dims=6');
+      const untrained = await saved(page, 'Save model');
+      await button(page, 'One step').click();
+      await trained(page, 1);
+      await page.evaluate("opened.at(-1).destroy(); document.querySelector('#train').click()");
+      await page.getByText('It is open again, and training goes on from step 1.').waitFor();
+      await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 4);
+      await button(page, 'Pause').click();
+      await button(page, 'Train').waitFor();
+      expect(await page.evaluate('opened.length')).toBe(2);
 
-    await page.evaluate("opened.at(-1).destroy(); document.querySelector('#reset').click()");
-    await trained(page, 0);
-    expect(await saved(page, 'Save model')).toEqual(untrained);
-    await button(page, 'One step').click();
-    await trained(page, 1);
-    expect(await page.evaluate('opened.length')).toBe(3);
-    expect(await page.locator('.trouble').count()).toBe(0);
-  });
+      await page.evaluate("opened.at(-1).destroy(); document.querySelector('#reset').click()");
+      await trained(page, 0);
+      expect(await saved(page, 'Save model')).toEqual(untrained);
+      await button(page, 'One step').click();
+      await trained(page, 1);
+      expect(await page.evaluate('opened.length')).toBe(3);
+      expect(await page.locator('.trouble').count()).toBe(0);
+    },
+  );
 
-  test('a loss that is not finite ends training, which goes on from the last copy with another learning rate', async () => {
+  test.runIf(long)('a loss that is not finite ends training, which goes on from the last copy with another learning rate', async () => {
     const page = await handedOn('h_dims=6&lr=1e30');
     await button(page, 'One epoch').click();
     await page
@@ -326,7 +330,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     expect(await savedCurves(page)).toEqual(resumed);
   });
 
-  test('a device that has failed, but is not lost, is opened again with Reset', async () => {
+  test.runIf(long)('a device that has failed, but is not lost, is opened again with Reset', async () => {
     const page = await withDevice('h_dims=6');
     // All is measured and drawn: what follows comes after the first step.
     await expect.poll(() => page.locator('#dead').textContent()).toMatch(/ of 6$/);
@@ -361,7 +365,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     await page.evaluate('undo()');
   });
 
-  test.each([
+  const without: [string, string, RegExp][] = [
     [
       'no WebGPU',
       'delete Navigator.prototype.gpu',
@@ -382,19 +386,24 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
       "Object.defineProperty(globalThis, 'isSecureContext', { value: false })",
       /only to pages served over https or from localhost/,
     ],
-  ])('with %s it says so, and what to do', async (_, before, sentence) => {
-    const page = await open({
-      before: before.startsWith('Object') ? `${before}; delete Navigator.prototype.gpu` : before,
-      device: false,
-    });
-    await page.getByRole('alert').getByText(sentence).waitFor();
-    expect(await button(page, 'Train').isDisabled()).toBe(true);
-    // None that needs a model can be pressed; the others throw nothing.
-    for (const enabled of await page.locator('button:enabled').all()) {
-      if (await enabled.isVisible()) {
-        await enabled.click();
+  ];
+  // The first two are what visitors meet most.
+  test.each(long ? without : without.slice(0, 2))(
+    'with %s it says so, and what to do',
+    async (_, before, sentence) => {
+      const page = await open({
+        before: before.startsWith('Object') ? `${before}; delete Navigator.prototype.gpu` : before,
+        device: false,
+      });
+      await page.getByRole('alert').getByText(sentence).waitFor();
+      expect(await button(page, 'Train').isDisabled()).toBe(true);
+      // None that needs a model can be pressed; the others throw nothing.
+      for (const enabled of await page.locator('button:enabled').all()) {
+        if (await enabled.isVisible()) {
+          await enabled.click();
+        }
       }
-    }
-    expect(await page.locator('button:enabled:visible').count()).toBe(0);
-  });
+      expect(await page.locator('button:enabled:visible').count()).toBe(0);
+    },
+  );
 });
