@@ -46,6 +46,7 @@ describe('rows of one’s own', () => {
         '10',
         '--validation',
         heldOut,
+        '--no-save-plots',
       ];
       const lines = await succeeds(['train', ...own, '--shuffle', 'False', '--save-model', ...more], { cwd });
       const [, , data] = lines.split('\n');

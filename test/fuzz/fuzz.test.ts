@@ -4,13 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../dist/gpu/errors.js';
 import { buildForNode } from '../../scripts/fuzz/browser.mjs';
+import { long } from '../support/long.js';
 import { check } from './check.mjs';
 import { fuzzByMutation } from './mutations.mjs';
 import { watchPaths } from './paths.mjs';
 import { corpusOf, targetNames, targetOf } from './seeds.mjs';
 
 const seed = 42;
-const inputs = 100;
+const inputs = long ? 100 : 20;
 
 const work = fileURLToPath(new URL('work/browser', import.meta.url));
 beforeAll(async () => {

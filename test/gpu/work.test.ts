@@ -13,12 +13,14 @@ import { seededRandom } from '../reference/random.js';
 import {
   familiesOf,
   gpuOfFile,
+  mainFamily,
   onBench,
   reals,
   sameBits,
   useFamily,
   useMostWork,
 } from '../support/device.js';
+import { long } from '../support/long.js';
 
 const gpu = await gpuOfFile('chosen');
 
@@ -77,11 +79,15 @@ describe('a matrix product', () => {
       const part = timedPart(gpu, shape);
       if (part.rows > 4) expect(2 * part.rows * part.columns * part.depth).toBeLessThanOrEqual(mostWork);
     };
-    fc.assert(fc.property(shapes, check), { numRuns: 300, examples: most.map((shape) => [shape]) });
+    fc.assert(fc.property(shapes, check), {
+      numRuns: long ? 300 : 60,
+      examples: most.map((shape) => [shape]),
+    });
   });
 
   test('is cut into parts that lie side by side', () => {
-    const grid = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }));
+    const side = fc.integer({ min: 1, max: long ? 40 : 20 });
+    const grid = fc.tuple(side, side);
     fc.assert(
       fc.property(grid, fc.double({ min: 0.1, max: 2000, noNaN: true }), (groups, limit) => {
         const seen = new Set<string>();
@@ -99,7 +105,7 @@ describe('a matrix product', () => {
     );
   });
 
-  test.each(familiesOf(gpu))(
+  test.each(long ? familiesOf(gpu) : [mainFamily(gpu)])(
     'has the same bits in parts, submitted one after another: %s',
     async (family) => {
       useFamily(gpu, family);

@@ -18,6 +18,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSystem } from '../../scripts/setup/system.mjs';
+import { long } from '../support/long.js';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -103,7 +104,7 @@ describe('the set-up', () => {
     expect(files()).toEqual(before);
   });
 
-  it('builds the page once, and again after a source or a kernel changed', () => {
+  it.runIf(long)('builds the page once, and again after a source or a kernel changed', () => {
     const page = () => readFileSync(join(root, 'dist/web/index.html'), 'utf8');
     writePage('one');
     expect(setUp(['--web']).stderr).toMatch(/^Building \.\.\.\nBuilding the page into dist\/web/);
@@ -120,7 +121,7 @@ describe('the set-up', () => {
     expect(failed.stderr).toMatch(/The page could not be built; the messages above say why\.\n$/);
   });
 
-  it.skipIf(!nobodyCanRead)(
+  it.runIf(long && nobodyCanRead)(
     'of another user, who cannot write here, has what is built, or is told who can build it',
     () => {
       chmodSync(root, 0o755);
@@ -135,7 +136,7 @@ describe('the set-up', () => {
     },
   );
 
-  it('builds again after a source changed, an output vanished or a build failed', () => {
+  it.runIf(long)('builds again after a source changed, an output vanished or a build failed', () => {
     setUp();
     writeFileSync(join(root, 'src/cli/main.ts'), '// something\n');
     expect(setUp().stderr).toMatch(/^Building/);
@@ -183,11 +184,13 @@ describe('the set-up', () => {
     expect([status, stderr]).toEqual([0, expect.stringMatching(/^Building/)]);
   });
 
-  it('keeps all others out while one has the lock, also where several find one that is stale', async () => {
-    mkdirSync(join(root, 'dist'));
-    // Nobody has that number.
-    writeFileSync(join(root, 'dist/.setup.lock'), '4194304999');
-    const script = `
+  it.runIf(long)(
+    'keeps all others out while one has the lock, also where several find one that is stale',
+    async () => {
+      mkdirSync(join(root, 'dist'));
+      // Nobody has that number.
+      writeFileSync(join(root, 'dist/.setup.lock'), '4194304999');
+      const script = `
       import { appendFileSync } from 'node:fs';
       import { setTimeout } from 'node:timers/promises';
       import { takeLock } from ${JSON.stringify(pathToFileURL(join(root, 'scripts/setup/lock.mjs')))};
@@ -196,13 +199,16 @@ describe('the set-up', () => {
       appendFileSync('log', '+');
       await setTimeout(20);
       appendFileSync('log', '-');`;
-    const at = Date.now() + 1000;
-    const processes = Array.from({ length: 8 }, () =>
-      promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, String(at)], { cwd: root }),
-    );
-    await Promise.all(processes);
-    expect(readFileSync(join(root, 'log'), 'utf8')).toBe('+-'.repeat(8));
-  });
+      const at = Date.now() + 1000;
+      const processes = Array.from({ length: 8 }, () =>
+        promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, String(at)], {
+          cwd: root,
+        }),
+      );
+      await Promise.all(processes);
+      expect(readFileSync(join(root, 'log'), 'utf8')).toBe('+-'.repeat(8));
+    },
+  );
 
   it('says which command installs the packages, and installs none, with SAE_NO_INSTALL', () => {
     rmSync(join(root, 'node_modules'));
@@ -237,7 +243,7 @@ describe('the set-up', () => {
     },
   );
 
-  it('does not wait for one that is gone', () => {
+  it.runIf(long)('does not wait for one that is gone', () => {
     mkdirSync(join(root, 'dist'));
     writeFileSync(join(root, 'dist/.setup.lock'), '999999999');
     expect(setUp()).toMatchObject({ status: 0 });

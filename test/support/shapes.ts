@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { seededRandom } from '../reference/random.js';
 import { type Bench, onBench, reals } from './device.js';
+import { long } from './long.js';
 
 const dimension = fc.oneof(
   fc.integer({ min: 1, max: 300 }),
@@ -14,13 +15,13 @@ export interface Shape {
   readonly random: () => number;
 }
 
-/** Runs `check` with at least 50 random shapes, and an extreme one or two. */
+/** Runs `check` with some random shapes, more of them in the long tests, and an extreme one or two. */
 export async function shapes(gpu: Gpu, check: (bench: Bench, shape: Shape) => Promise<void>): Promise<void> {
   const property = fc.asyncProperty(dimension, dimension, fc.integer(), (rows, columns, seed) =>
     onBench(gpu, (bench) => check(bench, { rows, columns, random: seededRandom(seed) })),
   );
   await fc.assert(property, {
-    numRuns: 50,
+    numRuns: long ? 50 : 20,
     examples: [
       [1, 1, 0],
       [300, 299, 0],

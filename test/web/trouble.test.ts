@@ -308,27 +308,30 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     },
   );
 
-  test.runIf(long)('a loss that is not finite ends training, which goes on from the last copy with another learning rate', async () => {
-    const page = await handedOn('h_dims=6&lr=1e30');
-    await button(page, 'One epoch').click();
-    await page
-      .getByRole('alert')
-      .getByText(/^The loss stopped being finite in epoch 1 .* Train goes on from step 0\.$/)
-      .waitFor();
-    await trained(page, 0);
-    await page.getByLabel('Learning rate lr').fill('0.001');
-    await page.getByLabel('Learning rate lr').press('Enter');
-    await button(page, 'One step').click();
-    await trained(page, 1);
-    const resumed = await savedCurves(page);
-    expect(resumed).toMatchObject([{ step: 1, lr: 0.001 }]);
-    // As a new model.
-    await button(page, 'Reset').click();
-    await trained(page, 0);
-    await button(page, 'One step').click();
-    await trained(page, 1);
-    expect(await savedCurves(page)).toEqual(resumed);
-  });
+  test.runIf(long)(
+    'a loss that is not finite ends training, which goes on from the last copy with another learning rate',
+    async () => {
+      const page = await handedOn('h_dims=6&lr=1e30');
+      await button(page, 'One epoch').click();
+      await page
+        .getByRole('alert')
+        .getByText(/^The loss stopped being finite in epoch 1 .* Train goes on from step 0\.$/)
+        .waitFor();
+      await trained(page, 0);
+      await page.getByLabel('Learning rate lr').fill('0.001');
+      await page.getByLabel('Learning rate lr').press('Enter');
+      await button(page, 'One step').click();
+      await trained(page, 1);
+      const resumed = await savedCurves(page);
+      expect(resumed).toMatchObject([{ step: 1, lr: 0.001 }]);
+      // As a new model.
+      await button(page, 'Reset').click();
+      await trained(page, 0);
+      await button(page, 'One step').click();
+      await trained(page, 1);
+      expect(await savedCurves(page)).toEqual(resumed);
+    },
+  );
 
   test.runIf(long)('a device that has failed, but is not lost, is opened again with Reset', async () => {
     const page = await withDevice('h_dims=6');

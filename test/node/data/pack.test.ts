@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { readMnist10k } from '../../../src/node/data/mnist.js';
 import { readDataset } from '../../../src/node/data/read.js';
 import type { ScalarNormalization } from '../../../src/sae/rows/dataset.js';
+import { long } from '../../support/long.js';
 import { temporaryFolder } from './folder.js';
 
 const script = fileURLToPath(new URL('../../../scripts/pack-mnist-10k.mjs', import.meta.url));
@@ -20,45 +21,48 @@ const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('h
 describe('pack-mnist-10k', () => {
   const file = join(folder.path, 'new', 'digits.gz');
 
-  it('packs exactly the digits of the package, mixed, in the place of what is no such file', async () => {
-    mkdirSync(dirname(file));
-    writeFileSync(file, readFileSync(built).subarray(0, 1000));
-    const { status, stdout } = pack(file);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/Packed 10000 digits/);
-    const { rows, in_dims, image_shape, data } = await readDataset(file);
-    expect([rows, in_dims, image_shape]).toEqual([10_000, 784, [28, 28]]);
+  it.runIf(long)(
+    'packs exactly the digits of the package, mixed, in the place of what is no such file',
+    async () => {
+      mkdirSync(dirname(file));
+      writeFileSync(file, readFileSync(built).subarray(0, 1000));
+      const { status, stdout } = pack(file);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/Packed 10000 digits/);
+      const { rows, in_dims, image_shape, data } = await readDataset(file);
+      expect([rows, in_dims, image_shape]).toEqual([10_000, 784, [28, 28]]);
 
-    const classOf = new Map<string, number>();
-    for (let digit = 0; digit < 10; digit++) {
-      const values: number[] = createRequire(import.meta.url)(`mnist/src/digits/${digit}.json`).data;
-      const bytes = Uint8Array.from(values, (value) => Math.round(value * 255));
-      for (let i = 0; i < bytes.length; i += 784) classOf.set(hash(bytes.subarray(i, i + 784)), digit);
-    }
-    expect(classOf.size).toBe(10_000);
-    const classes: (number | undefined)[] = [];
-    const found = new Set<string>();
-    for (let row = 0; row < rows; row++) {
-      const key = hash((data as Uint8Array).subarray(row * 784, (row + 1) * 784));
-      found.add(key);
-      classes.push(classOf.get(key));
-    }
-    expect(found.size).toBe(10_000);
-    expect(classes).not.toContain(undefined);
-    // Sorted by class, 9 neighbours in all would differ; mixed, nine of ten do.
-    const changes = classes.filter((digit, i) => i > 0 && digit !== classes[i - 1]).length;
-    expect(changes).toBeGreaterThan(8_800);
-    expect(changes).toBeLessThan(9_200);
-  });
+      const classOf = new Map<string, number>();
+      for (let digit = 0; digit < 10; digit++) {
+        const values: number[] = createRequire(import.meta.url)(`mnist/src/digits/${digit}.json`).data;
+        const bytes = Uint8Array.from(values, (value) => Math.round(value * 255));
+        for (let i = 0; i < bytes.length; i += 784) classOf.set(hash(bytes.subarray(i, i + 784)), digit);
+      }
+      expect(classOf.size).toBe(10_000);
+      const classes: (number | undefined)[] = [];
+      const found = new Set<string>();
+      for (let row = 0; row < rows; row++) {
+        const key = hash((data as Uint8Array).subarray(row * 784, (row + 1) * 784));
+        found.add(key);
+        classes.push(classOf.get(key));
+      }
+      expect(found.size).toBe(10_000);
+      expect(classes).not.toContain(undefined);
+      // Sorted by class, 9 neighbours in all would differ; mixed, nine of ten do.
+      const changes = classes.filter((digit, i) => i > 0 && digit !== classes[i - 1]).length;
+      expect(changes).toBeGreaterThan(8_800);
+      expect(changes).toBeLessThan(9_200);
+    },
+  );
 
-  it('always the same, and leaves a right file alone', () => {
+  it.runIf(long)('always the same, and leaves a right file alone', () => {
     expect(readFileSync(file).equals(readFileSync(built))).toBe(true);
     const { mtimeMs } = statSync(file);
     expect(pack(file)).toMatchObject({ status: 0, stdout: '' });
     expect(statSync(file).mtimeMs).toBe(mtimeMs);
   });
 
-  it('says in one line what went wrong', () => {
+  it.runIf(long)('says in one line what went wrong', () => {
     const { status, stderr } = pack(join(folder.write('file', ''), 'below'));
     expect(status).toBe(1);
     expect(stderr).toMatch(/^mnist-10k could not be packed: .*\n$/);

@@ -15,6 +15,7 @@ import { readArrowMessages } from '../../../src/sae/rows/formats/arrow-messages.
 import { readPart } from '../../../src/sae/rows/formats/bytes.js';
 import type { RowFormat } from '../../../src/sae/rows/formats/file.js';
 import { parquet } from '../../../src/sae/rows/formats/parquet.js';
+import { long } from '../../support/long.js';
 import { failure, temporaryFolder } from './folder.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/tables/', import.meta.url));
@@ -315,7 +316,7 @@ describe('HDF5', () => {
           });
           if (rows) expect(rows.data.every(Number.isFinite)).toBe(true);
         }),
-        { numRuns: 60 },
+        { numRuns: long ? 60 : 20 },
       );
       expect((await read(name)).data).toEqual(await numpy('f32'));
     }
@@ -479,7 +480,7 @@ describe('what is wrong', () => {
           });
           if (rows) expect(rows.data.every(Number.isFinite)).toBe(true);
         }),
-        { numRuns: 200 },
+        { numRuns: long ? 200 : 40 },
       );
     }
   });

@@ -7,6 +7,7 @@ import { readDataset } from '../../../src/node/data/read.js';
 import { DataError } from '../../../src/sae/errors.js';
 import { decodeDataset } from '../../../src/sae/rows/decode.js';
 import { failure, temporaryFolder } from '../../node/data/folder.js';
+import { long } from '../../support/long.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/data/', import.meta.url));
 const folder = temporaryFolder();
@@ -36,7 +37,9 @@ describe('a file that a page was given is decoded, or refused, as one on disk', 
     '%s, cut anywhere or longer',
     async (name) => {
       const whole = bytesOf(name);
-      for (let length = 0; length <= whole.length + 1; length++) {
+      // Every length of the header, and in short some of those after it.
+      const step = (length: number) => (long || length < 70 || length > whole.length - 4 ? 1 : 13);
+      for (let length = 0; length <= whole.length + 1; length += step(length)) {
         if (length === whole.length) continue;
         const bytes = new Uint8Array(length);
         bytes.set(whole.subarray(0, length));

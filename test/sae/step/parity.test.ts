@@ -23,6 +23,7 @@ import { seededRandom, uniform } from '../../reference/random.js';
 import { type ParityVector, parityVectors } from '../../reference/vectors.js';
 import { relativeError } from '../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, useFamily } from '../../support/device.js';
+import { long } from '../../support/long.js';
 import { firstGradient, floatRows, modelConfig, plain, toParameters } from '../../support/models.js';
 
 const gpu = await gpuOfFile();
@@ -91,7 +92,10 @@ const main = mainFamily(gpu);
 const isPlain = ({ h_dims, activation, sparsity }: ReferenceConfig) =>
   h_dims.length === 1 && activation === 'relu' && (sparsity ?? 'kl') === 'kl';
 
-describe.each(familiesOf(gpu))('%s tiles', (family) => {
+// In short, of the others the one that any adapter can run.
+const families = familiesOf(gpu).filter((family) => long || [main, 'shared'].includes(family));
+
+describe.each(families)('%s tiles', (family) => {
   const vectors = parityVectors().filter(({ config }) => family === main || isPlain(config));
   test.each(vectors)('$name', async (vector) => {
     useFamily(gpu, family);
@@ -261,7 +265,7 @@ function wellConditioned({ config, parameters, x }: Case): boolean {
 }
 
 // The wide ones, which are slow to compile, have the vectors.
-test.each(familiesOf(gpu).filter((family) => family !== 'wide'))(
+test.each(familiesOf(gpu).filter((family) => (long ? family !== 'wide' : family === main)))(
   'the whole gradient of random models, %s tiles',
   async (family) => {
     useFamily(gpu, family);
@@ -285,7 +289,7 @@ test.each(familiesOf(gpu).filter((family) => family !== 'wide'))(
         }
       });
     });
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(property, { numRuns: long ? 60 : 30 });
   },
 );
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { gpuOfFile } from '../../support/device.js';
+import { long } from '../../support/long.js';
 import { firstGradient, floatRows } from '../../support/models.js';
 import { compare, published, training, unit } from '../../support/published.js';
 
@@ -20,8 +21,18 @@ const saelens = [
   'saelens_batchtopk',
   'saelens_matryoshka_batchtopk',
 ];
-const openai = ['openai_topk', 'openai_topk_auxk'];
-const whole = [...saelens, ...dl, ...jumprelu, ...sparsify];
+const openai = long ? ['openai_topk', 'openai_topk_auxk'] : ['openai_topk_auxk'];
+/** What sparse/parity.test.ts has not, in short one of each kind of each library. */
+const all = [...saelens, ...dl, ...jumprelu, ...sparsify];
+const few = [
+  'saelens_standard',
+  'saelens_topk',
+  'dl_batchtopk',
+  'dl_standard',
+  'saelens_jumprelu_tanh_preact',
+  'sparsify_topk_auxk',
+];
+const whole = long ? all : few;
 
 test.each([...whole, ...openai])(
   '%s: codes, reconstructions and gradients are those of the library',

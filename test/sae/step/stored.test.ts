@@ -12,6 +12,7 @@ import { gatherRows } from '../../reference/gather.js';
 import { ReferenceTrainer } from '../../reference/trainer.js';
 import { relativeError } from '../../support/compare.js';
 import { familiesOf, gpuOfFile, mainFamily, useFamily } from '../../support/device.js';
+import { long } from '../../support/long.js';
 import {
   byteRows,
   firstGradient,
@@ -83,7 +84,7 @@ async function training<T, S extends SparsityName = 'kl'>(
 // Not wide ones, ten kernels that are slow to compile: parity.test.ts has their gradients.
 const families = familiesOf(gpu).filter((family) => family !== 'wide');
 
-describe.each(families)('%s tiles', (family) => {
+describe.each(long ? families : families.slice(-1))('%s tiles', (family) => {
   // To the loops of a family, what reads rows and what stores a block are functions of places: one class of the others will do.
   const all = family === mainFamily(gpu);
   test.each(all ? cases : [odd])('$rows rows of $in_dims, $h_dims, $activation', async (shape) => {

@@ -8,6 +8,7 @@ import { Trainer } from '../../../../src/sae/training/trainer.js';
 import { seededRandom } from '../../../reference/random.js';
 import { ReferenceTrainer } from '../../../reference/trainer.js';
 import { parityVectors } from '../../../reference/vectors.js';
+import { long } from '../../../support/long.js';
 import '../../../support/compare.js';
 import { gpuOfFile, reals, sameBits } from '../../../support/device.js';
 import {
@@ -46,7 +47,7 @@ const vectors = parityVectors().filter(
   ({ config }) => config.sparsity === 'topk' && config.h_dims.length === 1 && !config.tied,
 );
 
-describe.each(lanes)('with the lanes of %s', (name) => {
+describe.each(long ? lanes : lanes.slice(0, 1))('with the lanes of %s', (name) => {
   test.each(vectors)('$name', async ({ config, params, x, ...vector }) => {
     const { in_dims, rows, h_dims: _h, activation: _a, pre_bias: _p, ...options } = config;
     const model = await Model.from(gpu, modelConfig(config), toParameters(params));
@@ -89,7 +90,10 @@ const selecting = [
   'openai_topk_auxk',
 ];
 
-test.each(selecting)('%s: gradients and loss are those of the library', async (name) => {
+/** One of each kind and of each library. */
+const few = ['saelens_batchtopk', 'saelens_matryoshka_batchtopk', 'sparsify_topk_auxk', 'openai_topk'];
+
+test.each(long ? selecting : few)('%s: gradients and loss are those of the library', async (name) => {
   const given = published(name);
   const bare = { clip_norm: undefined, decoder_norm: 'none', lr_warmup: 0 };
   await training(gpu, given, bare, async (trainer) => {
@@ -216,7 +220,10 @@ const cases: Sizes[] = [
   },
 ];
 
-describe.each(cases)('%o', (sizes) => {
+/** Of those with options of their own, each option once. */
+const shortly = cases.filter(({ latents, in_dims }) => latents === 70 && in_dims === 30).slice(1);
+
+describe.each(long ? cases : shortly)('%o', (sizes) => {
   test('three epochs are the reference’s', async () => {
     await lend(sizes, {}, async (trainer) => {
       const { in_dims, latents, batch_size, pre_bias, ...options } = sizes;
