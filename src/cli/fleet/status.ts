@@ -67,12 +67,13 @@ function countStates(outcomes: readonly TrialOutcome[]): Record<(typeof states)[
   return numbers;
 }
 
-/** Prints each trial when it is final, until all are. */
+/** Prints each trial when it is final, until all are. @param meanwhile is done at every look. */
 export async function watchSweep(
   store: Store,
   sweep: Sweep,
   reporter: Reporter,
   signal: AbortSignal,
+  meanwhile: () => Promise<void> = async () => {},
 ): Promise<void> {
   const told = new Set<string>();
   const all = sweep.groups.flat().length;
@@ -83,6 +84,7 @@ export async function watchSweep(
       for (const outcome of outcomes) tellFinal(outcome, told, reporter);
       reporter.updateBar(told.size, 'trials', `${countStates(outcomes).running} at work`);
       if (told.size === all) return;
+      await meanwhile();
       await pause(interval, undefined, { signal }).catch(() => {});
     }
   } finally {

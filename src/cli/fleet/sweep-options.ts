@@ -46,11 +46,20 @@ export const fleetGroup = [
     '--on <queue>',
     'hand out the trials by a queue of Redis or Valkey, redis://HOST, from which `sae worker --on` takes them',
   ),
+  whole('--priority <n>', 'of its groups in the queue: 0 comes first (default: 0)'),
+  new Option(
+    '--slurm <file>',
+    'write a batch script for Slurm, whose tasks train the trials; the store is to be a folder that they share, or a bucket',
+  ),
+  new Option(
+    '--sbatch <option>',
+    'an option of sbatch for that script, such as --sbatch=--partition=gpu, and again for more',
+  ).argParser((word: string, before: readonly string[] = []) => [...before, word]),
+  whole('--at-once <n>', 'tasks of that script that run at once, at most'),
 ];
 
 /** Of a sweep that goes on elsewhere. */
 export const followGroup = [
-  whole('--priority <n>', 'of its groups in the queue: 0 comes first (default: 0)'),
   new Option('--sweep <id>', 'the sweep of the store to look at, if it has several'),
   flag('--status [bool]', 'only say how far the sweep is', false),
   flag('--watch [bool]', 'follow the sweep until it has ended', false),

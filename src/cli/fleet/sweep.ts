@@ -1,18 +1,22 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import { endedGroups } from '../../node/fleet/groups.js';
 import { type Sweep, writeSweep } from '../../node/fleet/records.js';
 import {
   ConfigError,
+  checkFile,
   closePipes,
   EngineError,
   type OpenOptions,
   parseSweep,
   trialCount,
 } from '../../node/index.js';
-import { openQueue, type Queue } from '../../node/queue/queue.js';
+import type { Queue } from '../../node/queue/queue.js';
+import { slurmScript } from '../../node/slurm.js';
 import { probeStore } from '../../node/store/probe.js';
 import { openStore, type Store } from '../../node/store/store.js';
+import { writeWhole } from '../../node/write-file.js';
 import { valuesOf } from '../arguments.js';
 import { interruptible } from '../interrupt.js';
 import * as options from '../options.js';
@@ -33,7 +37,7 @@ import {
   sweepGroup,
   triedOptions,
 } from './sweep-options.js';
-import { adaptersOf, groupsInStore, work } from './work.js';
+import { adaptersOf, groupsInStore, queueOf, work } from './work.js';
 
 interface SweepValues extends ReporterOptions, PlanValues, SweepResultValues {
   readonly config?: string;
@@ -41,6 +45,9 @@ interface SweepValues extends ReporterOptions, PlanValues, SweepResultValues {
   readonly yes: boolean;
   readonly store?: string;
   readonly on?: string;
+  readonly slurm?: string;
+  readonly sbatch?: readonly string[];
+  readonly at_once?: number;
   readonly priority?: number;
   readonly adapters?: string;
   readonly sweep?: string;
@@ -92,10 +99,7 @@ async function sweep(values: SweepValues, given: ReadonlySet<string>): Promise<v
   const signal = interruptible(reporter, 'steps');
   const tried = triedOf(values, given);
   const storeName = values.store ?? join(values.files_dir, 'sweep');
-  const queue =
-    values.on === undefined
-      ? undefined
-      : await openQueue(values.on, { onNote: (note) => reporter.warn(note) });
+  const queue = values.on === undefined ? undefined : await queueOf(values.on, reporter);
   let store: Store | undefined;
   try {
     if (values.pause || values.resume) {
@@ -110,17 +114,28 @@ async function sweep(values: SweepValues, given: ReadonlySet<string>): Promise<v
       return;
     }
     const settings = parseSweep(tried);
+    if (values.slurm !== undefined && queue) {
+      throw new ConfigError('Both on and slurm say who hands out the trials. Leave one out.');
+    }
+    if (values.slurm !== undefined) await checkFile(values.slurm, isOurScript);
     await confirm(trialCount(settings), values.yes);
     await prepareSweepResults(values);
     const opening = await options.openOptions(values);
     const adapters = await adaptersOf(values.adapters);
-    const plan = await planSweep(settings, values, queue ? 1 : adapters.length, reporter, signal);
+    const plan = await planSweep(
+      settings,
+      values,
+      queue || values.slurm !== undefined ? 1 : adapters.length,
+      reporter,
+      signal,
+    );
     signal.throwIfAborted();
     if (values.dry_run) {
       await estimate(plan, { ...opening, adapter: adapters[0] }, adapters.length, reporter);
       return;
     }
-    store = await openStore(storeName, { signal });
+    const storeOf = await openStore(storeName, { signal });
+    store = storeOf;
     await probeStore(store);
     const { rows, loading, groups, trials } = plan;
     const { save_every } = values;
@@ -132,13 +147,17 @@ async function sweep(values: SweepValues, given: ReadonlySet<string>): Promise<v
       `sweep     ${own.id}: ${count(trials.size)} trials in ${count(groups.length)} groups, in ${store.name}`,
     );
     reporter.json({ sweep: own.id, trials: trials.size, groups: groups.length, store: store.name });
-    if (queue) {
+    if (values.slurm !== undefined) {
+      await writeScript(values.slurm, store, own, values, reporter);
+      if (!values.watch) return;
+      await watchSweep(store, own, reporter, signal);
+    } else if (queue) {
       await enqueue(queue, store, own, values.priority);
       reporter.line(
         `queue     ${queue.name}; sae worker --on takes them, and --watch shows how far they are`,
       );
       if (!values.watch) return;
-      await watchSweep(store, own, reporter, signal);
+      await watchSweep(store, own, reporter, signal, () => refill(queue, storeOf, own, values.priority));
     } else {
       await trainAll(store, own, plan, { adapters, opening }, signal, reporter);
     }
@@ -185,11 +204,46 @@ async function pauseOrResume(
 
 /** Adds the groups that are not ended to the queue. */
 async function enqueue(queue: Queue, store: Store, sweep: Sweep, priority = 0): Promise<void> {
-  const jobs = sweep.groups.map((_, group) => ({
-    id: `${sweep.id}-${group}`,
-    data: { store: store.name, sweep: sweep.id, group },
-  }));
+  const ended = await endedGroups(store, sweep.id);
+  const jobs = sweep.groups
+    .map((_, group) => ({ id: `${sweep.id}-${group}`, data: { store: store.name, sweep: sweep.id, group } }))
+    .filter(({ data: { group } }) => !ended.has(group));
   await queue.add(jobs, { priority });
+}
+
+/** Adds the groups again, if a queue has forgotten them: it may have been emptied, and the store is the truth. */
+async function refill(queue: Queue, store: Store, sweep: Sweep, priority?: number): Promise<void> {
+  const { waiting, active } = await queue.state();
+  if (waiting + active === 0) await enqueue(queue, store, sweep, priority);
+}
+
+/** Writes the batch script of a sweep. */
+async function writeScript(
+  file: string,
+  store: Store,
+  sweep: Sweep,
+  { sbatch, at_once }: Pick<SweepValues, 'sbatch' | 'at_once'>,
+  reporter: Reporter,
+): Promise<void> {
+  const script = slurmScript({
+    store: store.name,
+    sweep: sweep.id,
+    groups: sweep.groups.length,
+    // The same installation: a cluster's machines share it.
+    command: process.argv.slice(0, 2),
+    ...(at_once !== undefined && { atOnce: at_once }),
+    ...(sbatch && { directives: sbatch }),
+  });
+  await writeWhole(file, [new TextEncoder().encode(script)], (why, cause) => {
+    return new EngineError(`${file} cannot be written: ${why}.`, { cause });
+  });
+  reporter.line(`slurm     ${file}; sbatch ${file} begins it, and --status shows how far it is`);
+  reporter.json({ slurm: file });
+}
+
+/** Whether this program wrote a script that begins so. */
+function isOurScript(content: Uint8Array): boolean {
+  return new TextDecoder().decode(content).startsWith('#!/bin/bash\n#SBATCH --job-name=s');
 }
 
 /** Trains all that is left on this machine. */

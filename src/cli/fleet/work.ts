@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Group, groupOf, StoreGroups } from '../../node/fleet/groups.js';
-import { isFinal, type RowOptions, readState, readSweep, type Sweep } from '../../node/fleet/records.js';
-import { Deaths } from '../../node/fleet/sessions.js';
+import { type RowOptions, readSweep, type Sweep } from '../../node/fleet/records.js';
+import { Deaths, usualLease } from '../../node/fleet/sessions.js';
 import {
   adapterNamed,
   ConfigError,
@@ -9,10 +10,12 @@ import {
   EngineError,
   type OpenOptions,
 } from '../../node/index.js';
-import type { Queue, TakenJob } from '../../node/queue/queue.js';
+import { openQueue, type Queue, type TakenJob } from '../../node/queue/queue.js';
 import type { Store } from '../../node/store/store.js';
 import type { Reporter } from '../reporter.js';
 import { Slot, type SlotEnd, type SlotEvents } from './slot.js';
+
+type Progress = Parameters<SlotEvents['progress']>[0];
 
 /** A group that a worker has taken. */
 export interface TakenGroup {
@@ -20,6 +23,8 @@ export interface TakenGroup {
   readonly group: Group;
   /** Aborted when it is another worker's. */
   readonly lost?: AbortSignal;
+  /** Told how far its trials are. */
+  progress?(progress: Progress): void;
   /** To be called when the work on it has ended. */
   ended(how: SlotEnd): Promise<void>;
 }
@@ -71,8 +76,11 @@ async function workOn(
   const slotOf = (store: Store) => {
     const made =
       slots.get(store) ??
-      new Slot(store, name, leaseOf(process.env.SAE_LEASE), {
-        progress: events.progress,
+      new Slot(store, name, lease(), {
+        progress: (progress) => {
+          current?.progress?.(progress);
+          events.progress(progress);
+        },
         line: (line) => reporter.line(line),
         warn: (sentence) => reporter.warn(sentence),
       });
@@ -80,10 +88,12 @@ async function workOn(
     return made;
   };
   let failures = 0;
+  let current: TakenGroup | undefined;
   try {
     while (!signal.aborted) {
       const taken = await source.take(signal);
       if (!taken) return;
+      current = taken;
       const { store, group } = taken;
       const job = {
         store: store.name,
@@ -117,8 +127,14 @@ export function groupsInStore(store: Store, sweep: Sweep, only?: readonly number
   };
 }
 
-/** Milliseconds between two renewals of a job, and before one that others are at work on is looked at again. */
-const renewal = 15_000;
+/** Milliseconds after which a group that others are at work on is given back, to be looked at again. */
+const patience = 5000;
+
+/** Opens the queue that hands out groups. @throws as `openQueue`. */
+export function queueOf(url: string, reporter: Reporter): Promise<Queue> {
+  const lock = lease();
+  return openQueue(url, { onNote: (note) => reporter.warn(note), ...(lock && { lock }) });
+}
 
 /** The groups that a queue hands out. @param openStore opens the store that a job names. */
 export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise<Store>): GroupSource {
@@ -129,7 +145,7 @@ export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise
       try {
         const { store: name, sweep, group } = job.data as { store: string; sweep: string; group: number };
         const store = await openStore(name);
-        return heldJob(job, store, groupOf(await readSweep(store, sweep), group));
+        return heldJob(job, store, groupOf(await readSweep(store, sweep), group), signal);
       } catch (error) {
         await job.failed((error as Error).message);
         throw error;
@@ -138,23 +154,35 @@ export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise
   };
 }
 
-function heldJob(job: TakenJob, store: Store, group: Group): TakenGroup {
+function heldJob(job: TakenJob, store: Store, group: Group, signal: AbortSignal): TakenGroup {
   const lost = new AbortController();
-  const timer = setInterval(async () => {
-    if (!(await job.renew().catch(() => true))) lost.abort();
-  }, renewal);
+  let progress: Progress = {};
+  const keep = async () => {
+    if (!(await job.renew())) lost.abort();
+    const all = Object.values(progress);
+    const sum = (key: 'steps' | 'of') => all.reduce((total, one) => total + one[key], 0);
+    if (all.length > 0) await job.progress({ done: sum('steps'), of: sum('of') });
+  };
+  const timer = setInterval(keep, (lease() ?? usualLease) / 4);
   return {
     store,
     group,
     lost: lost.signal,
+    progress: (told) => {
+      progress = told;
+    },
     async ended(how) {
-      clearInterval(timer);
-      if (lost.signal.aborted) return;
-      if ('failure' in how) await job.failed(how.failure.message);
-      else if (how.open > 0) await job.giveBack();
-      // What another worker is at work on, by a job of another sweep, is looked at again.
-      else if (how.busy > 0) await job.failed('Another worker has some of its trials.');
-      else await job.done();
+      try {
+        if (lost.signal.aborted) return;
+        if ('failure' in how) await job.failed(how.failure.message);
+        else if (how.open > 0) await job.giveBack();
+        else if (how.busy > 0) {
+          await pause(patience, undefined, { signal }).catch(() => {});
+          await job.giveBack();
+        } else await job.done();
+      } finally {
+        clearInterval(timer);
+      }
     },
   };
 }
@@ -193,21 +221,12 @@ export async function adaptersOf(names: string | undefined): Promise<(string | u
   return listed;
 }
 
-/** Milliseconds, for tests and networks that are slow. @throws ConfigError. */
-function leaseOf(seconds: string | undefined): number | undefined {
+/** Milliseconds after which a silent worker counts as dead, if that is another time than usual. @throws ConfigError. */
+export function lease(): number | undefined {
+  const seconds = process.env.SAE_LEASE;
   if (seconds === undefined) return undefined;
   const value = Number(seconds);
   if (!(value >= 1))
     throw new ConfigError(`SAE_LEASE is "${seconds}"; expected a number of seconds of at least 1.`);
   return 1000 * value;
-}
-
-/** How many of a sweep's trials are final. */
-export async function finalCount(store: Store, sweep: Sweep): Promise<number> {
-  let final = 0;
-  for (const trial of sweep.groups.flat()) {
-    const found = await readState(store, trial);
-    if (found && isFinal(found.state)) final += 1;
-  }
-  return final;
 }

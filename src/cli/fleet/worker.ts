@@ -1,17 +1,18 @@
+import { constants } from 'node:os';
 import { Command, Option } from 'commander';
 import type { RowOptions } from '../../node/fleet/records.js';
 import { ConfigError, closePipes, type OpenOptions } from '../../node/index.js';
-import { openQueue } from '../../node/queue/queue.js';
+import { goesOnLater } from '../../node/slurm.js';
 import { probeStore } from '../../node/store/probe.js';
 import { openStore, type Store } from '../../node/store/store.js';
 import { valuesOf } from '../arguments.js';
-import { interruptible } from '../interrupt.js';
+import { Interrupted, interruptible } from '../interrupt.js';
 import * as options from '../options.js';
 import { count, Reporter, type ReporterOptions } from '../reporter.js';
 import { outcomesOf } from './outcomes.js';
 import { sweepOf, tellFinal } from './status.js';
 import { adaptersOption, addAll } from './sweep-options.js';
-import { adaptersOf, type GroupSource, groupsInQueue, groupsInStore, work } from './work.js';
+import { adaptersOf, type GroupSource, groupsInQueue, groupsInStore, queueOf, work } from './work.js';
 
 interface WorkerValues extends ReporterOptions {
   readonly store?: string;
@@ -76,7 +77,7 @@ async function worker(values: WorkerValues): Promise<void> {
     stores.set(wanted, store);
     return store;
   };
-  const queue = on === undefined ? undefined : await openQueue(on, { onNote: (note) => reporter.warn(note) });
+  const queue = on === undefined ? undefined : await queueOf(on, reporter);
   const told = new Set<string>();
   try {
     const source = queue
@@ -100,7 +101,7 @@ async function worker(values: WorkerValues): Promise<void> {
         },
       },
     });
-    signal.throwIfAborted();
+    if (signal.aborted) throw asTask(signal.reason);
     reporter.line(`worker    nothing is left; ${count(told.size)} trials were finished here`);
   } finally {
     closePipes();
@@ -123,6 +124,12 @@ async function groupsOfStore(
     );
   }
   return groupsInStore(store, sweep, only);
+}
+
+/** A batch system sends SIGUSR2 before a task's time is up, and puts it back if it ends with a status that says so. */
+function asTask(reason: unknown): unknown {
+  const bySystem = reason instanceof Interrupted && reason.status === 128 + constants.signals.SIGUSR2;
+  return bySystem ? new Interrupted(goesOnLater) : reason;
 }
 
 /** Where this machine has the rows, if that was said. */
