@@ -21,7 +21,7 @@ import {
   type TrainConfig,
   writeModelFile,
 } from '../node/index.js';
-import { statOf } from '../node/write-file.js';
+import { statOf } from '../node/stat.js';
 import type { Reporter } from './reporter.js';
 import type { Trained } from './training-run.js';
 

@@ -1,4 +1,4 @@
-import { rmSync, type Stats } from 'node:fs';
+import { rmSync } from 'node:fs';
 import {
   access,
   constants,
@@ -9,11 +9,11 @@ import {
   realpath,
   rename,
   rm,
-  stat,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { describeFileError } from './data/files.js';
 import { isDead, owner } from './owner.js';
+import { statOf } from './stat.js';
 
 // Libraries for this report success when the disk is full and the file is cut short: they do not check how many bytes
 // were written. FileHandle.writeFile does, and accepts any length.
@@ -116,18 +116,6 @@ async function targetOf(file: string): Promise<string> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     const link = await readlink(file).catch(() => undefined);
     return link === undefined ? file : targetOf(resolve(dirname(file), link));
-  }
-}
-
-/** What there is of a file; undefined if there is none. @throws the system's error if that cannot be told. */
-export async function statOf(file: string): Promise<Stats | undefined> {
-  try {
-    return await stat(file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return undefined;
-    }
-    throw error;
   }
 }
 

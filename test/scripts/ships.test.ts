@@ -64,7 +64,8 @@ describe('the package', () => {
     expect(packed.filter((path) => path.endsWith('.gyp'))).toEqual([]);
     const scripts = productionPackages().filter(({ hasInstallScript }) => hasInstallScript);
     expect(scripts.map(({ name }) => name)).toEqual(['webgpu']);
-    expect(own.allowScripts).toEqual({ webgpu: false });
+    // Where BullMQ is installed, a package of its own is there with what it would compile.
+    expect(own.allowScripts).toEqual({ 'msgpackr-extract': false, webgpu: false });
     expect(read('SECURITY.md')).toContain('one has: `webgpu` (Dawn)');
   });
 

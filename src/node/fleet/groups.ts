@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { randomPair, shuffle } from '../../sae/model/random.js';
 import type { Store } from '../store/store.js';
 import { isFinal, readState, type Sweep, unique } from './records.js';
 import type { Deaths } from './sessions.js';
@@ -21,8 +22,8 @@ export function groupOf(sweep: Sweep, index: number): Group {
 }
 
 /**
- * Hands out the groups of a sweep without a queue, by what the store says of their trials. Workers begin in different places, so that they
- * rarely find what another one has just taken.
+ * Hands out the groups of a sweep without a queue, by what the store says of their trials. Each worker looks at them in an order of its own, so
+ * that it rarely finds what another one has just taken.
  */
 export class StoreGroups {
   readonly #order: number[];
@@ -40,8 +41,9 @@ export class StoreGroups {
     only?: readonly number[],
   ) {
     const all = only ?? sweep.groups.map((_, index) => index);
-    const first = Number.parseInt(unique().slice(0, 8), 16) % Math.max(1, all.length);
-    this.#order = [...all.slice(first), ...all.slice(0, first)];
+    const order = Uint32Array.from(all);
+    shuffle(order, randomPair(Number.parseInt(unique().slice(0, 8), 16)).forOrder);
+    this.#order = [...order];
   }
 
   /** The next group of which something is to be done. Undefined if nothing is left, or the signal ends the waiting. */
@@ -85,16 +87,13 @@ export class StoreGroups {
 
   /** What there is to do of a group: nothing, something, or nothing now since others are at work on it. */
   async #look(index: number): Promise<'ended' | 'free' | 'taken'> {
-    const trials = this.sweep.groups[index];
-    let taken = false;
-    for (const trial of trials) {
+    for (const trial of this.sweep.groups[index]) {
       const found = await readState(this.store, trial);
       if (!found || found.state.state === 'open') return 'free';
       if (isFinal(found.state)) continue;
-      if (await this.deaths.isDead(found.state.worker)) return 'free';
-      taken = true;
+      // Whoever has the first one that is left has the others as well.
+      return (await this.deaths.isDead(found.state.worker)) ? 'free' : 'taken';
     }
-    if (taken) return 'taken';
     await markEnded(this.store, this.sweep.id, index);
     return 'ended';
   }

@@ -105,19 +105,23 @@ export class Session {
 
 /** Tells which workers are dead, by what it has seen of them. */
 export class Deaths {
-  readonly #seen = new Map<string, { version: string; at: number }>();
+  /** The version of a worker's record, when that was first seen, and when it was last looked at. */
+  readonly #seen = new Map<string, { version: string; at: number; looked: number; lease: number }>();
 
   constructor(readonly store: Store) {}
 
   /** Whether a worker is dead. Its record is removed then, so that it knows if it comes back. */
   async isDead(worker: string): Promise<boolean> {
+    const before = this.#seen.get(worker);
+    if (before && performance.now() - before.looked < before.lease / 16) return false;
     const found = await this.store.read(keyOf(worker));
     if (!found) return true;
     const { owner, lease } = jsonOf(found.bytes, keyOf(worker), this.store) as WorkerRecord;
     const seen = this.#seen.get(worker);
     const now = performance.now();
-    if (seen?.version !== found.version) this.#seen.set(worker, { version: found.version, at: now });
-    const silent = seen?.version === found.version && now - seen.at > lease;
+    const isSame = seen?.version === found.version;
+    this.#seen.set(worker, { version: found.version, at: isSame ? seen.at : now, looked: now, lease });
+    const silent = isSame && now - seen.at > lease;
     if (!silent && !isDead(owner)) return false;
     await this.store.remove(keyOf(worker));
     this.#seen.delete(worker);

@@ -90,11 +90,12 @@ export function paretoChart(models: readonly ParetoModel[]): ParetoOption {
     legend: {
       type: 'plain',
       orient: 'vertical',
-      right: 12,
+      // By its left side: how wide its text is drawn is not known here.
+      left: 572,
       top: 'middle',
       itemGap: 10,
-      itemWidth: 26,
-      itemHeight: 11,
+      itemWidth: 15,
+      itemHeight: 12,
       selectedMode: false,
       textStyle: { color: '#222222', fontSize: 12 },
     },

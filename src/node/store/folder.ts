@@ -7,7 +7,8 @@ import { DataError } from '../../sae/errors.js';
 import { describeFileError } from '../data/files.js';
 import { makeFolder } from '../folder.js';
 import { isDead, owner } from '../owner.js';
-import { flushFolder, statOf, writeWhole } from '../write-file.js';
+import { statOf } from '../stat.js';
+import { flushFolder, writeWhole } from '../write-file.js';
 import { checkKey, isKey } from './keys.js';
 
 // POSIX has no compare-and-swap, but link(2) makes a name or says that there is one, on network folders too. So each version

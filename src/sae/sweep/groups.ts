@@ -28,10 +28,12 @@ const optimising: ReadonlySet<string> = new Set([
  * Divides trials into groups that train side by side: such as take the same batches, at most so many together. Rivals stay together as far
  * as they fit, and come one after another.
  * @param processes that train them: there are as many groups at least, where there are so many trials.
- * @param most trials of a group.
+ * @param size of a group, at most.
  */
 export function groupsOf<T extends Trial>(trials: readonly T[], processes = 1, size = usualGroup): T[][] {
-  const most = Math.min(size, Math.ceil(trials.length / processes));
+  // As long as each other, so that no process waits for another at the end.
+  const rounds = Math.ceil(trials.length / (size * processes));
+  const most = Math.ceil(trials.length / (rounds * processes));
   const groups: T[][] = [];
   for (const sharing of classes(trials, ({ training: { batch_size, seed, shuffle } }) => [
     batch_size,
