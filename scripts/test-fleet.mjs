@@ -3,13 +3,14 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import * as network from './fleet/network.mjs';
+import * as radosgw from './fleet/radosgw.mjs';
 import * as redis from './fleet/redis.mjs';
 import * as slurm from './fleet/slurm.mjs';
 import * as valkey from './fleet/valkey.mjs';
 import { root, say } from './setup/run.mjs';
 
 /** Each has `name` and `start()`, which installs it where it is missing and gives what tests have in their environment, and `stop()`. */
-const parts = [redis, valkey, network, slurm];
+const parts = [radosgw, redis, valkey, network, slurm];
 
 // Ctrl-C reaches the tests as well; what was started here is stopped when they have ended.
 process.on('SIGINT', () => {});

@@ -21,7 +21,7 @@ const abandoned = 86_400_000;
 /**
  * So many old versions stay, and as many again until they are removed at once. A writer that slept through some of them fails
  * to make the name of its next version, since it is there. One that slept through more makes it, and has to see in the
- * folder's list that there are higher ones but not the one that comes next: a network folder may show it an old list.
+ * folder's list that as many are above it: on a network folder, that could be an old list.
  */
 const kept = 100;
 const attempts = 20;
@@ -105,9 +105,9 @@ export class FolderStore {
         if (!(await isLinked(temporary, file))) return undefined;
         await flushFolder(dirname(file)).catch(() => {});
         const now = await this.#versions(key);
-        // Others may have read it, and gone on from it, already.
-        const newest = now.at(-1) === before + 1 || now.includes(before + 2);
-        if (!newest || (before > 0 && !now.includes(before))) {
+        // Others may have read it, and gone on from it, already. A name that was free again has many above it.
+        const above = now.at(-1)! - (before + 1);
+        if (!(above < kept) || (before > 0 && !now.includes(before))) {
           await rm(file, { force: true });
           return undefined;
         }
@@ -122,17 +122,12 @@ export class FolderStore {
     }
   }
 
-  /** In ascending order, so that what comes after one that is there was never removed. The first one stays: it is the key. */
+  /** The first one stays: it is the key, which others would make again. */
   async #trim(key: string, versions: readonly number[]): Promise<void> {
     if (versions.length <= 2 * kept) return;
-    for (const version of versions.slice(1, -kept)) {
-      const removed = await rm(this.#file(key, version), { force: true }).then(
-        () => true,
-        () => false,
-      );
-      // The next writer tries again.
-      if (!removed) return;
-    }
+    // What cannot be removed now is tried again by the next writer.
+    const old = versions.slice(1, -kept).map((version) => rm(this.#file(key, version), { force: true }));
+    await Promise.allSettled(old);
   }
 
   async putFile(key: string, path: string): Promise<void> {

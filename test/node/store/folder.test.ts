@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync } from 'node:fs';
+import fs, {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -92,6 +100,49 @@ describe('a writer of a shared folder', () => {
     expect(await keysOf(store)).toEqual(['key']);
     expect(await store.read('key')).toMatchObject({ version: '320' });
     await store.remove('key');
+    expect(readdirSync(folder)).toEqual(['.tmp']);
+  });
+
+  it.each([2, 50, 101, 102])(
+    'loses where old versions up to %i are being removed when it makes its own',
+    async (removed) => {
+      const folder = place();
+      const store = await openStore(folder);
+      const version = (await store.create('key', encode('1')))!;
+      linking(async (from, to) => {
+        for (let i = 2; i <= 202; i++) if (i > removed) writeFileSync(join(folder, `key~${i}`), `${i}`);
+        return link(from, to);
+      });
+      expect(await store.replace('key', encode('late'), version)).toBeUndefined();
+      linking(link);
+      expect(await text(store, 'key')).toBe('202');
+      expect(existsSync(join(folder, 'key~2'))).toBe(false);
+    },
+  );
+
+  it('wins though others have gone on from its version before it looks', async () => {
+    const store = await openStore(place());
+    const version = (await store.create('key', encode('1')))!;
+    linking(async (from, to) => {
+      linking(link);
+      await link(from, to);
+      expect(await store.replace('key', encode('3'), '2')).toBe('3');
+    });
+    expect(await store.replace('key', encode('2'), version)).toBe('2');
+    expect(await text(store, 'key')).toBe('3');
+  });
+
+  it('leaves nothing of a record that is removed while it writes', async () => {
+    const folder = place();
+    const store = await openStore(folder);
+    let version = (await store.create('key', encode('1')))!;
+    version = (await store.replace('key', encode('2'), version))!;
+    linking(async (from, to) => {
+      linking(link);
+      await store.remove('key');
+      return link(from, to);
+    });
+    expect(await store.replace('key', encode('3'), version)).toBeUndefined();
     expect(readdirSync(folder)).toEqual(['.tmp']);
   });
 

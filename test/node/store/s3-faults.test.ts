@@ -11,7 +11,7 @@ import { type Asked, type Fault, S3Server } from '../../support/s3-server.js';
 import { againstModel, decode, encode, keysOf, openIn, steps } from '../../support/stores.js';
 import { failure, temporaryFolder } from '../data/folder.js';
 
-Object.assign(limits, { pause: 2, connect: 120, idle: 120, part: 1000 });
+Object.assign(limits, { pause: 2, connect: 120, idle: 120, part: 2000 });
 const folder = temporaryFolder();
 const server = await new S3Server().listen();
 Object.assign(server, { leastPart: 0, pageLength: 2 });
