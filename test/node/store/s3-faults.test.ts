@@ -240,9 +240,12 @@ describe('a bucket in trouble', () => {
   it('stops at once where it is closed', async () => {
     const store = await openIn(bed);
     server.fault = () => 'stalled';
+    const { connect } = limits;
+    limits.connect = 1_000_000;
     const reading = store.read('x');
     store.close();
     await expect(reading).rejects.toThrow('The store s3://the-bucket/faults was closed.');
+    limits.connect = connect;
   });
 
   it('leaves no upload behind that fails', async () => {
