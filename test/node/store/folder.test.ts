@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs, {
   existsSync,
   mkdtempSync,
@@ -53,26 +54,39 @@ describe('a writer of a shared folder', () => {
     }
   });
 
-  it('that is killed in the middle of it leaves what is not listed, and goes after a day', async () => {
+  it('that is killed in the middle of it leaves what is not listed, and goes with the next one', async () => {
     const folder = place();
     const store = await openStore(folder);
     const version = (await store.create('lease', encode('0')))!;
     const killed = await Racer.start({ store: folder, environment: {} });
     killed.ask({ do: 'sleep', key: 'lease', text: 'late', version }).catch(() => {});
     await stopped(killed.process.pid!);
-    killed.end();
     const [left] = temporaries(folder);
     expect(left).toBeDefined();
     expect(await keysOf(store)).toEqual(['lease']);
     await openStore(folder);
     expect(temporaries(folder)).toEqual([left]);
-    const hours = (count: number) => Date.now() / 1000 - count * 3600;
-    utimesSync(join(folder, '.tmp', left!), hours(23), hours(23));
-    await openStore(folder);
-    expect(temporaries(folder)).toEqual([left]);
-    utimesSync(join(folder, '.tmp', left!), hours(25), hours(25));
+    const ended = once(killed.process, 'exit');
+    killed.end();
+    await ended;
     await openStore(folder);
     expect(temporaries(folder)).toEqual([]);
+  });
+
+  it("of another machine leaves what goes after a day, by the folder's clock", async () => {
+    const folder = place();
+    await openStore(folder);
+    const left = join(folder, '.tmp', '01234567-1-99.tmp');
+    writeFileSync(left, 'half');
+    for (const [hours, there] of [
+      [23, true],
+      [25, false],
+    ] as const) {
+      const time = Date.now() / 1000 - hours * 3600;
+      utimesSync(left, time, time);
+      await openStore(folder);
+      expect(existsSync(left)).toBe(there);
+    }
   });
 
   it('wins where a network folder calls its success a failure', async () => {

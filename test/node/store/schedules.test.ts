@@ -9,6 +9,7 @@ import { temporaryFolder } from '../data/folder.js';
 
 // Several writers in one folder, whose calls of the file system follow each other in orders that are drawn.
 
+const draws = fc.infiniteStream(fc.nat(5));
 const base = temporaryFolder();
 const names = ['link', 'readdir', 'readFile', 'rename', 'rm'] as const;
 const originals = Object.fromEntries(names.map((name) => [name, fs.promises[name]]));
@@ -39,10 +40,32 @@ async function add(store: Store, own: string): Promise<{ won: boolean; from: str
   return { won: version !== undefined, from: there?.version ?? 'none' };
 }
 
-async function run(scheduler: fc.Scheduler, work: (store: Store) => Promise<unknown>[]): Promise<Store> {
+/** Runs writers side by side. Only when each of them waits for its next call, one is drawn that makes it. */
+async function run(
+  draws: Iterator<number>,
+  writers: readonly ((store: Store) => Promise<unknown>)[],
+): Promise<Store> {
   const store = await openStore(mkdtempSync(join(base.path, 'store-')));
-  ordered(() => scheduler.schedule(Promise.resolve()));
-  await scheduler.waitFor(Promise.all(work(store)));
+  const waiting: (() => void)[] = [];
+  let left = writers.length;
+  const next = () => {
+    if (left === 0 || waiting.length < left) return;
+    const [go] = waiting.splice(draws.next().value % waiting.length, 1);
+    go!();
+  };
+  ordered(
+    () =>
+      new Promise<void>((go) => {
+        waiting.push(go);
+        next();
+      }),
+  );
+  const work = writers.map(async (writer) => {
+    await writer(store);
+    left--;
+    next();
+  });
+  await Promise.all(work);
   Object.assign(fs.promises, originals);
   syncBuiltinESMExports();
   return store;
@@ -50,10 +73,11 @@ async function run(scheduler: fc.Scheduler, work: (store: Store) => Promise<unkn
 
 it('each version has one successor, and each addition counts once, in any order of calls', async () => {
   let lost = 0;
-  const property = fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+  const property = fc.asyncProperty(draws, async (order) => {
     const outcomes: { won: boolean; from: string }[] = [];
-    const store = await run(scheduler, (store) =>
-      ['a', 'b', 'c'].map(async (own) => {
+    const store = await run(
+      order,
+      ['a', 'b', 'c'].map((own) => async (store) => {
         for (let i = 0; i < 3; i++) outcomes.push(await add(store, `${own}${i}`));
       }),
     );
@@ -67,13 +91,14 @@ it('each version has one successor, and each addition counts once, in any order 
 });
 
 it('a record that is removed meanwhile is there whole or not at all, and nothing is left in the end', async () => {
-  const property = fc.asyncProperty(fc.scheduler(), async (scheduler) => {
-    const store = await run(scheduler, (store) => [
-      ...['a', 'b'].map(async (own) => {
-        for (let i = 0; i < 3; i++) await add(store, `${own}${i}`);
-      }),
-      store.remove('sum').then(() => store.remove('sum')),
-    ]);
+  const property = fc.asyncProperty(draws, async (order) => {
+    const adder = (own: string) => async (store: Store) => {
+      for (let i = 0; i < 3; i++) await add(store, `${own}${i}`);
+    };
+    const remover = async (store: Store) => {
+      for (let i = 0; i < 2; i++) await store.remove('sum');
+    };
+    const store = await run(order, [adder('a'), adder('b'), remover]);
     const there = await store.read('sum');
     expect(await keysOf(store)).toEqual(there ? ['sum'] : []);
     if (there) expect(decode(there.bytes)).toMatch(/^\d [ab]\d$/);
