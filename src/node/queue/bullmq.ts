@@ -36,9 +36,8 @@ export async function openBullQueue(url: string, { onNote, lock = usualLock }: Q
     commandTimeout: patience,
     socketTimeout: patience,
     keepAlive: longest,
-    // A command that was kept back would be carried out when nobody waits for it any more: a job would be taken for no one.
+    // Both: a command that was kept back would be carried out when nobody waits for it any more, and a job be taken for no one.
     enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     retryStrategy: (times) => (opened ? Math.min(50 * 2 ** times, patience) : null),
   });
@@ -60,7 +59,7 @@ export async function openBullQueue(url: string, { onNote, lock = usualLock }: Q
         ...shared,
         lockDuration: lock,
         stalledInterval: lock / 4,
-        // How often a job may be begun is the store's to say.
+        // How often a job may be begun is the store's to say; BullMQ would write down that it failed.
         maxStalledCount: 1e6,
         autorun: false,
       },
@@ -180,9 +179,8 @@ class BullMQ implements Queue {
   async close(): Promise<void> {
     this.#closing.abort();
     clearInterval(this.#checks);
-    // They wait for a server that may be gone.
-    const closed = Promise.allSettled([this.worker.close(true), this.queue.close()]);
-    await Promise.race([closed, pause(1000)]);
+    // With a connection that is not theirs, they do not wait for a server that may be gone.
+    await Promise.allSettled([this.worker.close(true), this.queue.close()]);
     this.client.disconnect();
   }
 
