@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { addressOf, cable, on } from '../../scripts/fleet/network.mjs';
@@ -134,6 +134,44 @@ describe.each(programs)('%s', (_, program) => {
     for (const one of seen) await one.done();
     expect(await queue.state()).toMatchObject({ waiting: 0, active: 0, done: 2 });
     expect(notes.filter((note) => note.includes('gives no jobs'))).not.toEqual([]);
+  });
+
+  test('what was asked while the server was gone is not carried out afterwards, when nobody waits for it', async () => {
+    const server = await serverOfTest(program);
+    const queue = await queueOfTest(server.url);
+    const ids = ['a', 'b', 'c', 'd', 'e'];
+    await queue.add(ids.map((id) => long(id, 1)));
+    await server.stop('SIGKILL');
+    for (let at = 0; at < 4; at++) expect(await queue.take(AbortSignal.timeout(lock / 4))).toBeUndefined();
+    await server.start();
+    for (const id of ids) expect(await takeSoon(queue)).toMatchObject({ id, attempts: 0 });
+  });
+
+  test('a connection that swallows everything is given up for a new one', async () => {
+    const server = await serverOfTest(program);
+    const swallowing = new Set<Socket>();
+    const through = createServer((socket) => {
+      const to = connect(server.port, '127.0.0.1');
+      for (const [one, other] of [
+        [socket, to],
+        [to, socket],
+      ]) {
+        one.on('data', (bytes) => swallowing.has(socket) || other.write(bytes));
+        one.on('error', () => {}).on('close', () => other.destroy());
+      }
+      sockets.push(socket);
+    }).listen(0, '127.0.0.1');
+    const sockets: Socket[] = [];
+    await new Promise((resolve) => through.once('listening', resolve));
+    onTestFinished(() => void through.close());
+    const { port } = through.address() as { port: number };
+    const queue = await queueOfTest(server.url.replace(`:${server.port}`, `:${port}`));
+    await queue.add([long('a', 1)]);
+    for (const socket of sockets) swallowing.add(socket);
+    const job = await takeSoon(queue);
+    expect(job.id).toBe('a');
+    await job.done();
+    expect(await queue.state()).toMatchObject({ done: 1 });
   });
 
   test('a server with full memory refuses jobs and keeps those that it has', async () => {
