@@ -14,28 +14,28 @@ const latentsOf = (cwd: string) =>
   Papa.parse<string[]>(readFileSync(join(cwd, file), 'utf8'), { skipEmptyLines: true }).data;
 
 describe('words-10k', () => {
-  it('is trained on 512 latents, and latents.csv has the words with which each is most active', async () => {
+  it('is trained on latents, and latents.csv has the words with which each is most active', async () => {
     const cwd = folder.make();
-    const args = ['--dataset', 'words-10k', '--sparsity', 'batchtopk', '--k', '16', '--steps', '20'];
-    const lines = (await succeeds([...args, '--save-model'], { cwd })).split('\n');
-    expect(lines).toContain('parameters  103,012 (100-512-100, relu)');
+    const args = ['--dataset', 'words-10k', '--sparsity', 'batchtopk', '--k', '4', '--h_dims', '128'];
+    const lines = (await succeeds([...args, '--steps', '20', '--save-model'], { cwd })).split('\n');
+    expect(lines).toContain('parameters  25,828 (100-128-100, relu)');
     expect(lines).toContain('data        words-10k: 10,000 rows of 100 values');
     expect(filesIn(cwd)).toContain(file);
 
     const encode = ['encode', join('files', 'sae.safetensors'), '--data', `${words}.npy`, '--out', 'z.npy'];
     await succeeds(encode, { cwd });
     const { shape, values } = decodeNpy(readFileSync(join(cwd, 'z.npy')));
-    expect(shape).toEqual([10_000, 512]);
+    expect(shape).toEqual([10_000, 128]);
     const labels = readFileSync(`${words}.txt`, 'utf8').split('\n').slice(0, -1);
     const [names, ...latents] = latentsOf(cwd);
     expect([names.length, names.slice(0, 4), names.at(-1), latents.length]).toEqual([
       22,
       ['latent', 'density', 'label_1', 'activation_1'],
       'activation_10',
-      512,
+      128,
     ]);
     const own = (latent: number) => {
-      const codes = labels.map((_, row) => values[row * 512 + latent]);
+      const codes = labels.map((_, row) => values[row * 128 + latent]);
       const active = [...codes.keys()].filter((row) => codes[row] > 0);
       const top = active.toSorted((a, b) => codes[b] - codes[a]).slice(0, 10);
       return { density: active.length / 10_000, top: top.map((row) => [labels[row], codes[row]] as const) };

@@ -1,13 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-
 import { drawings, forward, type ReferenceConfig, toParameterSet } from '../reference/autoencoder.js';
 import { gatherRows } from '../reference/gather.js';
 import { colourDifference, latentTiles } from '../support/latent-tiles.js';
+import { long } from '../support/long.js';
 import {
   bytes,
   digitsFile,
@@ -163,28 +162,31 @@ describe('an epoch of 10,000 real digits', () => {
     }
   });
 
-  it('with --features encoder it shows the first layer’s weights, in grey and in their order', async () => {
-    const model = join(cwd, 'files', modelName);
-    const args = ['reconstruct', model, '--dataset', 'mnist-10k', '--features', 'encoder'];
-    await succeeds([...args, '--images-dir', 'encoder'], { cwd });
-    const { data, width, height } = await pixelsOf(join(cwd, 'encoder', 'features.png'), 'b-w');
-    const weights = readSafetensors(model).tensors['encoder.0.weight'];
-    const [columns, rowsOfTiles] = [5, 4];
-    const step = (width - 1) / columns;
-    const factor = (step - 1) / 28;
-    expect([(height - 1) / rowsOfTiles, factor % 1]).toEqual([step, 0]);
-    for (let latent = 0; latent < 20; latent++) {
-      const own = weights.subarray(latent * 784, (latent + 1) * 784);
-      const largest = Math.max(...own.map(Math.abs));
-      const left = 1 + (latent % columns) * step;
-      const top = 1 + Math.floor(latent / columns) * step;
-      const worst = own.reduce((most, weight, i) => {
-        const [x, y] = [left + (i % 28) * factor, top + Math.floor(i / 28) * factor];
-        return Math.max(most, Math.abs(data[y * width + x] - (128 + (127 * weight) / largest)));
-      }, 0);
-      expect(worst).toBeLessThan(1);
-    }
-  });
+  it.runIf(long)(
+    'with --features encoder it shows the first layer’s weights, in grey and in their order',
+    async () => {
+      const model = join(cwd, 'files', modelName);
+      const args = ['reconstruct', model, '--dataset', 'mnist-10k', '--features', 'encoder'];
+      await succeeds([...args, '--images-dir', 'encoder'], { cwd });
+      const { data, width, height } = await pixelsOf(join(cwd, 'encoder', 'features.png'), 'b-w');
+      const weights = readSafetensors(model).tensors['encoder.0.weight'];
+      const [columns, rowsOfTiles] = [5, 4];
+      const step = (width - 1) / columns;
+      const factor = (step - 1) / 28;
+      expect([(height - 1) / rowsOfTiles, factor % 1]).toEqual([step, 0]);
+      for (let latent = 0; latent < 20; latent++) {
+        const own = weights.subarray(latent * 784, (latent + 1) * 784);
+        const largest = Math.max(...own.map(Math.abs));
+        const left = 1 + (latent % columns) * step;
+        const top = 1 + Math.floor(latent / columns) * step;
+        const worst = own.reduce((most, weight, i) => {
+          const [x, y] = [left + (i % 28) * factor, top + Math.floor(i / 28) * factor];
+          return Math.max(most, Math.abs(data[y * width + x] - (128 + (127 * weight) / largest)));
+        }, 0);
+        expect(worst).toBeLessThan(1);
+      }
+    },
+  );
 
   it('loss.png has three curves in colour on white, and text', async () => {
     const { data, width, height, channels } = await pixelsOf(images('loss.png'), 'srgb');
@@ -228,7 +230,7 @@ describe('rows that are not squares', () => {
     expect(again.tiles[0].width * 3).toBe(again.tiles[0].height * 5);
   });
 
-  it.each([
+  it.runIf(long).each([
     ['bytes of no square', npy([40, 6], bytes(240)), 6],
     ['floats, of a square as well', npy([40, 9], Float32Array.from(bytes(360))), 9],
   ])('are skipped with a sentence where there is no shape at all: %s', async (_, file, values) => {
@@ -282,33 +284,36 @@ describe('rows that are not squares', () => {
     await succeeds(['encode', model, '--data', 'pngs', '--out', 'codes.npy'], { cwd });
   });
 
-  it('of floats are drawn in the shape that --image_shape says, and the saved model then says', async () => {
-    const cwd = folder.make();
-    const floats = folder.write(
-      'floats.npy',
-      npy(
-        [24, 16],
-        Float32Array.from(bytes(384), (v) => v / 255),
-      ),
-    );
-    const run = ['--data', floats, '--epochs', '1', '--num_samples', '2', '--h_dims', '3'];
-    await succeeds([...run, '--image_shape', '2,8', '--save-model'], { cwd });
-    const file = join(cwd, 'files', modelName);
-    await succeeds(['reconstruct', file, '--data', floats, '--images-dir', 'own'], { cwd });
-    const said = ['--image-shape', '8,2', '--images-dir', 'said'];
-    await succeeds(['reconstruct', file, '--data', floats, ...said], { cwd });
-    for (const [name, h, w] of [
-      ['images', 2, 8],
-      ['own', 2, 8],
-      ['said', 8, 2],
-    ] as const) {
-      const { tiles } = await tilesOf(join(cwd, name, 'plot.png'), 30);
-      expect(tiles.length).toBeGreaterThanOrEqual(4);
-      for (const { width, height } of tiles) expect(width * h).toBe(height * w);
-      const { columns, tops } = await latentTiles(join(cwd, name, 'features.png'), [h, w], 3);
-      expect(columns * tops.length).toBeGreaterThanOrEqual(3);
-    }
-  });
+  it.runIf(long)(
+    'of floats are drawn in the shape that --image_shape says, and the saved model then says',
+    async () => {
+      const cwd = folder.make();
+      const floats = folder.write(
+        'floats.npy',
+        npy(
+          [24, 16],
+          Float32Array.from(bytes(384), (v) => v / 255),
+        ),
+      );
+      const run = ['--data', floats, '--epochs', '1', '--num_samples', '2', '--h_dims', '3'];
+      await succeeds([...run, '--image_shape', '2,8', '--save-model'], { cwd });
+      const file = join(cwd, 'files', modelName);
+      await succeeds(['reconstruct', file, '--data', floats, '--images-dir', 'own'], { cwd });
+      const said = ['--image-shape', '8,2', '--images-dir', 'said'];
+      await succeeds(['reconstruct', file, '--data', floats, ...said], { cwd });
+      for (const [name, h, w] of [
+        ['images', 2, 8],
+        ['own', 2, 8],
+        ['said', 8, 2],
+      ] as const) {
+        const { tiles } = await tilesOf(join(cwd, name, 'plot.png'), 30);
+        expect(tiles.length).toBeGreaterThanOrEqual(4);
+        for (const { width, height } of tiles) expect(width * h).toBe(height * w);
+        const { columns, tops } = await latentTiles(join(cwd, name, 'features.png'), [h, w], 3);
+        expect(columns * tops.length).toBeGreaterThanOrEqual(3);
+      }
+    },
+  );
 });
 
 describe('an animation', () => {

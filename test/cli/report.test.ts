@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeModel } from '../../src/node/index.js';
 import type { ReportFacts } from '../../src/sae/insight/report/layout.js';
+import { long } from '../support/long.js';
 import { bytes, filesIn, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
@@ -82,21 +83,24 @@ describe('sae report', () => {
     expect(facts.models[0].command).toMatch(/^sae --data /);
   });
 
-  it('knows nothing of the training of a model beside whose record it does not belong', async () => {
-    const cwd = folder.make();
-    cpSync(join(folder.path, 'one'), cwd, { recursive: true });
-    // Another run with the same options, which saved no model, leaves its record there.
-    const others = folder.write('others.npy', npy([50, 16], bytes(800)));
-    const training = ['--data', others, '--epochs', '3', '--image_shape', '4,4', '--h_dims', '[40]'];
-    const again = [...training, '--sparsity', 'topk', '--k', '4', '--no-save-plots', '--files-dir', '.'];
-    await succeeds(again, { cwd });
-    await succeeds(['report', 'sae.safetensors', '--data', rows, '--quiet'], { cwd });
-    const [model] = factsIn(join(cwd, 'report.html')).models;
-    expect(model).toMatchObject({ name: 'sae.safetensors', charts: [], kind: 'topk' });
-    expect(model.command).toBeUndefined();
-  });
+  it.runIf(long)(
+    'knows nothing of the training of a model beside whose record it does not belong',
+    async () => {
+      const cwd = folder.make();
+      cpSync(join(folder.path, 'one'), cwd, { recursive: true });
+      // Another run with the same options, which saved no model, leaves its record there.
+      const others = folder.write('others.npy', npy([50, 16], bytes(800)));
+      const training = ['--data', others, '--epochs', '3', '--image_shape', '4,4', '--h_dims', '[40]'];
+      const again = [...training, '--sparsity', 'topk', '--k', '4', '--no-save-plots', '--files-dir', '.'];
+      await succeeds(again, { cwd });
+      await succeeds(['report', 'sae.safetensors', '--data', rows, '--quiet'], { cwd });
+      const [model] = factsIn(join(cwd, 'report.html')).models;
+      expect(model).toMatchObject({ name: 'sae.safetensors', charts: [], kind: 'topk' });
+      expect(model.command).toBeUndefined();
+    },
+  );
 
-  it('knows the densities of the last training only', async () => {
+  it.runIf(long)('knows the densities of the last training only', async () => {
     const cwd = folder.make();
     const files = ['sae.safetensors', 'metrics.jsonl', 'run.json', 'densities.safetensors'];
     for (const name of files) writeFileSync(join(cwd, name), readFileSync(join(folder.path, 'one', name)));
@@ -188,7 +192,7 @@ describe('sae report', () => {
     expect((await sae([...args, '--quiet'], { cwd })).status).toBe(0);
   });
 
-  it('tells Neuronpedia bins of activations from the threshold on', async () => {
+  it.runIf(long)('tells Neuronpedia bins of activations from the threshold on', async () => {
     const cwd = folder.make();
     const tensor = (...shape: number[]) => {
       const values = shape.reduce((all, side) => all * side, 1);

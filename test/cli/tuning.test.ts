@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeAdapters } from '../../src/node/adapters.js';
+import { long } from '../support/long.js';
 import { bytes, figures, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
@@ -66,7 +67,7 @@ describe('tuning', () => {
     expect(stderr).toMatch(/^sae: The tile given for nt 64x4x16 is not one that this adapter .* can use/);
   });
 
-  it.runIf(onLinux)('full times tiles, and devices --tuning shows which were fastest', async () => {
+  it.runIf(long && onLinux)('full times tiles, and devices --tuning shows which were fastest', async () => {
     const cwd = folder.make();
     const env = cache();
     const before = await succeeds(['devices', '--tuning'], { cwd, env });

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeModel } from '../../src/node/index.js';
 import { forward, type ReferenceConfig, randomParameters, toParameterSet } from '../reference/autoencoder.js';
 import { seededRandom } from '../reference/random.js';
+import { long } from '../support/long.js';
 import '../support/compare.js';
 import { decodeNpy } from '../support/npy.js';
 import { bytes, filesIn, npy, objects, readSafetensors, sae, succeeds, temporaryFolder } from './sae.js';
@@ -259,40 +260,45 @@ describe('rows that come once, or with some left out', () => {
   const content = npy([rows, in_dims], floats);
   const row = (i: number) => floats.subarray(i * in_dims, (i + 1) * in_dims);
 
-  it('are encoded and reconstructed as they come on standard input, or through a pipe with a name', async () => {
-    const cwd = folder.make();
-    const expected = {
-      encode: Array.from({ length: rows }, (_, i) => [...codes(row(i), 12)]).flat(),
-      reconstruct: Array.from({ length: rows }, (_, i) => [...reconstructed(row(i))]).flat(),
-    };
-    spawnSync('mkfifo', [join(cwd, 'pipe')]);
-    writeFileSync(join(cwd, 'rows.npy'), content);
-    for (const command of ['encode', 'reconstruct'] as const) {
-      for (const data of ['-', '/dev/stdin', 'pipe']) {
-        const named = data === 'pipe';
-        const writer = named && spawn('sh', ['-c', 'cat rows.npy > pipe'], { cwd });
-        const said = await succeeds([command, file, '--data', data, '--out', 'out.npy'], {
-          cwd,
-          ...(!named && { input: content }),
-        });
-        if (writer && writer.exitCode === null) await once(writer, 'exit');
-        expect(said).toBe(`out.npy  60 rows of ${command === 'encode' ? '12 latents' : '6 values'}\n`);
-        const written = decodeNpy(readFileSync(join(cwd, 'out.npy')));
-        expect(written.values).toBeCloseTensor(expected[command], 1e-5);
+  it.runIf(long)(
+    'are encoded and reconstructed as they come on standard input, or through a pipe with a name',
+    async () => {
+      const cwd = folder.make();
+      const expected = {
+        encode: Array.from({ length: rows }, (_, i) => [...codes(row(i), 12)]).flat(),
+        reconstruct: Array.from({ length: rows }, (_, i) => [...reconstructed(row(i))]).flat(),
+      };
+      spawnSync('mkfifo', [join(cwd, 'pipe')]);
+      writeFileSync(join(cwd, 'rows.npy'), content);
+      for (const command of ['encode', 'reconstruct'] as const) {
+        for (const data of ['-', '/dev/stdin', 'pipe']) {
+          const named = data === 'pipe';
+          const writer = named && spawn('sh', ['-c', 'cat rows.npy > pipe'], { cwd });
+          const said = await succeeds([command, file, '--data', data, '--out', 'out.npy'], {
+            cwd,
+            ...(!named && { input: content }),
+          });
+          if (writer && writer.exitCode === null) await once(writer, 'exit');
+          expect(said).toBe(`out.npy  60 rows of ${command === 'encode' ? '12 latents' : '6 values'}\n`);
+          const written = decodeNpy(readFileSync(join(cwd, 'out.npy')));
+          expect(written.values).toBeCloseTensor(expected[command], 1e-5);
+        }
       }
-    }
-    const { status, stderr } = await sae(['encode', file, '--data', '-', '--out', 'more.npy'], {
-      cwd,
-      input: Buffer.concat([content, Buffer.alloc(1)]),
-    });
-    expect([status, stderr]).toEqual([
-      1,
-      'sae: standard input goes on after byte 1,568, where its 60 rows end; expected nothing more, as its header says.\n',
-    ]);
-    const told = await succeeds(['rows', '-'], { cwd, input: content });
-    expect(told).toBe((await succeeds(['rows', 'rows.npy'], { cwd })).replace('rows.npy', 'standard input'));
-    expect(filesIn(cwd)).toEqual(['out.npy', 'pipe', 'rows.npy']);
-  });
+      const { status, stderr } = await sae(['encode', file, '--data', '-', '--out', 'more.npy'], {
+        cwd,
+        input: Buffer.concat([content, Buffer.alloc(1)]),
+      });
+      expect([status, stderr]).toEqual([
+        1,
+        'sae: standard input goes on after byte 1,568, where its 60 rows end; expected nothing more, as its header says.\n',
+      ]);
+      const told = await succeeds(['rows', '-'], { cwd, input: content });
+      expect(told).toBe(
+        (await succeeds(['rows', 'rows.npy'], { cwd })).replace('rows.npy', 'standard input'),
+      );
+      expect(filesIn(cwd)).toEqual(['out.npy', 'pipe', 'rows.npy']);
+    },
+  );
 
   it('are refused where they come once and not alone, or are to be read twice', async () => {
     for (const [args, sentence] of [

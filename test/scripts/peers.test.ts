@@ -8,6 +8,7 @@ import { runGemm, runShape } from '../../scripts/peers/cases.mjs';
 import { Contestant, Dropped } from '../../scripts/peers/contestant.mjs';
 import { timeSteps, together } from '../../scripts/peers/peer.mjs';
 import { markdown, markdownTable, ratios, short, spread } from '../../scripts/peers/report.mjs';
+import { long } from '../support/long.js';
 
 describe('the table of peers', () => {
   it('takes medians of odd and even numbers of repeats, in whatever order they came', () => {
@@ -184,37 +185,41 @@ describe('the peers in PyTorch', () => {
     (program) => spawnSync(program, ['-c', 'import torch']).status === 0,
   );
 
-  it.skipIf(!python)('do the same work, recorded and written out by hand', { timeout: 60_000 }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'webgpu-sae-peers-'));
-    try {
-      const rows = join(folder, 'rows.bin');
-      writeFileSync(
-        rows,
-        Uint8Array.from({ length: 256 * 784 }, (_, i) => (i * i * 7919) % 251),
-      );
-      const shape = { in_dims: 784, h_dims: [24, 12], batch_size: 64 };
-      const losses = async (variant: string) => {
-        const child = spawn(python!, ['scripts/peers/torch_peer.py', variant, 'cpu'], {
-          stdio: ['pipe', 'pipe', 'inherit'],
-          env: { ...process.env, SAE_PEER_ROWS: rows, OMP_NUM_THREADS: '1' },
-        });
-        for (const request of [
-          { do: 'prepare', ...shape },
-          { do: 'turn', steps: 40 },
-        ]) {
-          child.stdin.write(`${JSON.stringify(request)}\n`);
-        }
-        child.stdin.end();
-        const answers: { loss?: number }[] = [];
-        for await (const line of createInterface({ input: child.stdout })) answers.push(JSON.parse(line));
-        return answers.slice(1).map(({ loss }) => loss!);
-      };
-      const [recorded, byHand] = [await losses('preloaded'), await losses('by-hand')];
-      expect(recorded).toHaveLength(2);
-      expect(recorded[1]).toBeLessThan(recorded[0]);
-      for (const [i, loss] of byHand.entries()) expect(loss / recorded[i]).toBeCloseTo(1, 4);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
+  it.runIf(long && python)(
+    'do the same work, recorded and written out by hand',
+    { timeout: 60_000 },
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'webgpu-sae-peers-'));
+      try {
+        const rows = join(folder, 'rows.bin');
+        writeFileSync(
+          rows,
+          Uint8Array.from({ length: 256 * 784 }, (_, i) => (i * i * 7919) % 251),
+        );
+        const shape = { in_dims: 784, h_dims: [24, 12], batch_size: 64 };
+        const losses = async (variant: string) => {
+          const child = spawn(python!, ['scripts/peers/torch_peer.py', variant, 'cpu'], {
+            stdio: ['pipe', 'pipe', 'inherit'],
+            env: { ...process.env, SAE_PEER_ROWS: rows, OMP_NUM_THREADS: '1' },
+          });
+          for (const request of [
+            { do: 'prepare', ...shape },
+            { do: 'turn', steps: 40 },
+          ]) {
+            child.stdin.write(`${JSON.stringify(request)}\n`);
+          }
+          child.stdin.end();
+          const answers: { loss?: number }[] = [];
+          for await (const line of createInterface({ input: child.stdout })) answers.push(JSON.parse(line));
+          return answers.slice(1).map(({ loss }) => loss!);
+        };
+        const [recorded, byHand] = [await losses('preloaded'), await losses('by-hand')];
+        expect(recorded).toHaveLength(2);
+        expect(recorded[1]).toBeLessThan(recorded[0]);
+        for (const [i, loss] of byHand.entries()) expect(loss / recorded[i]).toBeCloseTo(1, 4);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 });

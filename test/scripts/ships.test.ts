@@ -9,6 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { bundledInReports, licenseList, productionPackages } from '../../scripts/licenses.mjs';
 import { faults, manifest, origins, packedFiles } from '../../scripts/origins.mjs';
 import { billOfMaterials } from '../../scripts/sbom.mjs';
+import { long } from '../support/long.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -150,7 +151,7 @@ describe('the bill of materials', () => {
     );
   });
 
-  it('is the same each time, whatever the folder is called', () => {
+  it.runIf(long)('is the same each time, whatever the folder is called', () => {
     expect(billOfMaterials('2026-11-30T00:00:00.000Z')).toEqual(bill);
     expect(JSON.stringify(bill)).not.toContain(root);
     expect(billOfMaterials('2027-01-01T00:00:00.000Z').serialNumber).not.toBe(bill.serialNumber);

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type DownloadOptions, download } from '../../../src/node/data/download.js';
 import { DataError } from '../../../src/sae/errors.js';
+import { long } from '../../support/long.js';
 import { failure, temporaryFolder } from './folder.js';
 import * as mirrors from './mirror.js';
 
@@ -252,7 +253,7 @@ describe('download', () => {
     expect(first.requests.length).toBe(1);
   });
 
-  it('another process that is at it at the same time, and is killed, does no harm', async () => {
+  it.runIf(long)('another process that is at it at the same time, and is killed, does no harm', async () => {
     // Each gets the first half at once and the second when both have asked: both are at it together.
     let open = () => {};
     let bothAsked: Promise<void>;
