@@ -71,10 +71,14 @@ let gpu: Gpu | undefined;
 let store: Store | undefined;
 let loaded: { readonly of: string; readonly sweep: Sweep; readonly rows: FleetRows } | undefined;
 let stopping = new AbortController();
+/** What was seen of other workers: who is silent shows in time only. */
+let deaths: Deaths | undefined;
 
 async function train(job: GroupJob): Promise<GroupEnd> {
   const reporter = new Relay();
+  stopping = new AbortController();
   store ??= await openStore(job.store);
+  deaths ??= new Deaths(store);
   gpu ??= await openGpu(job.opening);
   await checkAdapter({ gpu, opening: job.opening, reporter });
   const of = `${job.store} ${job.sweep}`;
@@ -88,7 +92,7 @@ async function train(job: GroupJob): Promise<GroupEnd> {
     gpu,
     rows,
     worker: job.worker,
-    deaths: new Deaths(store),
+    deaths,
     trials: job.trials,
     save_every: parseSaveEvery(sweep.save_every),
     signal: stopping.signal,
@@ -149,7 +153,6 @@ process.on('message', (message: ToGroup) => {
       const failure = isOurs ? error.message : `Unexpected error: ${(error as Error).stack}`;
       send({ failure, isUsage: error instanceof ConfigError });
       // A device that is lost, and whatever else, is left behind with this process.
-      stopping = new AbortController();
       closePipes();
       gpu?.close();
       process.disconnect();

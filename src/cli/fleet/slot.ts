@@ -41,13 +41,25 @@ export class Slot {
 
   /** Ends its process. */
   close(): void {
-    this.#child?.disconnect();
+    if (this.#child?.connected) this.#child.disconnect();
     this.#child = undefined;
   }
 
+  /** Its process, another one if that has ended: it may be killed while it has nothing to do. */
+  #process(): ChildProcess {
+    if (this.#child) return this.#child;
+    const child = fork(program, { serialization: 'advanced' });
+    for (const event of ['exit', 'error']) {
+      child.on(event, () => {
+        if (this.#child === child) this.#child = undefined;
+      });
+    }
+    this.#child = child;
+    return child;
+  }
+
   #run(job: GroupJob, session: Session, signal: AbortSignal): Promise<SlotEnd> {
-    this.#child ??= fork(program, { serialization: 'advanced' });
-    const child = this.#child;
+    const child = this.#process();
     const { progress, line, warn } = this.events;
     return new Promise((resolve) => {
       let failure: EngineError | undefined;
@@ -55,6 +67,7 @@ export class Slot {
       const end = (how: SlotEnd) => {
         child.off('message', heard);
         child.off('exit', exited);
+        child.off('error', unable);
         signal.removeEventListener('abort', stop);
         session.lost.removeEventListener('abort', stop);
         resolve(how);
@@ -69,12 +82,16 @@ export class Slot {
         else failure = new (message.isUsage ? ConfigError : EngineError)(message.failure);
       };
       const exited = (status: number | null, by: string | null) => {
-        this.#child = undefined;
         const how = by ? `by ${by}` : `with status ${status}`;
         end({ failure: failure ?? new EngineError(`The process of ${this.adapter} ended ${how}.`) });
       };
+      // It could not be begun.
+      const unable = ({ message }: Error) => {
+        end({ failure: new EngineError(`The process of ${this.adapter} cannot be begun: ${message}.`) });
+      };
       child.on('message', heard);
       child.on('exit', exited);
+      child.on('error', unable);
       signal.addEventListener('abort', stop);
       session.lost.addEventListener('abort', stop);
       tell(child, { train: job });
