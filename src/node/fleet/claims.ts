@@ -41,17 +41,36 @@ export class Claim {
 
   /** The same with all of the state. */
   async replace(given: TrialState): Promise<boolean> {
-    if (this.#lost) return false;
     const state = { ...given, write: unique() };
-    const version = await this.store.replace(stateKey(this.trial), bytesOf(state), this.#version);
-    if (version === undefined) {
-      this.#lost = true;
-      return false;
+    while (!this.#lost) {
+      const version = await this.store.replace(stateKey(this.trial), bytesOf(state), this.#version);
+      if (version !== undefined) {
+        this.#state = state;
+        this.#version = version;
+        return true;
+      }
+      // A write of ours that failed may have been carried out after all.
+      const found = await readState(this.store, this.trial);
+      const isOurs = found?.state.worker === this.#state.worker && found.state.claims === this.#state.claims;
+      if (!isOurs || isFinal(found.state) || found.version === this.#version) this.#lost = true;
+      else this.#version = found.version;
     }
-    this.#state = state;
-    this.#version = version;
-    return true;
+    return false;
   }
+
+  /**
+   * Removes files of this claim whose names could not be written, unless the state has them: a write that seemed to fail may have been
+   * there for the worker that has the trial now.
+   */
+  async discard(keys: readonly string[]): Promise<void> {
+    const named = namedIn((await readState(this.store, this.trial))?.state);
+    for (const key of keys) if (!named.has(key)) await this.store.remove(key);
+  }
+}
+
+/** The files that a state names. */
+function namedIn(state: TrialState | undefined): ReadonlySet<string | undefined> {
+  return new Set([state?.snapshot, state?.result?.model, state?.result?.history]);
 }
 
 /** Takes a trial, unless it is final or a living worker has it. */
@@ -73,10 +92,11 @@ export async function take(
     if (isFinal(state)) return 'final';
     if (state.state === 'running' && state.worker !== worker && !(await deaths.isDead(state.worker)))
       return 'busy';
-    const claim = new Claim(store, trial, found);
     const { claims, attempts } = state;
-    if (await claim.write({ state: 'running', worker, claims: claims + 1, attempts: attempts + 1 }))
-      return claim;
+    const ours = { worker, claims: claims + 1, attempts: attempts + 1, write: unique() };
+    const taken = { ...state, ...ours, state: 'running' as const };
+    const version = await store.replace(stateKey(trial), bytesOf(taken), found.version);
+    if (version !== undefined) return new Claim(store, trial, { state: taken, version });
   }
 }
 
@@ -84,8 +104,7 @@ export async function take(
 export async function removeOthers(store: Store, trial: string): Promise<void> {
   const found = await readState(store, trial);
   if (!found) return;
-  const { snapshot, result } = found.state;
-  const named = new Set([snapshot, result?.model, result?.history]);
+  const named = namedIn(found.state);
   for await (const key of store.list(`trials/${trial}/`)) {
     if (/\/\d+-w[^/]*$/.test(key) && !named.has(key)) await store.remove(key);
   }

@@ -114,14 +114,16 @@ export class Deaths {
   async isDead(worker: string): Promise<boolean> {
     const before = this.#seen.get(worker);
     if (before && performance.now() - before.looked < before.lease / 16) return false;
+    // Before it is read: this process may sleep after that, and then it knows nothing of that time.
+    const asked = performance.now();
     const found = await this.store.read(keyOf(worker));
     if (!found) return true;
     const { owner, lease } = jsonOf(found.bytes, keyOf(worker), this.store) as WorkerRecord;
     const seen = this.#seen.get(worker);
-    const now = performance.now();
     const isSame = seen?.version === found.version;
-    this.#seen.set(worker, { version: found.version, at: isSame ? seen.at : now, looked: now, lease });
-    const silent = isSame && now - seen.at > lease;
+    const at = isSame ? seen.at : performance.now();
+    this.#seen.set(worker, { version: found.version, at, looked: asked, lease });
+    const silent = isSame && asked - at > lease;
     if (!silent && !isDead(owner)) return false;
     await this.store.remove(keyOf(worker));
     this.#seen.delete(worker);

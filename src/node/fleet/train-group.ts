@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LimitError, OutOfMemoryError } from '../../gpu/errors.js';
+import { EngineError, LimitError, OutOfMemoryError } from '../../gpu/errors.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { NonFiniteError } from '../../sae/errors.js';
 import { Model } from '../../sae/model/model.js';
@@ -17,6 +17,7 @@ import type { SavedSnapshot } from '../../sae/training/snapshot-file.js';
 import type { Trainer } from '../../sae/training/trainer.js';
 import { TrainerGroup } from '../../sae/training/trainer-group.js';
 import { writeModelFile } from '../model-file.js';
+import { isDead, owner } from '../owner.js';
 import { readSnapshotFile, writeSnapshotFile } from '../snapshot-file.js';
 import type { Store } from '../store/store.js';
 import { writeWhole } from '../write-file.js';
@@ -106,7 +107,7 @@ export async function trainGroup(work: GroupWork): Promise<GroupEnd> {
     }
     taken.push({ claim, trial: await readTrial(store, name) });
   }
-  const folder = await mkdtemp(join(tmpdir(), 'sae-trials-'));
+  const folder = await temporaryFolder();
   try {
     const alone = ({ claim }: Taken) => (claim.state.attempts > suspicious ? claim.trial : undefined);
     const together = classes(taken, (one) => [one.claim.state.steps, alone(one)]);
@@ -118,7 +119,18 @@ export async function trainGroup(work: GroupWork): Promise<GroupEnd> {
     await rm(folder, { recursive: true, force: true });
   }
   const open = taken.filter(({ claim }) => claim.state.state === 'open' && !claim.lost).length;
+  busy += taken.filter(({ claim }) => claim.lost).length;
   return { busy, open };
+}
+
+/** A folder for files on their way, once those of processes that were killed are removed. */
+async function temporaryFolder(): Promise<string> {
+  const prefix = 'sae-trials-';
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(prefix) || !isDead(name.slice(prefix.length))) continue;
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {});
+  }
+  return mkdtemp(join(tmpdir(), `${prefix}${owner()}-`));
 }
 
 /** Divides trials so that those of each part fit into memory together. */
@@ -340,9 +352,15 @@ class GroupTraining {
     for (const one of this.#left) taken.push([one, await this.#copy(one)] as const);
     this.#saving = (async () => {
       for (const [one, snapshot] of taken) await this.#write(one, snapshot, 'running');
-    })().finally(() => {
-      this.#saving = undefined;
-    });
+    })()
+      .catch((error) => {
+        // A store that is away for a while or full may be there again the next time, and has to be at the end.
+        if (!(error instanceof EngineError)) throw error;
+        this.work.warn(`${error.message} Training goes on without that snapshot.`);
+      })
+      .finally(() => {
+        this.#saving = undefined;
+      });
     // Whoever waits for it is told.
     this.#saving.catch(() => {});
   }
@@ -380,9 +398,8 @@ class GroupTraining {
     const snapshot = claim.key(`${done}.safetensors`);
     await this.work.store.putFile(snapshot, file);
     await rm(file);
-    const kept = await claim.write({ state, snapshot, steps: done, attempts: 0 });
-    const needless = kept ? before : snapshot;
-    if (needless !== undefined) await this.work.store.remove(needless);
+    if (!(await claim.write({ state, snapshot, steps: done, attempts: 0 }))) await claim.discard([snapshot]);
+    else if (before !== undefined) await this.work.store.remove(before);
   }
 
   /** Measures a model, and writes it with what it came to. */
@@ -419,7 +436,7 @@ class GroupTraining {
     const { snapshot: _, ...without } = claim.state;
     if (await claim.replace({ ...without, state, steps: trainer.done, result })) await this.#ended(one);
     else {
-      await Promise.all(Object.values(files).map((key) => store.remove(key)));
+      await claim.discard(Object.values(files));
       this.#drop(one);
     }
   }
