@@ -147,11 +147,17 @@ export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise
         const store = await openStore(name);
         return heldJob(job, store, groupOf(await readSweep(store, sweep), group), signal);
       } catch (error) {
-        await job.failed((error as Error).message);
+        await failed(job, error as Error);
         throw error;
       }
     },
   };
+}
+
+/** Says that the work on a job failed; what this worker alone cannot do, since it was set up otherwise, is left to others. */
+async function failed(job: TakenJob, error: Error): Promise<void> {
+  if (error instanceof ConfigError) await job.giveBack();
+  else await job.failed(error.message);
 }
 
 function heldJob(job: TakenJob, store: Store, group: Group, signal: AbortSignal): TakenGroup {
@@ -174,7 +180,7 @@ function heldJob(job: TakenJob, store: Store, group: Group, signal: AbortSignal)
     async ended(how) {
       try {
         if (lost.signal.aborted) return;
-        if ('failure' in how) await job.failed(how.failure.message);
+        if ('failure' in how) await failed(job, how.failure);
         else if (how.open > 0) await job.giveBack();
         else if (how.busy > 0) {
           await pause(patience, undefined, { signal }).catch(() => {});
