@@ -8,6 +8,7 @@ import { clock } from './torture/clock.mjs';
 import { devices } from './torture/devices.mjs';
 import { disk } from './torture/disk.mjs';
 import { faults } from './torture/faults.mjs';
+import { fleet } from './torture/fleet.mjs';
 import { kills } from './torture/kills.mjs';
 import { locks } from './torture/locks.mjs';
 import { sleep } from './torture/sleep.mjs';
@@ -15,7 +16,7 @@ import { soak } from './torture/soak.mjs';
 import { Torture } from './torture/torture.mjs';
 
 /** Generators: each `next` is a round of some seconds, and they take turns. */
-const kinds = { kills, faults, devices, disk, locks, sleep, clock, soak };
+const kinds = { kills, faults, devices, disk, locks, sleep, clock, soak, fleet };
 
 const { values: options } = parseArgs({
   options: {

@@ -1,0 +1,140 @@
+// Where a fleet's sweeps are while they are tortured: a store in a folder or a bucket, with or without a queue; and what is in it.
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runnerImport } from 'vite';
+import { find } from '../fleet/machine.mjs';
+import { makeServer } from '../fleet/redis.mjs';
+import { filesIn } from './jobs.mjs';
+
+/** @typedef {Awaited<ReturnType<typeof folderBed>>} Bed */
+
+/** By what hands out the trials and where they are. */
+export const beds = {
+  folder: folderBed,
+  bucket: bucketBed,
+  ...(find('redis-server') && { queue: queueBed }),
+};
+
+const tests = fileURLToPath(new URL('../../test/', import.meta.url));
+
+/** A store in a folder. @param {string} cwd @param {string} template a folder with what a store begins with */
+async function folderBed(cwd, template) {
+  const store = join(cwd, 'store');
+  cpSync(template, store, { recursive: true });
+  return {
+    store,
+    env: /** @type {Record<string, string>} */ ({}),
+    /** What says where trials are taken from, but for the sweep. */
+    source: ['--store', store],
+    /** Faults of what it is made of: each of these does one for a while. */
+    faults: /** @type {Record<string, (random: () => number) => Promise<void>>} */ ({}),
+    keys: () => filesIn(store),
+    /** @param {string} key */
+    read: (key) => readFileSync(join(store, key)),
+    /** All versions of a record that are left, in their order. @param {string} key */
+    versions(key) {
+      const folder = join(store, key, '..');
+      if (!existsSync(folder)) return [];
+      const name = key.slice(key.lastIndexOf('/') + 1);
+      return filesIn(folder)
+        .filter((file) => file === name || (file.startsWith(`${name}~`) && /~\d+$/.test(file)))
+        .map((file) => [Number(file.split('~')[1] ?? 1), file])
+        .sort(([a], [b]) => a - b)
+        .map(([, file]) => readFileSync(join(folder, file), 'utf8'));
+    },
+    close: async () => {},
+  };
+}
+
+/** The same with a queue. */
+async function queueBed(cwd, template) {
+  const bed = await folderBed(cwd, template);
+  const server = await makeServer(find('redis-server'), { password: '' });
+  const restart = async () => {
+    await server.stop('SIGKILL');
+    await pause(500);
+  };
+  return {
+    ...bed,
+    queue: server.url,
+    source: ['--on', server.url],
+    faults: {
+      async 'queue restarted'() {
+        await restart();
+        await server.start();
+      },
+      async 'queue forgets'() {
+        await restart();
+        server.forget();
+        await server.start();
+      },
+    },
+    close: () => server.remove(),
+  };
+}
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** A store in a bucket of a server in this process. */
+async function bucketBed(_, template) {
+  const { module } = await runnerImport(join(tests, 'support/s3-server.ts'));
+  const server = await new module.S3Server().listen();
+  const versions = new Map();
+  const { objects } = server;
+  const set = objects.set.bind(objects);
+  objects.set = (key, held) => {
+    if (key.endsWith('/state.json')) versions.set(key, [...(versions.get(key) ?? []), held.bytes.toString()]);
+    return set(key, held);
+  };
+  const environment = { ...process.env };
+  Object.assign(process.env, server.environment);
+  const { openStore } = await import('../../dist/node/store/store.js');
+  const store = await openStore(`s3://${server.bucket}/a`);
+  for (const key of filesIn(template)) {
+    if (!key.startsWith('.')) await store.putFile(key, join(template, key));
+  }
+  store.close();
+  for (const name of Object.keys(server.environment)) delete process.env[name];
+  Object.assign(process.env, environment);
+  /** Lets requests fail in a way for a while. */
+  const failing = async (fault, share, milliseconds, random) => {
+    server.fault = () => (random() < share ? fault : undefined);
+    await pause(milliseconds);
+    server.fault = () => undefined;
+  };
+  const passing = {
+    'lost before': 'lost before',
+    'lost after': 'lost after',
+    cut: 'cut',
+    'other bytes': 'other bytes',
+    'stale list': 'stale list',
+    'status 503': { status: 503, code: 'SlowDown' },
+    'status 500': { status: 500, code: 'InternalError' },
+    late: { late: 300 },
+  };
+  return {
+    store: store.name,
+    env: server.environment,
+    source: ['--store', store.name],
+    faults: {
+      ...Object.fromEntries(
+        Object.entries(passing).map(([name, fault]) => [
+          `bucket: ${name}`,
+          (random) => failing(fault, 0.3 + 0.4 * random(), 1000 + 2000 * random(), random),
+        ]),
+      ),
+      'bucket away': (random) => failing('lost before', 1, 1000 + 4000 * random(), random),
+    },
+    keys: () => [...objects.keys()].map((key) => key.slice(2)).sort(),
+    read: (key) => objects.get(`a/${key}`).bytes,
+    versions: (key) => versions.get(`a/${key}`) ?? [],
+    close: () => server.close(),
+  };
+}
+
+/** @param {string} folder */
+export function emptyFolder(folder) {
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
