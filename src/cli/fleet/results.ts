@@ -15,7 +15,6 @@ import {
   readModelFile,
   trialInWords,
 } from '../../node/index.js';
-import { writePareto } from '../../node/pictures/pareto.js';
 import { isOurPicture } from '../../node/pictures/save.js';
 import type { Store } from '../../node/store/store.js';
 import { writeWhole } from '../../node/write-file.js';
@@ -87,6 +86,7 @@ export async function writeSweepResults(
   reporter.json({ table: file });
   if (finished.length === 0) return;
   const picture = join(images_dir, pictureFile);
+  const { writePareto } = await import('../../node/pictures/pareto.js');
   await writePareto(
     picture,
     finished.map(({ options, trial: { model, training }, state: { result } }) => ({

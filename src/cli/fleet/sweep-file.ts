@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import type { Command, Option } from 'commander';
-import { parseDocument } from 'yaml';
 import { describeFileError } from '../../node/data/files.js';
 import { ConfigError, type EngineOption, sweepOptions } from '../../node/index.js';
 import { parseBoolean, parseList } from '../arguments.js';
@@ -49,6 +48,8 @@ export async function readSweepFile(file: string): Promise<Readonly<Record<strin
   } catch (error) {
     throw new ConfigError(`The sweep ${file} cannot be read: ${describeFileError(error)}.`, { cause: error });
   }
+  // Other commands need not wait for it.
+  const { parseDocument } = await import('yaml');
   const document = parseDocument(text);
   const [fault] = document.errors;
   if (fault) {
