@@ -19,6 +19,8 @@ export function parseRoute(hash: string, latents: readonly number[]): Route {
     const other = place('with', latents.length, model === 0 ? 1 : 0);
     return { view, model, other: other === model ? (model === 0 ? 1 : 0) : other };
   }
+  // Of many models, how they compare comes first.
+  if (hash.length < 2 && latents.length > 2) return { view: 'compare', model: 0, other: 1 };
   return { view: 'overview', model };
 }
 

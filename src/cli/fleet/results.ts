@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Sweep, TrialResult } from '../../node/fleet/records.js';
 import {
   checkFile,
   EngineError,
+  type EpochMetrics,
   Model,
   makeFolder,
   type OpenOptions,
@@ -13,6 +14,8 @@ import {
   prepareReport,
   type Rows,
   readModelFile,
+  type SparsityName,
+  trainingCharts,
   trialInWords,
 } from '../../node/index.js';
 import { isOurPicture } from '../../node/pictures/save.js';
@@ -170,9 +173,12 @@ async function report(
       const model = await Model.from(gpu, saved.config, saved.parameters);
       const history = join(folder, `${id}.jsonl`);
       await store.getFile(state.result.history, history);
-      subjects.push(
-        describedSubject(model, trialInWords(options) || id, rows, trial.training, undefined, undefined),
-      );
+      const lines = (await readFile(history, 'utf8')).split('\n').filter((line) => line !== '');
+      const epochs = lines.map((line) => JSON.parse(line) as EpochMetrics<SparsityName>);
+      subjects.push({
+        ...describedSubject(model, trialInWords(options) || id, rows, trial.training, undefined, undefined),
+        charts: trainingCharts(epochs, trial.training),
+      });
     }
     if (compared.length < finished.length) {
       reporter.line(

@@ -36,7 +36,12 @@ export async function compare(context: Context, route: Route & { view: 'compare'
           'Models',
           ['model', 'sparsity', 'latents', 'L0', 'explained variance', 'dead'],
           models.map((model, i) => [
-            el('a', { href: addressOf({ view: 'overview', model: i }) }, el('bdi', {}, model.name)),
+            el(
+              'a',
+              { href: addressOf({ view: 'overview', model: i }) },
+              `${i + 1}: `,
+              el('bdi', {}, model.name),
+            ),
             model.kind,
             count(model.latents),
             number(model.l0),

@@ -3,6 +3,8 @@ import { axis, Chart, grid } from '../chart.js';
 import { el } from '../dom.js';
 import { number, percent, shortened } from '../format.js';
 
+/** Models whose names are in the chart, at most. */
+const mostNamed = 4;
 const symbols = ['circle', 'diamond', 'triangle', 'rect'] as const;
 
 /** What models explain by how many latents they need for it. */
@@ -37,7 +39,8 @@ export function pareto(models: readonly ReportedModel[]): HTMLElement {
         itemStyle: { color: colours.series[i % colours.series.length] },
         label: {
           show: true,
-          formatter: () => `${i + 1}: ${shortened(name, 32)}`,
+          // More than a few names would cover each other.
+          formatter: () => (models.length > mostNamed ? `${i + 1}` : `${i + 1}: ${shortened(name, 32)}`),
           position: 'top',
           color: colours.text,
           fontSize: 12,
@@ -56,7 +59,7 @@ export function pareto(models: readonly ReportedModel[]): HTMLElement {
     el(
       'figcaption',
       { class: 'quiet' },
-      'Better is further up and further to the left: more explained with fewer latents. The table above has the numbers.',
+      'Better is further up and further to the left: more explained with fewer latents. The table above has the models by their numbers.',
     ),
   );
 }
