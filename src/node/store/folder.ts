@@ -108,7 +108,8 @@ export class FolderStore {
         // Others may have read it, and gone on from it, already. A name that was free again has many above it.
         const above = now.at(-1)! - (before + 1);
         if (!(above < kept) || (before > 0 && !now.includes(before))) {
-          await rm(file, { force: true });
+          // Where the record was removed, and made anew, the name is another's now.
+          if (await isSame(temporary, file)) await rm(file, { force: true });
           return undefined;
         }
         await this.#trim(key, versions ?? []);
@@ -183,10 +184,11 @@ export class FolderStore {
     checkKey(key);
     try {
       for (;;) {
-        const versions = await this.#versions(key);
+        const versions = await this.#names(key);
         const highest = versions.at(-1);
         if (highest === undefined) return;
-        for (const version of versions.slice(1, -1)) await rm(this.#file(key, version), { force: true });
+        for (const version of versions.filter((one) => one > 1 && one < highest))
+          await rm(this.#file(key, version), { force: true });
         if (highest > 1) await rename(this.#file(key, highest), this.#file(key, 1)).catch(unlessGone);
         await rm(this.#file(key, 1), { force: true });
       }
@@ -205,8 +207,17 @@ export class FolderStore {
     return join(this.name, temporaries, `${owner()}-${randomInt(2 ** 47)}.tmp`);
   }
 
-  /** Those that are there, in ascending order. */
+  /**
+   * Those of a record, in ascending order: none without the first one, which goes last. What a writer then made whose record was
+   * removed meanwhile is nothing that others may go on from.
+   */
   async #versions(key: string): Promise<number[]> {
+    const names = await this.#names(key);
+    return names[0] === 1 ? names : [];
+  }
+
+  /** The versions whose names are there, in ascending order. */
+  async #names(key: string): Promise<number[]> {
     checkKey(key);
     const own = key.slice(key.lastIndexOf('/') + 1);
     const names = await readdir(dirname(join(this.name, key))).catch((error) => {
@@ -264,14 +275,18 @@ async function isLinked(temporary: string, file: string): Promise<boolean> {
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
     // A network folder that sends a lost request again calls its own success a failure.
-    const [own, there] = await Promise.all([
-      stat(temporary, { bigint: true }),
-      stat(file, { bigint: true }),
-    ]).catch((failed) => {
-      unlessGone(failed);
-      return [undefined, undefined];
-    });
-    return own !== undefined && own.ino === there?.ino && own.dev === there.dev;
+    return isSame(temporary, file);
+  }
+}
+
+/** Whether two names are of one file. */
+async function isSame(one: string, other: string): Promise<boolean> {
+  try {
+    const [first, second] = await Promise.all([stat(one, { bigint: true }), stat(other, { bigint: true })]);
+    return first.ino === second.ino && first.dev === second.dev;
+  } catch (error) {
+    unlessGone(error);
+    return false;
   }
 }
 
