@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -18,23 +18,35 @@ let sweep: Sweep;
 let slot: Slot;
 let told: () => void = () => {};
 
-beforeAll(async () => {
+/** Writes a sweep that is not begun, into a store of its own. */
+async function written(...options: readonly string[]): Promise<void> {
   const cwd = folder.make();
-  // Written, and not begun.
-  const args = ['--data', rows, '--h-dims', '[8]', '--batch-size', '4', '--epochs', '20', '--sparsity'];
-  const groups = ['topk', '--k', '1,2,3,4', '--side-by-side', '1'];
-  await succeeds(['sweep', ...args, ...groups, '--store', 'store', '--slurm', 'script'], { cwd });
+  const args = [
+    '--data',
+    rows,
+    '--h-dims',
+    '[8]',
+    '--batch-size',
+    '4',
+    '--epochs',
+    '20',
+    '--sparsity',
+    'topk',
+  ];
+  await succeeds(['sweep', ...args, ...options, '--store', 'store', '--slurm', 'script'], { cwd });
   store = await openStore(join(cwd, 'store'));
   [sweep] = await sweepsIn(store);
   const none = () => {};
+  slot?.close();
   slot = new Slot(store, 'llvmpipe', 2000, { progress: () => told(), line: none, warn: none });
-}, 60_000);
+}
+
+beforeAll(() => written('--k', '1,2,3,4', '--side-by-side', '1'), 60_000);
 afterAll(() => slot.close());
 
-const train = (group: number) => {
+const train = (group: number, signal = never, trials = sweep.groups[group]) => {
   const opening = { adapter: 'llvmpipe' };
-  const job = { store: store.name, sweep: sweep.id, trials: sweep.groups[group], opening, rows: {} };
-  return slot.train(job, never);
+  return slot.train({ store: store.name, sweep: sweep.id, trials, opening, rows: {} }, signal);
 };
 
 const stateOf = async (group: number) => {
@@ -61,7 +73,8 @@ it.skipIf(process.platform !== 'linux')('begins its process again, if that is ki
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('group-process');
   });
   process.kill(Number(child), 'SIGKILL');
-  await pause(100);
+  await expect.poll(() => existsSync(`/proc/${child}`)).toBe(false);
+  await pause(10);
   expect(await train(2)).toEqual({ busy: 0, open: 0 });
   expect(await stateOf(2)).toBe('done');
 });
@@ -84,4 +97,45 @@ it('takes what a silent worker of another machine had, after some looks at it', 
   await pause(600);
   expect(await train(3)).toEqual({ busy: 0, open: 0 });
   expect([await stateOf(3), await store.read('workers/w0.json')]).toEqual(['done', undefined]);
+});
+
+/** What a contest came to. */
+async function outcome() {
+  const read = await Promise.all(sweep.groups[0].map((trial) => store.read(`trials/${trial}/state.json`)));
+  return read.map((one) => {
+    if (!one) return {};
+    const { state, steps, result } = JSON.parse(new TextDecoder().decode(one.bytes));
+    return { state, steps, metrics: result?.metrics };
+  });
+}
+
+it('decides who is hopeless among all, where some were saved at later steps, or others have some', async () => {
+  const contest = ['--k', '2', '--lr', '1e-4,1e-3,3e-3,1e-2', '--halving', '2', '--side-by-side', '4'];
+  told = () => {};
+  await written(...contest, '--save-every', '40');
+  expect(await train(0)).toEqual({ busy: 0, open: 0 });
+  const undisturbed = await outcome();
+  expect(undisturbed.map(({ state }) => state).sort()).toEqual(['done', 'ended', 'ended', 'ended']);
+  await written(...contest, '--save-every', '40');
+  // The worst one alone, up to a step before the first stage ends.
+  const worst = undisturbed.findIndex(({ steps }) => steps === 100);
+  const stop = new AbortController();
+  told = () => stop.abort();
+  await train(0, stop.signal, [sweep.groups[0][worst]]);
+  const [saved] = [await outcome()].map((all) => all[worst]);
+  expect(saved).toMatchObject({ state: 'open' });
+  // Somebody else has another one, and is not known to be dead.
+  const write = (key: string, value: object) => {
+    return store.create(key, new TextEncoder().encode(JSON.stringify(value)));
+  };
+  const other = sweep.groups[0][(worst + 1) % 4];
+  await write('workers/w0.json', { owner: 'ffffffff-1', lease: 60_000, progress: {} });
+  const taken = { state: 'running', write: '0', worker: 'w0', claims: 1, attempts: 1, steps: 0 };
+  await write(`trials/${other}/state.json`, taken);
+  told = () => {};
+  expect((await train(0)).busy).toBeGreaterThan(0);
+  expect((await outcome()).filter(({ state }) => ['done', 'ended'].includes(state))).toEqual([]);
+  await store.remove('workers/w0.json');
+  expect(await train(0)).toEqual({ busy: 0, open: 0 });
+  expect(await outcome()).toEqual(undisturbed);
 });

@@ -1,3 +1,4 @@
+import { tidy } from '../../node/fleet/claims.js';
 import {
   readState,
   readTrial,
@@ -36,6 +37,11 @@ export async function outcomesOf(store: Store, sweep: Sweep): Promise<TrialOutco
   await Promise.all(Array.from({ length: atOnce }, reader));
   const options = differences(read.map(({ trial }) => trial));
   return ids.map((id, i) => ({ id, options: options[i], ...read[i] }));
+}
+
+/** Takes away what killed workers left of a sweep's trials, if they are final. */
+export async function tidyAll(store: Store, sweep: Sweep): Promise<void> {
+  await tidy(store, new Map((await outcomesOf(store, sweep)).map(({ id, state }) => [id, state])));
 }
 
 /** A trial and what it came to, in a line. */

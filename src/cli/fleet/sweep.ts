@@ -23,7 +23,7 @@ import * as options from '../options.js';
 import { count, Reporter, type ReporterOptions } from '../reporter.js';
 import { parseSaveEvery } from '../save-every.js';
 import { estimate, stepsOf } from './estimate.js';
-import { outcomesOf } from './outcomes.js';
+import { outcomesOf, tidyAll } from './outcomes.js';
 import { type PlanValues, planSweep, type SweepPlan, triedOf } from './plan-sweep.js';
 import { prepareSweepResults, type SweepResultValues, writeSweepResults } from './results.js';
 import { printStatus, sweepOf, tellFinal, watchSweep } from './status.js';
@@ -311,6 +311,7 @@ async function finish(
   opening: OpenOptions,
   reporter: Reporter,
 ): Promise<void> {
+  await tidyAll(store, sweep);
   await writeSweepResults(store, sweep, loaded.validation ?? loaded.train, values, opening, reporter);
   const failed = (await outcomesOf(store, sweep)).filter(({ state }) => state?.state === 'failed');
   if (failed.length > 0) {

@@ -181,11 +181,11 @@ function heldJob(job: TakenJob, store: Store, group: Group, signal: AbortSignal)
       try {
         if (lost.signal.aborted) return;
         if ('failure' in how) await failed(job, how.failure);
-        else if (how.open > 0) await job.giveBack();
         else if (how.busy > 0) {
           await pause(patience, undefined, { signal }).catch(() => {});
           await job.giveBack();
-        } else await job.done();
+        } else if (how.open > 0) await job.giveBack();
+        else await job.done();
       } finally {
         clearInterval(timer);
       }

@@ -9,7 +9,7 @@ import { valuesOf } from '../arguments.js';
 import { Interrupted, interruptible } from '../interrupt.js';
 import * as options from '../options.js';
 import { count, Reporter, type ReporterOptions } from '../reporter.js';
-import { outcomesOf } from './outcomes.js';
+import { outcomesOf, tidyAll } from './outcomes.js';
 import { sweepOf, tellFinal } from './status.js';
 import { adaptersOption, addAll } from './sweep-options.js';
 import { adaptersOf, type GroupSource, groupsInQueue, groupsInStore, queueOf, work } from './work.js';
@@ -102,6 +102,7 @@ async function worker(values: WorkerValues): Promise<void> {
       },
     });
     if (signal.aborted) throw asTask(signal.reason);
+    if (!queue) await tidyAll(await open(name!), await sweepOf(await open(name!), values.sweep));
     reporter.line(`worker    nothing is left; ${count(told.size)} trials were finished here`);
   } finally {
     closePipes();

@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.js';
 import { bytesOf, isFinal, readState, stateKey, type TrialState, unique } from './records.js';
-import type { Deaths } from './sessions.js';
+import { Deaths, workersIn } from './sessions.js';
 
 /** What is known of a trial that could not be taken. */
 export type Untaken = 'final' | 'busy';
@@ -103,9 +103,27 @@ export async function take(
 /** Removes the files of a trial that its state does not name: those of earlier claims. */
 export async function removeOthers(store: Store, trial: string): Promise<void> {
   const found = await readState(store, trial);
-  if (!found) return;
-  const named = namedIn(found.state);
-  for await (const key of store.list(`trials/${trial}/`)) {
-    if (/\/\d+-w[^/]*$/.test(key) && !named.has(key)) await store.remove(key);
+  if (found) await removeUnnamed(store, new Map([[trial, found.state]]), `trials/${trial}/`);
+}
+
+/**
+ * Removes what killed workers have left of trials that are final: files that no state names, and their own records. A worker that is killed
+ * after its last write of a state, or while it takes its files away, leaves some.
+ */
+export async function tidy(store: Store, states: ReadonlyMap<string, TrialState | undefined>): Promise<void> {
+  const finals = [...states].filter((one): one is [string, TrialState] => !!one[1] && isFinal(one[1]));
+  await removeUnnamed(store, new Map(finals), 'trials/');
+  const deaths = new Deaths(store);
+  for (const worker of (await workersIn(store)).keys()) await deaths.isDead(worker);
+}
+
+async function removeUnnamed(
+  store: Store,
+  states: ReadonlyMap<string, TrialState>,
+  prefix: string,
+): Promise<void> {
+  for await (const key of store.list(prefix)) {
+    const state = states.get(/^trials\/([^/]+)\/\d+-w[^/]*$/.exec(key)?.[1] ?? '');
+    if (state && !namedIn(state).has(key)) await store.remove(key);
   }
 }

@@ -87,13 +87,15 @@ export class StoreGroups {
 
   /** What there is to do of a group: nothing, something, or nothing now since others are at work on it. */
   async #look(index: number): Promise<'ended' | 'free' | 'taken'> {
+    let free = false;
     for (const trial of this.sweep.groups[index]) {
       const found = await readState(this.store, trial);
-      if (!found || found.state.state === 'open') return 'free';
-      if (isFinal(found.state)) continue;
-      // Whoever has the first one that is left has the others as well.
-      return (await this.deaths.isDead(found.state.worker)) ? 'free' : 'taken';
+      if (found && isFinal(found.state)) continue;
+      free = !found || found.state.state === 'open' || (await this.deaths.isDead(found.state.worker));
+      // Whoever has the first one that is left has the others as well. But of a contest nothing can be done before all of it is free.
+      if (!free || this.sweep.halving === undefined) return free ? 'free' : 'taken';
     }
+    if (free) return 'free';
     await markEnded(this.store, this.sweep.id, index);
     return 'ended';
   }

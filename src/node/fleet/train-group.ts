@@ -96,21 +96,33 @@ export async function trainGroup(work: GroupWork): Promise<GroupEnd> {
   const { store, trials, worker, deaths } = work;
   const taken: Taken[] = [];
   let busy = 0;
+  /** Contests some of whose rivals others have: all of one wait for these. */
+  const waiting = new Set<string>();
+  const contestOf = ({ contest }: StoredTrial) => (contest ? contest.rivals.join() : '');
   for (const name of trials) {
-    const claim = await take(store, name, worker, deaths);
-    if (claim === 'busy') busy += 1;
+    const trial = await readTrial(store, name);
+    const claim = waiting.has(contestOf(trial)) ? 'busy' : await take(store, name, worker, deaths);
+    if (claim === 'busy') {
+      busy += 1;
+      if (trial.contest) waiting.add(contestOf(trial));
+    }
     if (typeof claim === 'string') continue;
     if (claim.state.attempts > mostAttempts) {
       const failure = `It was begun ${mostAttempts} times, and each time its worker ended before it had come further.`;
       await claim.write({ state: 'failed', failure });
       continue;
     }
-    taken.push({ claim, trial: await readTrial(store, name) });
+    taken.push({ claim, trial });
   }
   const folder = await temporaryFolder();
   try {
-    const alone = ({ claim }: Taken) => (claim.state.attempts > suspicious ? claim.trial : undefined);
-    const together = classes(taken, (one) => [one.claim.state.steps, alone(one)]);
+    const free = taken.filter(({ trial }) => !waiting.has(contestOf(trial)));
+    await giveBack(taken.filter(({ trial }) => waiting.has(contestOf(trial))));
+    await catchUp(free, work, folder);
+    // Who is hopeless is decided among all rivals.
+    const alone = ({ claim, trial }: Taken) =>
+      claim.state.attempts > suspicious && !trial.contest ? claim.trial : undefined;
+    const together = classes(free.filter(isHeld), (one) => [one.claim.state.steps, alone(one)]);
     for (const some of together.flatMap((one) => packed(one, work.gpu))) {
       if (work.signal.aborted) await giveBack(some);
       else await sideBySide(some, work, folder);
@@ -150,11 +162,33 @@ function packed(taken: readonly Taken[], gpu: Gpu): Taken[][] {
   return parts;
 }
 
+const isHeld = ({ claim }: Taken) => claim.state.state === 'running' && !claim.lost;
+
+/** Trains rivals that were saved at earlier steps than others up to these: a worker may be killed between two snapshots. */
+async function catchUp(taken: readonly Taken[], work: GroupWork, folder: string): Promise<void> {
+  const contested = taken.filter(({ trial }) => trial.contest);
+  for (const rivals of classes(contested, ({ trial }) => trial.contest!.rivals)) {
+    while (!work.signal.aborted) {
+      const left = rivals.filter(isHeld);
+      const [least, next] = [...new Set(left.map(({ claim }) => claim.state.steps))].sort((a, b) => a - b);
+      if (next === undefined) break;
+      const behind = left.filter(({ claim }) => claim.state.steps === least);
+      await sideBySide(behind, work, folder, next);
+    }
+  }
+}
+
 async function giveBack(taken: readonly Taken[]): Promise<void> {
   for (const { claim } of taken) await claim.write({ state: 'open', attempts: claim.state.attempts - 1 });
 }
 
-async function sideBySide(taken: readonly Taken[], work: GroupWork, folder: string): Promise<void> {
+/** @param limit steps after which they are saved, and stay this worker's. */
+async function sideBySide(
+  taken: readonly Taken[],
+  work: GroupWork,
+  folder: string,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<void> {
   let begun: { group: TrainerGroup; running: Running[] };
   try {
     begun = await begin(taken, work, folder);
@@ -162,7 +196,8 @@ async function sideBySide(taken: readonly Taken[], work: GroupWork, folder: stri
     if (!(error instanceof OutOfMemoryError || error instanceof LimitError)) throw error;
     if (taken.length > 1) {
       const half = Math.ceil(taken.length / 2);
-      for (const some of [taken.slice(0, half), taken.slice(half)]) await sideBySide(some, work, folder);
+      for (const some of [taken.slice(0, half), taken.slice(half)])
+        await sideBySide(some, work, folder, limit);
       return;
     }
     await taken[0].claim.write({ state: 'failed', failure: error.message });
@@ -171,7 +206,7 @@ async function sideBySide(taken: readonly Taken[], work: GroupWork, folder: stri
   const { group, running } = begun;
   const models = running.map(({ trainer }) => trainer.model);
   try {
-    await new GroupTraining(group, running, work, folder).run();
+    await new GroupTraining(group, running, work, folder).run(limit);
   } finally {
     group.close();
     for (const model of models) model.close();
@@ -245,13 +280,14 @@ class GroupTraining {
     this.#saved.steps = running[0].trainer.done;
   }
 
-  async run(): Promise<void> {
+  /** @param limit steps after which all are saved, and it ends. */
+  async run(limit: number): Promise<void> {
     const { group, work } = this;
     const { signal } = work;
     try {
       while (this.#left.length > 0) {
         const stage = this.#nextStage();
-        const until = Math.min(stage, this.#nextSave());
+        const until = Math.min(stage, limit, this.#nextSave());
         const pause = new AbortController();
         const either = AbortSignal.any([signal, pause.signal]);
         for await (const { trainer, told } of group.steps({ until, signal: either })) {
@@ -267,9 +303,9 @@ class GroupTraining {
           if (this.#isDue() || this.#left.some(({ claim }) => claim.lost)) pause.abort();
         }
         await this.#settle(stage);
-        if (signal.aborted) {
+        if (signal.aborted || this.#left[0]?.trainer.done === limit) {
           await this.#saving;
-          for (const one of this.#left) await this.#save(one, true);
+          for (const one of this.#left) await this.#save(one, signal.aborted);
           return;
         }
         if (this.#isDue() || this.#left[0]?.trainer.done === this.#nextSave()) await this.#saveAll();

@@ -62,7 +62,7 @@ export class S3Client {
     readonly name: string,
     private readonly settings: S3Settings,
     private credentials: Credentials,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
   ) {
     this.#signal = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
   }

@@ -31,14 +31,16 @@ export async function openS3(
     );
   }
   const whole = `s3://${[bucket, ...(prefix ? [prefix] : [])].join('/')}`;
-  const client = new S3Client(whole, settings, await settings.credentials(), signal);
+  const credentials = await settings.credentials();
+  const client = new S3Client(whole, settings, credentials, signal);
   // Asked like a list, of which it has to be able to make many.
   const query = { 'list-type': '2', 'max-keys': '1', prefix: prefix && `${prefix}/` };
   await client.repeatedly(limits.first, async () => {
     const { bytes } = await client.send({ method: 'GET', query }, limits.first);
     if (!text(bytes).includes('<ListBucketResult')) throw new HttpError('answers as no S3 server does', true);
   });
-  return new S3Store(whole, prefix && `${prefix}/`, client);
+  // Who is asked to end still has to give back what he has.
+  return new S3Store(whole, prefix && `${prefix}/`, new S3Client(whole, settings, credentials));
 }
 
 interface Known {

@@ -44,6 +44,7 @@ export interface Store {
 /**
  * Opens a store: a folder, which is made if there is none, or `s3://BUCKET/PREFIX`, for which the environment has what the
  * tools of AWS expect.
+ * @param options its signal ends the opening alone.
  * @throws ConfigError for a name or settings that cannot be; EngineError if nothing can be written there, or it cannot be reached.
  */
 export async function openStore(
