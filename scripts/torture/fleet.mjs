@@ -10,12 +10,12 @@ import { beds } from './fleet-beds.mjs';
 import { prepare } from './jobs.mjs';
 import { lives, start, unspoken } from './runs.mjs';
 
-const lease = 2000;
+const lease = 3000;
 /** Milliseconds after which a schedule hangs. */
-const patience = 180_000;
+const patience = 240_000;
 const crewSize = 3;
 
-const rows = ['--data', 'rows.npy', '--h-dims', '[8]', '--batch-size', '4', '--epochs', '12'];
+const rows = ['--data', 'rows.npy', '--h-dims', '[8]', '--batch-size', '4', '--epochs', '6'];
 const plain = [...rows, '--sparsity', 'topk', '--lr', '1e-3,3e-3', '--side-by-side', '2'];
 /** What is swept, by name: one sweep or several, that share trials. */
 const jobs = {
@@ -67,7 +67,7 @@ async function undisturbed(folder, job) {
   const sweeps = [];
   for (const [i, args] of jobs[job].entries()) {
     // With a script for Slurm, sweeps are written and not begun.
-    const own = ['--save-every', '100', '--adapters', 'llvmpipe', '--json', '--slurm', `script${i}`];
+    const own = ['--save-every', '50', '--adapters', 'llvmpipe', '--json', '--slurm', `script${i}`];
     const [line] = (await done(['sweep', ...args, ...own, '--store', 'template'])).split('\n');
     sweeps.push(JSON.parse(line));
   }
@@ -204,7 +204,7 @@ class Schedule {
     const { torture, bed } = this;
     const count = 2 + Math.floor(torture.random() * 4);
     for (let i = 0; i < count && !this.isOver; i++) {
-      await pause(200 + 3000 * torture.random());
+      await pause(100 + 2000 * torture.random());
       if (this.isOver) return;
       const own = Object.keys(bed.faults);
       if (own.length > 0 && torture.random() < 0.5) {

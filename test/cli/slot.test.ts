@@ -29,7 +29,7 @@ async function written(...options: readonly string[]): Promise<void> {
     '--batch-size',
     '4',
     '--epochs',
-    '20',
+    '8',
     '--sparsity',
     'topk',
   ];
