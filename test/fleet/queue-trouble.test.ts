@@ -176,7 +176,9 @@ describe.each(programs)('%s', (_, program) => {
 
   test('a server with full memory refuses jobs and keeps those that it has', async () => {
     const server = await serverOfTest(program);
-    const queue = await queueOfTest(server.url);
+    // With the usual lock, and so more patience: filling a server takes a busy machine a while.
+    const queue = await openQueue(server.url);
+    onTestFinished(() => queue.close());
     await queue.add([long('a', 1)]);
     const client = clientOfTest(server.url);
     await client.config('SET', 'maxmemory', '3mb');

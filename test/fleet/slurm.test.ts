@@ -115,9 +115,10 @@ describe.skipIf(!folder)('Slurm', { timeout: 240_000 }, () => {
     expect(again.steps).toBe(signal.steps);
     expect(again.steps).toBeGreaterThan(0);
     const done = await job.event('the end', ({ event }) => event === 'done', 100);
-    expect(done).toMatchObject({ restarts: 1, steps: 900 });
+    expect(done.steps).toBe(900);
     await job.ended();
-    expect(job.events().map(({ event }) => event)).toEqual(['begin', 'SIGUSR2', 'begin', 'done']);
+    // On a busy machine its time may be up twice.
+    expect(job.events().map(({ event }) => event).join(' ')).toMatch(/^(begin SIGUSR2 )+begin done$/);
     // Appended to.
     expect(job.output()).toContain('exit code 75');
   });
