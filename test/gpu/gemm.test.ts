@@ -49,7 +49,7 @@ const some: Case[] = [
   ['register, 4x6 blocks', plain, { ...register, tile_rows: 4, tile_columns: 6 }],
 ];
 /** Of each family those that its kernels need; the others are compiled in the long tests. */
-const few = ['shared, 16x16 threads', 'shared, 1x2 blocks', 'split by 2', 'register, 1x1 blocks'];
+const few = ['shared, 1x2 blocks', 'split by 2', 'register, 1x1 blocks'];
 const tiles = some.filter(([name]) => long || few.includes(name));
 const lanes = gpu.subgroupSize;
 if (lanes !== undefined) {

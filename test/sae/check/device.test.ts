@@ -214,10 +214,13 @@ const wrong: [file: string, text: string, instead: string, check: string, what?:
   ['sparsity/l1_weighted.wgsl', '* norm, exists', '* 1.001 * norm, exists', 'training l1'],
 ];
 
-/** The first of each check but those of trainings, which take longest; and all of them in `npm run test:long`. */
+/**
+ * The first of each check but those of trainings, and of products but the one with the tiles that this adapter chooses, which take
+ * longest; and all of them in `npm run test:long`.
+ */
+const slow = /training (?!topk)|product .*(shared|split|register|subgroup)/;
 const tried = wrong.filter(
-  ([, , , name], i) =>
-    long || (wrong.findIndex((other) => other[3] === name) === i && !/training (?!topk)/.test(name)),
+  ([, , , name], i) => long || (wrong.findIndex((other) => other[3] === name) === i && !slow.test(name)),
 );
 
 test.each(tried)(

@@ -377,7 +377,7 @@ test('a loss that is not finite halts the updates', async () => {
   });
 });
 
-test('the model is the same whichever way its decoder lies', async () => {
+test.runIf(long)('the model is the same whichever way its decoder lies', async () => {
   await lend(some, {}, async (trainer) => {
     for await (const _ of trainer.steps({ count: 2 }));
     const { model } = trainer;
