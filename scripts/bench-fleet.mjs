@@ -106,7 +106,7 @@ async function run(trials, byQueue) {
   setMaxListeners(0, ending.signal);
   const deaths = new Deaths(store);
   const worker = async (_, number) => {
-    const source = queue ? undefined : new StoreGroups(store, sweep, deaths);
+    const source = queue ? undefined : new StoreGroups(store, sweep, new Deaths(store, true));
     const isAlive = () => !dead.has(number);
     while (isAlive()) {
       const asked = performance.now();

@@ -118,7 +118,7 @@ async function workOn(
 
 /** The groups of a sweep, by what its store says. @param only some of them. */
 export function groupsInStore(store: Store, sweep: Sweep, only?: readonly number[]): GroupSource {
-  const groups = new StoreGroups(store, sweep, new Deaths(store), only);
+  const groups = new StoreGroups(store, sweep, new Deaths(store, true), only);
   return {
     async take(signal) {
       const group = await groups.take(signal);

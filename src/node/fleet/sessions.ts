@@ -108,12 +108,16 @@ export class Deaths {
   /** The version of a worker's record, when that was first seen, and when it was last looked at. */
   readonly #seen = new Map<string, { version: string; at: number; looked: number; lease: number }>();
 
-  constructor(readonly store: Store) {}
+  /** @param seldom whether it looks at a worker's record no more than sixteen times in its lease: to who waits, a little later is soon enough. */
+  constructor(
+    readonly store: Store,
+    readonly seldom = false,
+  ) {}
 
   /** Whether a worker is dead. Its record is removed then, so that it knows if it comes back. */
   async isDead(worker: string): Promise<boolean> {
     const before = this.#seen.get(worker);
-    if (before && performance.now() - before.looked < before.lease / 16) return false;
+    if (this.seldom && before && performance.now() - before.looked < before.lease / 16) return false;
     // Before it is read: this process may sleep after that, and then it knows nothing of that time.
     const asked = performance.now();
     const found = await this.store.read(keyOf(worker));
