@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { long } from '../support/long.js';
 import {
   bytes,
   filesIn,
@@ -64,8 +65,17 @@ const expected = (async () => {
   return models;
 })();
 
-/** Checks that all models are there, bit for bit, and nothing else. */
-async function expectAll(cwd: string): Promise<void> {
+/** Waits until a sweep has snapshots. */
+async function untilSaved(cwd: string, count: number): Promise<void> {
+  const snapshots = () => filesIn(join(cwd, 'files')).filter((file) => /-\d+\.safetensors$/.test(file));
+  const began = performance.now();
+  while (snapshots().length < count && performance.now() - began < 30_000) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Checks that all models are there, bit for bit, and nothing else. @param sweeps of the same trials, in other groups. */
+async function expectAll(cwd: string, sweeps = 1): Promise<void> {
   const models = modelsOf(cwd);
   expect(models).toEqual(await expected);
   const left = filesIn(join(cwd, 'files', 'sweep')).filter((file) => !/state\.json(~\d+)?$/.test(file));
@@ -74,8 +84,8 @@ async function expectAll(cwd: string): Promise<void> {
   expect(count(/^trials\/t[0-9a-f]{15}\/trial\.json$/)).toBe(trials);
   expect(count(/^trials\/t[0-9a-f]{15}\/\d+-w[0-9a-f]+-sae\.safetensors$/)).toBe(trials);
   expect(count(/^trials\/t[0-9a-f]{15}\/\d+-w[0-9a-f]+-metrics\.jsonl$/)).toBe(trials);
-  expect(count(/^sweeps\/s[0-9a-f]{8}\.json$/)).toBe(1);
-  expect(left.length).toBe(3 * trials + 1 + count(/^ended\/s[0-9a-f]{8}\/\d+$/));
+  expect(count(/^sweeps\/s[0-9a-f]{8}\.json$/)).toBe(sweeps);
+  expect(left.length).toBe(3 * trials + sweeps + count(/^ended\/s[0-9a-f]{8}\/\d+$/));
 }
 
 describe('sae sweep', () => {
@@ -114,29 +124,28 @@ describe('sae sweep', () => {
     ]);
   });
 
-  it.skipIf(!posix).each([
-    ['SIGINT', 130],
+  const signals = [
     ['SIGKILL', null],
-  ] as const)('goes on where %s stopped it', async (signal, expectedStatus) => {
-    const cwd = folder.make();
-    const { child, ended, says } = start([...sweep, '--save_every', '7'], { cwd, env: { SAE_LEASE: '2' } });
-    await says(/"groups"/);
-    // Some trials have been saved then.
-    const snapshots = () => filesIn(join(cwd, 'files')).filter((file) => /-\d+\.safetensors$/.test(file));
-    const began = performance.now();
-    while (snapshots().length < 3 && performance.now() - began < 30_000) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    child.kill(signal);
-    expect((await ended).status).toBe(expectedStatus);
-    const [status] = objects(await succeeds(['sweep', '--status', '--json'], { cwd }));
-    expect(status.done).toBeLessThan(6);
-    const lines = objects(await succeeds([...sweep, '--save_every', '7'], { cwd }));
-    expect(lines.filter((line) => 'failure' in line)).toEqual([]);
-    await expectAll(cwd);
-  });
+    ['SIGINT', 130],
+  ] as const;
+  it.skipIf(!posix).each(long ? signals : signals.slice(0, 1))(
+    'goes on where %s stopped it',
+    async (signal, expectedStatus) => {
+      const cwd = folder.make();
+      const { child, ended, says } = start([...sweep, '--save_every', '7'], { cwd, env: { SAE_LEASE: '2' } });
+      await says(/"groups"/);
+      await untilSaved(cwd, 3);
+      child.kill(signal);
+      expect((await ended).status).toBe(expectedStatus);
+      const [status] = objects(await succeeds(['sweep', '--status', '--json'], { cwd }));
+      expect(status.done).toBeLessThan(6);
+      const lines = objects(await succeeds([...sweep, '--save_every', '7'], { cwd }));
+      expect(lines.filter((line) => 'failure' in line)).toEqual([]);
+      await expectAll(cwd);
+    },
+  );
 
-  it('lets a worker of another folder take part, and refuses one with other rows', async () => {
+  it.runIf(long)('lets a worker of another folder take part, and refuses one with other rows', async () => {
     const cwd = folder.make();
     const store = join(cwd, 'shared');
     const elsewhere = folder.make();
@@ -158,7 +167,40 @@ describe('sae sweep', () => {
     expect(states.every(({ state }) => state === 'done')).toBe(true);
   });
 
-  it('ends the hopeless, by what their losses were', async () => {
+  it.runIf(long && posix)(
+    'writes a job array of Slurm, whose worker saves before its time is up',
+    async () => {
+      const cwd = folder.make();
+      const options = [
+        '--slurm',
+        'sweep.sh',
+        '--sbatch=--partition=gpu',
+        '--at_once',
+        '2',
+        '--save_every',
+        '7',
+      ];
+      const store = join(cwd, 'files', 'sweep');
+      await succeeds([...sweep, ...options], { cwd });
+      const script = readFileSync(join(cwd, 'sweep.sh'), 'utf8');
+      for (const line of ['--array=0-0%2', '--requeue', '--signal=USR2@120', '--partition=gpu']) {
+        expect(script.split('\n')).toContain(`#SBATCH ${line}`);
+      }
+      const [, worker] =
+        /^srun --ntasks=1 \S+ \S*main\.js (worker .*) --group "\$SLURM_ARRAY_TASK_ID"$/m.exec(script)!;
+      const words = [...worker.split(' '), '--group', '0'];
+      expect(words.slice(0, 3)).toEqual(['worker', '--store', store]);
+      const { child, ended } = start(words, { cwd });
+      await untilSaved(cwd, 1);
+      child.kill('SIGUSR2');
+      expect((await ended).status).toBe(75);
+      expect(await succeeds(words, { cwd })).toContain('nothing is left');
+      await succeeds(sweep, { cwd });
+      await expectAll(cwd, 2);
+    },
+  );
+
+  it.runIf(long)('ends the hopeless, by what their losses were', async () => {
     const cwd = folder.make();
     const halved = [
       'sweep',
