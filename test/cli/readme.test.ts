@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { optionsTable, tableInReadme } from '../../scripts/options-table.mjs';
+import { readSweepFile } from '../../src/cli/fleet/sweep-file.js';
 import { readMnist10k } from '../../src/node/data/mnist.js';
 import { writeNpy } from '../../src/node/data/write-dense.js';
+import { parseSweep } from '../../src/sae/sweep/settings.js';
+import { trialsOf } from '../../src/sae/sweep/trials.js';
 import { long } from '../support/long.js';
 import { bytes, npy, succeeds } from './sae.js';
 
@@ -135,7 +138,7 @@ const printed: Record<string, (string | RegExp)[]> = {
   'export mine': ['for-saelens  cfg.json, sae_weights.safetensors'],
   'export sae.safetensors --to onnx': ['onnx  model.onnx'],
   export: ['folder  cfg.json, sae_weights.safetensors'],
-  'sweep --data activations.npy': [/^sweep +s[0-9a-f]{8}: 4 trials in \d groups, /m, 'topk, h_dims [24], k 4'],
+  'sweep --data activations.npy': [/^sweep +s[0-9a-f]{8}: 4 trials in \d groups, /m, 'h_dims [24], k 4'],
   sweep: [/^sweep +s[0-9a-f]{8}: 4 trials /m, 'table     ', 'report    '],
   synth: [/^F1 +[\d.]+ /m],
   'devices --tuning': [/^tiles|tuning/im],
@@ -255,12 +258,23 @@ describe('the guide', () => {
     expect(runExample(code)).toMatch(printed);
   });
 
+  test('the file of a sweep has as many trials as is said', async () => {
+    const { text } = guide.find(({ file }) => file === 'many-models.md')!;
+    const [, yaml, many] =
+      /^```yaml\n(.*?)^```\n\n`sae sweep --config sweep\.yaml` trains these (\d+)\.$/ms.exec(text)!;
+    writeFileSync(join(folder, 'sweep.yaml'), yaml);
+    const { data, ...tried } = await readSweepFile(join(folder, 'sweep.yaml'));
+    expect(data).toBe('activations.npy');
+    const trials = trialsOf(parseSweep(tried), { in_dims: 12, batchesOf: () => 100 });
+    expect(trials).toHaveLength(Number(many));
+  });
+
   test('no block but those that are run here', () => {
     const other = guide.flatMap(({ file, text }) =>
       blocksOf(text).filter(({ language, block }) =>
         language === 'sh'
           ? !block.split('\n').every((line) => line === '' || line.startsWith('sae '))
-          : language !== 'text' && !(language === 'js' && file in examplesOfGuide),
+          : !['text', 'yaml'].includes(language) && !(language === 'js' && file in examplesOfGuide),
       ),
     );
     expect(other).toEqual([]);
