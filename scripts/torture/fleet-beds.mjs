@@ -1,5 +1,5 @@
 // Where a fleet's sweeps are while they are tortured: a store in a folder or a bucket, with or without a queue; and what is in it.
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
@@ -19,7 +19,7 @@ export const beds = {
 const tests = fileURLToPath(new URL('../../test/', import.meta.url));
 
 /** A store in a folder. @param {string} cwd @param {string} template a folder with what a store begins with */
-async function folderBed(cwd, template) {
+export async function folderBed(cwd, template) {
   const store = join(cwd, 'store');
   cpSync(template, store, { recursive: true });
   return {
@@ -47,19 +47,25 @@ async function folderBed(cwd, template) {
   };
 }
 
-/** The same with a queue. */
-async function queueBed(cwd, template) {
-  const bed = await folderBed(cwd, template);
-  const server = await makeServer(find('redis-server'), { password: '' });
+/**
+ * A store with a queue.
+ * @param {{ program?: string, storeBed?: typeof folderBed, prefix?: readonly string[], host?: string }} [how] the last two as of `makeServer`
+ */
+export async function queueBed(cwd, template, how = {}) {
+  const { program = find('redis-server') ?? '', storeBed = folderBed, ...where } = how;
+  const bed = await storeBed(cwd, template);
+  const server = await makeServer(program, { password: '', ...where });
   const restart = async () => {
     await server.stop('SIGKILL');
     await pause(500);
   };
   return {
     ...bed,
-    queue: server.url,
+    /** From this process, wherever it runs. */
+    queue: server.unix,
     source: ['--on', server.url],
     faults: {
+      ...bed.faults,
       async 'queue restarted'() {
         await restart();
         await server.start();
@@ -70,14 +76,17 @@ async function queueBed(cwd, template) {
         await server.start();
       },
     },
-    close: () => server.remove(),
+    async close() {
+      await server.remove();
+      await bed.close();
+    },
   };
 }
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** A store in a bucket of a server in this process. */
-async function bucketBed(_, template) {
+export async function bucketBed(_, template) {
   const { module } = await runnerImport(join(tests, 'support/s3-server.ts'));
   const server = await new module.S3Server().listen();
   const versions = new Map();
@@ -131,10 +140,4 @@ async function bucketBed(_, template) {
     versions: (key) => versions.get(`a/${key}`) ?? [],
     close: () => server.close(),
   };
-}
-
-/** @param {string} folder */
-export function emptyFolder(folder) {
-  mkdirSync(folder, { recursive: true });
-  return folder;
 }

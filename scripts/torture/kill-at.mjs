@@ -1,13 +1,16 @@
 // For `node --import`: kills the process at one of the calls by which it changes a store, or what is on its way there: before or after the
-// call. It is told by the environment: TORTURE_KILL, as {"folder": "/...", "nth": 3, "after": true, "child": true}.
+// call. It is told by the environment: TORTURE_KILL, as {"folder": "/...", "what": "^rename .*sae", "nth": 3, "after": true, "child": true}; what is
+// of a call and its path, or of a request and its address.
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 
-const { folder, nth, after, child } = JSON.parse(process.env.TORTURE_KILL ?? '{}');
+const { folder, what = '', nth = 1, after, child } = JSON.parse(process.env.TORTURE_KILL ?? '{}');
+const pattern = new RegExp(what);
 let calls = 0;
 
 /** Does something, and counts it. */
-async function counted(work) {
+async function counted(name, work) {
+  if (!pattern.test(name)) return work();
   calls += 1;
   const isLast = calls === nth;
   if (isLast && !after) process.kill(process.pid, 'SIGKILL');
@@ -21,11 +24,12 @@ if (folder && child === /group-process/.test(process.argv[1] ?? '')) {
   for (const name of ['link', 'open', 'rename', 'rm']) {
     const own = fs[name];
     fs[name] = (...args) => {
-      const isThere = [args[0], args[1]].some((path) => typeof path === 'string' && path.startsWith(folder));
-      return isThere ? counted(() => own(...args)) : own(...args);
+      const paths = args.filter((path) => typeof path === 'string' && path.startsWith(folder));
+      return paths.length > 0 ? counted(`${name} ${paths.at(-1)}`, () => own(...args)) : own(...args);
     };
   }
   syncBuiltinESMExports();
   const own = globalThis.fetch;
-  globalThis.fetch = (...args) => counted(() => own(...args));
+  globalThis.fetch = (url, how, ...rest) =>
+    counted(`${how?.method ?? 'GET'} ${url}`, () => own(url, how, ...rest));
 }
