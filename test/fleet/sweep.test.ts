@@ -210,7 +210,7 @@ describe('what a part of the network or a disk does', () => {
     async () => {
       const [server, a, b] = machines;
       const make = (cwd: string, template: string) =>
-        queueBed(cwd, template, { program: redis, prefix: on(server), host: addressOf(0) });
+        queueBed(cwd, template, { program: redis ?? '', prefix: on(server), host: addressOf(0) });
       const of = await bedOf(make);
       const crew = new Crew(of, { before: [on(a), on(b), on(b)] });
       const breaking = async () => {
