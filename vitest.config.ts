@@ -8,13 +8,23 @@ const alone = ['test/web/at-rest.long.test.ts'];
 const site = ['test/web/**/*.test.ts'];
 /** What needs servers, which scripts/test-fleet.mjs starts. */
 const fleet = ['test/fleet/**/*.test.ts'];
-/** Where files need no device and leave nothing behind: they follow each other in a process, whose start and imports take longer than they do. */
-const bare = globSync([
+/** What computes for longer than it compiles. */
+const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
+/** What the file's text says of a test: whether it opens a device, and whether another file would see what it changes. */
+const tests = globSync([
+  'test/{gpu,sae}/**/*.test.ts',
   'test/node/{data,metrics}/*.test.ts',
   'test/reference/checks/*.test.ts',
-  'test/sae/model/formats/*.test.ts',
-  'test/sae/{rows,synth}/*.test.ts',
-]).filter((file) => !/\bvi\.mock\(|\bgpuOfFile\b|\bopenGpu\b/.test(readFileSync(file, 'utf8')));
+])
+  .map((file) => ({ file, text: readFileSync(file, 'utf8') }))
+  .filter(({ text }) => !/\bvi\.(mock|hoisted)\(|\bopenGpu\b|from 'webgpu'/.test(text));
+const isJob = ({ file }: { readonly file: string }) => jobs.includes(file);
+/** Where files need no device and leave nothing behind: they follow each other in a process, whose start and imports take longer than they do. */
+const bare = tests.filter(({ text }) => !/\bgpuOfFile\b/.test(text)).map(({ file }) => file);
+/** The same for files that compute on a device, each on its own, and lose or destroy none. */
+const sharing = tests
+  .filter((test) => /\bgpuOfFile\b/.test(test.text) && !/\.destroy\(\)/.test(test.text) && !isJob(test))
+  .map(({ file }) => file);
 /**
  * What `npm test` leaves out: files that are long by their nature. What `npm run test:long` leaves out: files without a test that asks
  * for `long` of test/support/long.ts, other than these. So each test is in one of both.
@@ -25,9 +35,6 @@ function leftOut(mode: string): string[] {
     return mode === 'long' ? !whole && !readFileSync(file, 'utf8').includes('support/long.js') : whole;
   });
 }
-
-/** What computes for longer than it compiles. */
-const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
 
 /**
  * Mesa's compiler, which takes most of the time, does without LLVM's optimisations, with which it takes half as long again. They change
@@ -87,12 +94,13 @@ export default defineConfig(({ mode }) => ({
               mode,
               {
                 include: ['test/**/*.test.ts'],
-                exclude: ['**/node_modules/**', ...site, ...jobs, ...bare, ...fleet],
+                exclude: ['**/node_modules/**', ...site, ...jobs, ...bare, ...sharing, ...fleet],
                 globalSetup: 'test/support/checked.ts',
               },
               compiler,
             ),
             project('bare', mode, { include: bare, isolate: false }),
+            project('sharing', mode, { include: sharing, isolate: false }, compiler),
             project('jobs', mode, { include: jobs }),
             project(
               'page',
@@ -122,7 +130,7 @@ function project(
       // What is built needs no transformation.
       server: { deps: { external: [/\/dist\//] } },
       env: { SAE_TESTS: mode, ...env },
-      // Dawn keeps one instance a process: a process a file, so that one file's device cannot disturb another's.
+      // Dawn keeps one instance a process: a process a file, but for those that leave it as it was.
       pool: 'forks' as const,
       testTimeout: 120_000,
       hookTimeout: 120_000,
