@@ -174,7 +174,7 @@ describe('the proxy of the environment', () => {
     expect(asked).toEqual([]);
   });
 
-  it('that refuses is named, without its password', async () => {
+  it.runIf(long)('that refuses is named, without its password', async () => {
     refuses = 407;
     const https_proxy = address.replace('//', '//me:secret@');
     const sentence = (url: string, name: string) =>

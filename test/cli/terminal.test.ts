@@ -92,7 +92,7 @@ describe.skipIf(!hasScript)('on a terminal', () => {
   });
 });
 
-it('in a pipe there is no bar and no code of a terminal', async () => {
+it.runIf(long)('in a pipe there is no bar and no code of a terminal', async () => {
   const text = await succeeds([...args, '--epochs', '2'], { cwd: folder.make() });
   // biome-ignore lint/suspicious/noControlCharactersInRegex: see above.
   expect(text).not.toMatch(/[\x1b\r█░]/);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { plot } from 'simple-ascii-chart';
 import { describe, expect, it } from 'vitest';
 import { panel } from '../../src/cli/panel.js';
+import { long } from '../support/long.js';
 import { hasScript, PseudoTerminal } from './pseudo-terminal.js';
 import { bytes, filesIn, npy, objects, succeeds, temporaryFolder } from './sae.js';
 
@@ -142,7 +143,7 @@ describe.skipIf(!hasScript)('--watch on a terminal', () => {
     return [terminal.text, terminal.lines.filter((line) => !line.startsWith('Warning: '))] as const;
   };
 
-  it('leaves the lines of a run without it; with NO_COLOR there are no colours', async () => {
+  it.runIf(long)('leaves the lines of a run without it; with NO_COLOR there are no colours', async () => {
     const [text, lines] = await linesOf({ NO_COLOR: '1' });
     expect(lines).toEqual(wanted);
     expect(text).toContain('\x1b[?1049h');
@@ -150,7 +151,7 @@ describe.skipIf(!hasScript)('--watch on a terminal', () => {
     expect(text).not.toMatch(/\x1b\[[\d;]*m/);
   });
 
-  it('is for terminals that can do it: on a dumb one there are lines', async () => {
+  it.runIf(long)('is for terminals that can do it: on a dumb one there are lines', async () => {
     const [text, lines] = await linesOf({ TERM: 'dumb' });
     expect(lines).toEqual(wanted);
     expect(text).not.toContain('\x1b');
