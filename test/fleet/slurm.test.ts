@@ -118,7 +118,12 @@ describe.skipIf(!folder)('Slurm', { timeout: 240_000 }, () => {
     expect(done.steps).toBe(900);
     await job.ended();
     // On a busy machine its time may be up twice.
-    expect(job.events().map(({ event }) => event).join(' ')).toMatch(/^(begin SIGUSR2 )+begin done$/);
+    expect(
+      job
+        .events()
+        .map(({ event }) => event)
+        .join(' '),
+    ).toMatch(/^(begin SIGUSR2 )+begin done$/);
     // Appended to.
     expect(job.output()).toContain('exit code 75');
   });
