@@ -1,7 +1,8 @@
+import type { FleetRows } from '../../node/fleet/group-training.js';
 import { type RowOptions, readSweep, type Sweep } from '../../node/fleet/records.js';
 import type { TrialProgress } from '../../node/fleet/sessions.js';
 import { Deaths } from '../../node/fleet/sessions.js';
-import { type FleetRows, type GroupEnd, trainGroup } from '../../node/fleet/train-group.js';
+import { type GroupEnd, trainGroup } from '../../node/fleet/train-group.js';
 import {
   ConfigError,
   closePipes,

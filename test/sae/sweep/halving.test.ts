@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hopeless, stages } from '../../../src/sae/sweep/halving.js';
+import { entrants, hopeless, stages } from '../../../src/sae/sweep/halving.js';
 import { paretoFront } from '../../../src/sae/sweep/pareto.js';
 
 // The rungs and the numbers that are kept are those of the paper's algorithm 1 (Jamieson and Talwalkar, 2016), by hand.
@@ -25,6 +25,12 @@ test.each([
   [[Number.NaN], 2, []],
 ])('of losses %j with factor %d, %j are hopeless', (losses, factor, expected) => {
   expect(hopeless(losses, factor)).toEqual(expected);
+});
+
+test('of trials some of which have ended before, as many go on', () => {
+  expect([0, 1, 2, 3, 4].map((before) => entrants(9, before, 2))).toEqual([9, 5, 3, 2, 1]);
+  expect(hopeless([1, 2, 3], 2, 4)).toEqual([2]);
+  expect(hopeless([1, 2], 2, 4)).toEqual([]);
 });
 
 test('no model of the front is surpassed, and every other one is', () => {
