@@ -54,7 +54,7 @@ export async function folderBed(cwd, template) {
 export async function queueBed(cwd, template, how = {}) {
   const { program = find('redis-server') ?? '', storeBed = folderBed, ...where } = how;
   const bed = await storeBed(cwd, template);
-  const server = await makeServer(program, { password: '', ...where });
+  const server = await makeServer(program, where);
   const restart = async () => {
     await server.stop('SIGKILL');
     await pause(500);

@@ -19,7 +19,7 @@ import { programs } from './support.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sae-sweeps-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const limit = 400_000;
+const limit = 600_000;
 
 type Bed = Awaited<ReturnType<typeof folderBed>> & { readonly queue?: string };
 type Prepared = Awaited<ReturnType<typeof undisturbed>>;
