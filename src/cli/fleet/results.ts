@@ -35,7 +35,7 @@ const tableFile = 'sweep.jsonl';
 const reportFile = 'sweep.html';
 const pictureFile = 'pareto.png';
 /** Models of a report: those that no other one surpasses, and the next best of each kind and width. */
-const mostReported = 12;
+const mostReported = 8;
 
 /** Checks before the training that the results can be written after it. @throws EngineError. */
 export async function prepareSweepResults({ files_dir, images_dir }: SweepResultValues): Promise<void> {
