@@ -136,6 +136,21 @@ it('decides who is hopeless among all, where some were saved at later steps, or 
   expect(await train(0)).toMatchObject({ busy: expect.any(Number), open: expect.any(Number) });
   expect((await outcome()).filter(({ state }) => ['done', 'ended'].includes(state))).toEqual([]);
   await store.remove('workers/w0.json');
+  // The best one is taken away while they train.
+  const best = sweep.groups[0][undisturbed.findIndex(({ state }) => state === 'done')];
+  await write('workers/w1.json', { owner: 'ffffffff-1', lease: 60_000, progress: {} });
+  told = async () => {
+    told = () => {};
+    const key = `trials/${best}/state.json`;
+    for (let version: string | undefined; version === undefined; ) {
+      const now = (await store.read(key))!;
+      const { claims, ...state } = JSON.parse(new TextDecoder().decode(now.bytes));
+      const bytes = { ...state, worker: 'w1', claims: claims + 1, write: '1' };
+      version = await store.replace(key, new TextEncoder().encode(JSON.stringify(bytes)), now.version);
+    }
+  };
+  expect(await train(0)).toMatchObject({ busy: expect.any(Number) });
+  await store.remove('workers/w1.json');
   expect(await train(0)).toEqual({ busy: 0, open: 0 });
   expect(await outcome()).toEqual(undisturbed);
 });

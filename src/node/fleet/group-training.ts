@@ -110,6 +110,7 @@ export class GroupTraining {
           work.tell(this.#progress);
           if (this.#isDue() || this.#left.some(({ claim }) => claim.lost)) pause.abort();
         }
+        await this.#giveUp();
         await this.#settle(stage);
         if (signal.aborted || this.#left[0]?.trainer.done === limit) {
           await this.#saving;
@@ -124,12 +125,24 @@ export class GroupTraining {
     await this.#saving;
   }
 
-  /** Ends what has failed, has come to its end, is another worker's, or is hopeless. */
+  /** Leaves what is another worker's to it, and gives back its rivals: without one of them nobody can say who is hopeless. */
+  async #giveUp(): Promise<void> {
+    if (!this.#left.some(({ claim }) => claim.lost)) return;
+    await this.#saving;
+    const contestOf = ({ trial }: Running) => trial.contest?.rivals.join();
+    const lost = this.#left.filter(({ claim }) => claim.lost);
+    const contests = new Set(lost.map(contestOf));
+    for (const one of lost) this.#drop(one);
+    for (const one of this.#left) {
+      if (one.trial.contest && contests.has(contestOf(one))) await this.#save(one, true);
+    }
+  }
+
+  /** Ends what has failed, has come to its end, or is hopeless. */
   async #settle(stage: number): Promise<void> {
     for (const one of [...this.#left]) {
       const { claim, trainer } = one;
-      if (claim.lost) this.#drop(one);
-      else if (trainer.failure) {
+      if (trainer.failure) {
         await claim.write({ state: 'failed', steps: trainer.done, failure: trainer.failure.message });
         await this.#ended(one);
       } else if (trainer.done === trainer.runSteps) {

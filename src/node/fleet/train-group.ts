@@ -63,6 +63,8 @@ export async function trainGroup(work: GroupWork): Promise<GroupEnd> {
     const free = taken.filter(({ trial }) => !waiting.has(contestOf(trial)));
     await giveBack(taken.filter(({ trial }) => waiting.has(contestOf(trial))));
     await catchUp(free, work, folder);
+    for (const { claim, trial } of free) if (claim.lost && trial.contest) waiting.add(contestOf(trial));
+    await giveBack(free.filter((one) => isHeld(one) && waiting.has(contestOf(one.trial))));
     // Who is hopeless is decided among all rivals.
     const alone = ({ claim, trial }: Taken) =>
       claim.state.attempts > suspicious && !trial.contest ? claim.trial : undefined;
@@ -112,7 +114,7 @@ const isHeld = ({ claim }: Taken) => claim.state.state === 'running' && !claim.l
 async function catchUp(taken: readonly Taken[], work: GroupWork, folder: string): Promise<void> {
   const contested = taken.filter(({ trial }) => trial.contest);
   for (const rivals of classes(contested, ({ trial }) => trial.contest!.rivals)) {
-    while (!work.signal.aborted) {
+    while (!work.signal.aborted && !rivals.some(({ claim }) => claim.lost)) {
       const left = rivals.filter(isHeld);
       const [least, next] = [...new Set(left.map(({ claim }) => claim.state.steps))].sort((a, b) => a - b);
       if (next === undefined) break;
@@ -123,7 +125,8 @@ async function catchUp(taken: readonly Taken[], work: GroupWork, folder: string)
 }
 
 async function giveBack(taken: readonly Taken[]): Promise<void> {
-  for (const { claim } of taken) await claim.write({ state: 'open', attempts: claim.state.attempts - 1 });
+  for (const { claim } of taken)
+    await claim.write({ state: 'open', attempts: Math.max(0, claim.state.attempts - 1) });
 }
 
 /** @param limit steps after which they are saved, and stay this worker's. */
