@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { AwsV4Signer } from 'aws4fetch';
 import { EngineError } from '../../gpu/errors.js';
 import { ConfigError } from '../../sae/errors.js';
 import { HttpError, request } from '../data/http.js';
@@ -56,16 +55,12 @@ export class S3Client {
   /** Milliseconds by which the server's clock is ahead. */
   #skew = 0;
   readonly #closed = new AbortController();
-  readonly #signal: AbortSignal;
 
   constructor(
     readonly name: string,
     private readonly settings: S3Settings,
     private credentials: Credentials,
-    signal?: AbortSignal,
-  ) {
-    this.#signal = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
-  }
+  ) {}
 
   close(): void {
     this.#closed.abort(new EngineError(`The store ${this.name} was closed.`));
@@ -89,8 +84,8 @@ export class S3Client {
         if (!error.passing || attempt >= attempts) throw this.#failed(error);
         const longest = Math.min(limits.pause * 2 ** (attempt - 1), limits.longestPause);
         await pause(error instanceof Again ? 0 : Math.random() * longest, undefined, {
-          signal: this.#signal,
-        }).catch(() => this.#signal.throwIfAborted());
+          signal: this.#closed.signal,
+        }).catch(() => this.#closed.signal.throwIfAborted());
       }
     }
   }
@@ -103,6 +98,7 @@ export class S3Client {
       .map((pair) => pair.map(escaped).join('='))
       .join('&');
     const date = new Date(Date.now() + this.#skew);
+    const { AwsV4Signer } = await import('aws4fetch');
     const signed = await new AwsV4Signer({
       ...this.credentials,
       service: 's3',
@@ -120,7 +116,7 @@ export class S3Client {
       redirects: 0,
       connectTimeout: limits.connect + (body?.length ?? 0) / 50,
       idleTimeout: limits.idle,
-      signal: this.#signal,
+      signal: this.#closed.signal,
     };
     return request(url, options, async (response, chunks) => {
       const parts: Uint8Array[] = [];

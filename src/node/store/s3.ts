@@ -31,16 +31,23 @@ export async function openS3(
     );
   }
   const whole = `s3://${[bucket, ...(prefix ? [prefix] : [])].join('/')}`;
-  const credentials = await settings.credentials();
-  const client = new S3Client(whole, settings, credentials, signal);
-  // Asked like a list, of which it has to be able to make many.
-  const query = { 'list-type': '2', 'max-keys': '1', prefix: prefix && `${prefix}/` };
-  await client.repeatedly(limits.first, async () => {
-    const { bytes } = await client.send({ method: 'GET', query }, limits.first);
-    if (!text(bytes).includes('<ListBucketResult')) throw new HttpError('answers as no S3 server does', true);
-  });
-  // Who is asked to end still has to give back what he has.
-  return new S3Store(whole, prefix && `${prefix}/`, new S3Client(whole, settings, credentials));
+  const client = new S3Client(whole, settings, await settings.credentials());
+  // Later, who is asked to end still has to give back what he has.
+  const end = () => client.close();
+  signal?.addEventListener('abort', end);
+  try {
+    signal?.throwIfAborted();
+    // Asked like a list, of which it has to be able to make many.
+    const query = { 'list-type': '2', 'max-keys': '1', prefix: prefix && `${prefix}/` };
+    await client.repeatedly(limits.first, async () => {
+      const { bytes } = await client.send({ method: 'GET', query }, limits.first);
+      if (!text(bytes).includes('<ListBucketResult'))
+        throw new HttpError('answers as no S3 server does', true);
+    });
+  } finally {
+    signal?.removeEventListener('abort', end);
+  }
+  return new S3Store(whole, prefix && `${prefix}/`, client);
 }
 
 interface Known {

@@ -1,5 +1,6 @@
 import { ConfigError } from '../../sae/errors.js';
 import { openFolder } from './folder.js';
+import { openS3 } from './s3.js';
 
 /** Bytes of a record, and which version of it they are. */
 export interface Stored {
@@ -51,7 +52,7 @@ export async function openStore(
   name: string,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<Store> {
-  if (name.startsWith('s3://')) return (await import('./s3.js')).openS3(name, { signal });
+  if (name.startsWith('s3://')) return openS3(name, { signal });
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(name)) {
     const scheme = name.slice(0, name.indexOf(':'));
     throw new ConfigError(`A store is a folder or s3://BUCKET/PREFIX, and ${scheme}:// is neither.`);
