@@ -18,6 +18,7 @@ const { values } = parseArgs({
   options: {
     workers: { type: 'string', default: '1000' },
     trials: { type: 'string', default: '1000,10000,100000' },
+    by: { type: 'string', default: 'store,queue' },
     group: { type: 'string', default: '8' },
     lease: { type: 'string', default: '10' },
     training: { type: 'string', default: '20' },
@@ -200,8 +201,8 @@ const at = (sorted, share) =>
 try {
   const results = [];
   for (const trials of values.trials.split(',').map(Number)) {
-    for (const byQueue of [false, true]) {
-      results.push(await run(trials, byQueue));
+    for (const by of values.by.split(',')) {
+      results.push(await run(trials, by === 'queue'));
       console.log(results.at(-1));
     }
   }

@@ -128,22 +128,19 @@ describe('sae sweep', () => {
     ['SIGKILL', null],
     ['SIGINT', 130],
   ] as const;
-  it.skipIf(!posix).each(long ? signals : signals.slice(0, 1))(
-    'goes on where %s stopped it',
-    async (signal, expectedStatus) => {
-      const cwd = folder.make();
-      const { child, ended, says } = start([...sweep, '--save_every', '7'], { cwd, env: { SAE_LEASE: '2' } });
-      await says(/"groups"/);
-      await untilSaved(cwd, 3);
-      child.kill(signal);
-      expect((await ended).status).toBe(expectedStatus);
-      const [status] = objects(await succeeds(['sweep', '--status', '--json'], { cwd }));
-      expect(status.done).toBeLessThan(6);
-      const lines = objects(await succeeds([...sweep, '--save_every', '7'], { cwd }));
-      expect(lines.filter((line) => 'failure' in line)).toEqual([]);
-      await expectAll(cwd);
-    },
-  );
+  it.runIf(long && posix).each(signals)('goes on where %s stopped it', async (signal, expectedStatus) => {
+    const cwd = folder.make();
+    const { child, ended, says } = start([...sweep, '--save_every', '7'], { cwd, env: { SAE_LEASE: '2' } });
+    await says(/"groups"/);
+    await untilSaved(cwd, 3);
+    child.kill(signal);
+    expect((await ended).status).toBe(expectedStatus);
+    const [status] = objects(await succeeds(['sweep', '--status', '--json'], { cwd }));
+    expect(status.done).toBeLessThan(6);
+    const lines = objects(await succeeds([...sweep, '--save_every', '7'], { cwd }));
+    expect(lines.filter((line) => 'failure' in line)).toEqual([]);
+    await expectAll(cwd);
+  });
 
   it.runIf(long)('lets a worker of another folder take part, and refuses one with other rows', async () => {
     const cwd = folder.make();

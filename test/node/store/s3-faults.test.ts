@@ -7,6 +7,7 @@ import { probeStore } from '../../../src/node/store/probe.js';
 import { limits } from '../../../src/node/store/s3-client.js';
 import type { Store } from '../../../src/node/store/store.js';
 import { ConfigError } from '../../../src/sae/errors.js';
+import { long } from '../../support/long.js';
 import { type Asked, type Fault, S3Server } from '../../support/s3-server.js';
 import { againstModel, decode, encode, keysOf, openIn, steps } from '../../support/stores.js';
 import { failure, temporaryFolder } from '../data/folder.js';
@@ -123,7 +124,9 @@ async function text(store: Store, key: string): Promise<string | undefined> {
 }
 
 describe('a bucket in trouble', () => {
-  it.each(Object.entries(operations))('%s: each request fails once in each way', async (name, operation) => {
+  // The others differ in what they ask for, not in how it is asked again.
+  const tried = Object.entries(operations).filter(([name]) => long || ['create', 'replace'].includes(name));
+  it.each(tried)('%s: each request fails once in each way', async (name, operation) => {
     let keys = 0;
     const attempt = async (lane: S3Server, fault: Fault | undefined, at: number) => {
       const key = `${name.replaceAll(' ', '-')}/${keys++}`;
