@@ -12,8 +12,9 @@ export interface Group {
   readonly trials: readonly string[];
 }
 
-/** Milliseconds between two looks at groups that others are at work on. */
-const patience = 2000;
+/** Groups in a row that others are at work on, after which a worker waits: so many milliseconds, and twice as many each time. */
+const mostLooks = 16;
+const patience = { first: 1000, most: 8000 };
 
 const prefixOf = (sweep: string) => `ended/${sweep}/`;
 
@@ -29,10 +30,6 @@ export class StoreGroups {
   readonly #order: number[];
   readonly #out = new Set<number>();
   #next = 0;
-  /** Groups in a row that others have, since the marks were read. */
-  #inVain = 0;
-  #marksRead = false;
-
   /** @param only some of the groups, by their places. */
   constructor(
     readonly store: Store,
@@ -48,34 +45,27 @@ export class StoreGroups {
 
   /** The next group of which something is to be done. Undefined if nothing is left, or the signal ends the waiting. */
   async take(signal: AbortSignal): Promise<Group | undefined> {
-    while (!signal.aborted) {
-      if (!this.#marksRead || this.#inVain >= 32) await this.#readMarks();
-      let waiting = false;
-      for (let looks = this.#order.length; looks > 0 && this.#order.length > 0; looks--) {
+    for (let wait = patience.first; !signal.aborted; wait = Math.min(2 * wait, patience.most)) {
+      for (let looks = 0; looks < mostLooks && looks < this.#order.length && !signal.aborted; ) {
         this.#next %= this.#order.length;
         const index = this.#order[this.#next];
-        if (this.#out.has(index)) {
-          this.#next += 1;
-          continue;
-        }
-        const what = await this.#look(index);
+        const what = this.#out.has(index) ? 'taken' : await this.#look(index);
         if (what === 'ended') {
           this.#order.splice(this.#next, 1);
+          // Where there is one that it did not know of, there may be many.
+          await this.#readMarks();
           continue;
         }
         this.#next += 1;
         if (what === 'free') {
           this.#out.add(index);
-          this.#inVain = 0;
           return groupOf(this.sweep, index);
         }
-        waiting = true;
-        this.#inVain += 1;
-        if (signal.aborted) return undefined;
+        looks += 1;
       }
-      if (!waiting && this.#out.size === 0) return undefined;
-      this.#marksRead = false;
-      await pause(patience, undefined, { signal }).catch(() => {});
+      if (this.#order.length === 0) return undefined;
+      await pause(wait, undefined, { signal }).catch(() => {});
+      await this.#readMarks();
     }
     return undefined;
   }
@@ -104,8 +94,6 @@ export class StoreGroups {
     const ended = await endedGroups(this.store, this.sweep.id);
     const left = this.#order.filter((index) => !ended.has(index));
     this.#order.splice(0, this.#order.length, ...left);
-    this.#marksRead = true;
-    this.#inVain = 0;
   }
 }
 
