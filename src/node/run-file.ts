@@ -43,7 +43,7 @@ export interface RunRecord {
   readonly saved?: string;
 }
 
-/** The record of a run. @param init, command as of `writeRunFile`. */
+/** The record of a run. @param init as of `writeRunFile`, as is `command`. */
 export function runRecord<S extends SparsityName>(
   trainer: Trainer<S>,
   init?: string,

@@ -43,7 +43,7 @@ export interface Queue {
   readonly name: string;
   /**
    * Adds jobs that are not there; one that failed for good is tried again. Their ids say which are the same.
-   * @param priority 0 first, at most 2,097,152.
+   * @param options its `priority`: 0 first, at most 2,097,152.
    */
   add(jobs: readonly Job[], options?: { readonly priority?: number }): Promise<void>;
   /** The next job, when there is one. While the server cannot be reached there is none. @param signal ends the waiting: undefined. */
