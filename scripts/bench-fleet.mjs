@@ -142,7 +142,7 @@ async function run(trials, byQueue) {
       await job?.done();
       atWork.delete(number);
       if (died === undefined && done >= trials / 2) {
-        for (const one of [...atWork].slice(0, workers / 10)) dead.add(one);
+        for (const one of [...atWork].slice(-workers / 10)) dead.add(one);
         died = performance.now();
       }
       if (done >= trials) ending.abort();
