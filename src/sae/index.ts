@@ -135,6 +135,7 @@ export {
 export { LossHistory, type LossPoint } from './training/loss-history.js';
 export type { EpochMetrics, Metrics, StepMetrics } from './training/metrics.js';
 export type { Placement } from './training/placement.js';
+export { runLength } from './training/schedule.js';
 export type { Snapshot } from './training/snapshot.js';
 export {
   isOurSnapshot,

@@ -1,11 +1,13 @@
 import type { StoredTrial } from '../../node/fleet/records.js';
 import {
+  batchesOf,
   classes,
   type Gpu,
   Model,
   type OpenOptions,
   openGpu,
   type Rows,
+  runLength,
   type SparsityName,
   Trainer,
   trialBytes,
@@ -85,8 +87,8 @@ async function secondsOf(trials: readonly StoredTrial[], rows: Rows, gpu: Gpu): 
 }
 
 /** Steps of a trial, without those that windows add. */
-export function stepsOf({ rows, training: { steps, epochs, batch_size } }: StoredTrial): number {
-  return steps ?? epochs * Math.ceil(rows.rows / batch_size);
+export function stepsOf({ rows, training }: StoredTrial): number {
+  return runLength(training, batchesOf(rows.rows, training.batch_size));
 }
 
 async function secondsOfStep(

@@ -1,5 +1,6 @@
 import { tidy } from '../../node/fleet/claims.js';
 import {
+  isFinal,
   readState,
   readTrial,
   type StoredTrial,
@@ -23,20 +24,39 @@ export interface TrialOutcome {
 /** Reads so many records at once: a store far away answers each after a while. */
 const atOnce = 32;
 
-/** All trials of a sweep, in its order. */
-export async function outcomesOf(store: Store, sweep: Sweep): Promise<TrialOutcome[]> {
+type Known = Pick<TrialOutcome, 'trial' | 'state'>;
+
+/** What was read of each store: a trial never changes, nor does a state that is final. */
+const known = new WeakMap<Store, Map<string, Known>>();
+
+/** Trials of a sweep, in its order. @param wanted some of them, by their names; all by default. */
+export async function outcomesOf(
+  store: Store,
+  sweep: Sweep,
+  wanted?: readonly string[],
+): Promise<TrialOutcome[]> {
   const ids = sweep.groups.flat();
-  const read = new Array<{ trial: StoredTrial; state: TrialState | undefined }>(ids.length);
-  let next = 0;
+  const asked = new Set(wanted ?? ids);
+  const read = known.get(store) ?? new Map<string, Known>();
+  known.set(store, read);
+  const waiting = ids.values();
   const reader = async () => {
-    for (let i = next++; i < ids.length; i = next++) {
-      const [trial, found] = await Promise.all([readTrial(store, ids[i]), readState(store, ids[i])]);
-      read[i] = { trial, state: found?.state };
+    for (const id of waiting) {
+      const before = read.get(id);
+      const isKnown = !asked.has(id) || (before?.state && isFinal(before.state));
+      const [trial, state] = await Promise.all([
+        before?.trial ?? readTrial(store, id),
+        isKnown ? before?.state : readState(store, id).then((found) => found?.state),
+      ]);
+      read.set(id, { trial, state });
     }
   };
   await Promise.all(Array.from({ length: atOnce }, reader));
-  const options = differences(read.map(({ trial }) => trial));
-  return ids.map((id, i) => ({ id, options: options[i], ...read[i] }));
+  // In what they differ is seen among all of them.
+  const options = differences(ids.map((id) => read.get(id)!.trial));
+  return ids
+    .map((id, i) => ({ id, options: options[i], ...read.get(id)! }))
+    .filter(({ id }) => asked.has(id));
 }
 
 /** Takes away what killed workers left of a sweep's trials, if they are final. */

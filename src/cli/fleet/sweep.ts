@@ -261,21 +261,19 @@ async function trainAll(
   const steps = new Map([...plan.trials].map(([id, trial]) => [id, { done: 0, of: stepsOf(trial) }]));
   const all = [...steps.values()].reduce((sum, { of }) => sum + of, 0);
   const told = new Set<string>();
-  const tell = async () => {
-    for (const outcome of await outcomesOf(store, sweep)) {
+  const tell = async (trials?: readonly string[]) => {
+    for (const outcome of await outcomesOf(store, sweep, trials)) {
       tellFinal(outcome, told, reporter);
       const own = steps.get(outcome.id);
       if (own && told.has(outcome.id)) own.done = own.of;
     }
   };
   const label = () => `${count(told.size)} of ${count(steps.size)} trials`;
-  let began = performance.now();
-  let before = 0;
+  const doneSteps = () => [...steps.values()].reduce((sum, { done }) => sum + done, 0);
   await tell();
   reporter.startBar(all, label());
-  const doneSteps = () => [...steps.values()].reduce((sum, { done }) => sum + done, 0);
-  before = doneSteps();
-  began = performance.now();
+  const before = doneSteps();
+  const began = performance.now();
   try {
     await work({
       source: groupsInStore(store, sweep),
@@ -294,7 +292,7 @@ async function trainAll(
           const rate = (1000 * (done - before)) / (performance.now() - began);
           reporter.updateBar(done, label(), `${count(rate)} steps/s`);
         },
-        ended: tell,
+        ended: ({ group }) => tell(group.trials),
       },
     });
   } finally {

@@ -94,10 +94,7 @@ async function worker(values: WorkerValues): Promise<void> {
       events: {
         progress: () => {},
         async ended({ store, group: { sweep, trials } }) {
-          const own = new Set(trials);
-          for (const outcome of await outcomesOf(store, sweep)) {
-            if (own.has(outcome.id)) tellFinal(outcome, told, reporter);
-          }
+          for (const outcome of await outcomesOf(store, sweep, trials)) tellFinal(outcome, told, reporter);
         },
       },
     });

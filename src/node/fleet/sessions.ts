@@ -116,14 +116,13 @@ export class Deaths {
 
   /** Whether a worker is dead. Its record is removed then, so that it knows if it comes back. */
   async isDead(worker: string): Promise<boolean> {
-    const before = this.#seen.get(worker);
-    if (this.seldom && before && performance.now() - before.looked < before.lease / 16) return false;
+    const seen = this.#seen.get(worker);
+    if (this.seldom && seen && performance.now() - seen.looked < seen.lease / 16) return false;
     // Before it is read: this process may sleep after that, and then it knows nothing of that time.
     const asked = performance.now();
     const found = await this.store.read(keyOf(worker));
     if (!found) return true;
     const { owner, lease } = jsonOf(found.bytes, keyOf(worker), this.store) as WorkerRecord;
-    const seen = this.#seen.get(worker);
     const isSame = seen?.version === found.version;
     const at = isSame ? seen.at : performance.now();
     this.#seen.set(worker, { version: found.version, at, looked: asked, lease });

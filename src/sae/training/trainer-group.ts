@@ -1,7 +1,7 @@
 import type { Gpu } from '../../gpu/gpu.js';
 import { Pacer } from '../../gpu/pacer.js';
 import { Scope } from '../../gpu/scope.js';
-import type { TrainOptions } from '../config.js';
+import { parseTrainConfig, type TrainOptions } from '../config.js';
 import { ConfigError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { type Rows, rowSource } from '../rows/source.js';
@@ -51,9 +51,9 @@ export class TrainerGroup {
   static create(rows: Rows, members: readonly Member[], placement: Placement = {}): Promise<TrainerGroup> {
     return Scope.building(async (scope) => {
       const [{ model, options }] = members;
-      const batch = options.batch_size ?? 64;
+      const { batch_size } = parseTrainConfig<SparsityName>(options, model.config);
       const windows = scope.use(
-        await Windows.create(model.gpu, rowSource(rows), windowRows(placement, batch)),
+        await Windows.create(model.gpu, rowSource(rows), windowRows(placement, batch_size)),
       );
       const trainers: Trainer<SparsityName>[] = [];
       for (const member of members) {
