@@ -9,6 +9,7 @@ import {
 } from 'echarts/components';
 import { type ComposeOption, use } from 'echarts/core';
 import { lossCurves, weightedTerms } from '../../sae/training/loss-curves.js';
+import { axis, label, sheet } from './chart-look.js';
 import type { ChartEpoch, ChartTraining } from './chart-training.js';
 
 /** The options of ECharts' `setOption` that the loss chart uses. */
@@ -35,13 +36,8 @@ export function lossChart(epochs: readonly ChartEpoch[], training: ChartTraining
   const { curves, logarithmic, range } = lossCurves(points, ({ epoch }) => epoch, training.sparsity);
   const last = Math.max(1, ...epochs.slice(-1).map(({ epoch }) => epoch));
   const step = tickStep(last);
-  const grid = { show: true, lineStyle: { color: '#dddddd' } };
-  const line = { lineStyle: { color: '#444444' } };
-  const label = { color: '#222222', fontSize: 12 };
   return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
+    ...sheet,
     title: {
       subtext: decomposition(points, training),
       left: 'center',
@@ -59,31 +55,23 @@ export function lossChart(epochs: readonly ChartEpoch[], training: ChartTraining
     },
     grid: { left: 76, right: 28, top: 66, bottom: 52, outerBoundsMode: 'none' },
     xAxis: {
+      ...axis,
       type: 'value',
       name: 'epoch',
-      nameLocation: 'middle',
       nameGap: 30,
-      nameTextStyle: label,
       min: 0,
       // A single epoch has its point in the middle.
       max: last === 1 ? 2 : last,
       interval: step,
       axisLabel: { ...label, showMaxLabel: last % step === 0, formatter: String },
-      axisLine: { show: true, onZero: false, ...line },
-      axisTick: { show: true, ...line },
-      splitLine: grid,
     },
     yAxis: {
+      ...axis,
       type: logarithmic ? 'log' : 'value',
       name: logarithmic ? 'mean over batches (log scale)' : 'mean over batches',
-      nameLocation: 'middle',
       nameGap: 54,
-      nameTextStyle: label,
       ...(logarithmic ? { min: range[0], max: range[1] } : { min: 0 }),
       axisLabel: { ...label, formatter: (value: number) => String(Number(value.toPrecision(6))) },
-      axisLine: { show: true, onZero: false, ...line },
-      axisTick: { show: true, ...line },
-      splitLine: grid,
       minorSplitLine: { show: logarithmic, lineStyle: { color: '#f2f2f2' } },
       minorTick: { show: logarithmic, splitNumber: 9 },
     },

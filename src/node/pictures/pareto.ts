@@ -10,6 +10,7 @@ import {
 import { type ComposeOption, use } from 'echarts/core';
 import { type Explaining, paretoFront } from '../../sae/sweep/pareto.js';
 import { writeChart } from './chart.js';
+import { axis, sheet } from './chart-look.js';
 
 type ParetoOption = ComposeOption<
   ScatterSeriesOption | LineSeriesOption | GridComponentOption | LegendComponentOption | TitleComponentOption
@@ -49,18 +50,7 @@ export function paretoChart(models: readonly ParetoModel[]): ParetoOption {
   const widths = [...new Set(finite.map(({ width }) => width))].sort((a, b) => a - b);
   const l0 = finite.map(({ active }) => active);
   const logarithmic = Math.min(...l0) > 0 && Math.max(...l0) > wide * Math.min(...l0);
-  const line = { lineStyle: { color: '#444444' } };
-  const label = { color: '#222222', fontSize: 12 };
-  const grid = { show: true, lineStyle: { color: '#dddddd' } };
-  const axis = {
-    nameTextStyle: label,
-    axisLabel: label,
-    axisLine: { show: true, onZero: false, ...line },
-    axisTick: { show: true, ...line },
-    splitLine: grid,
-    scale: true,
-    boundaryGap: ['4%', '4%'] as [string, string],
-  } as const;
+  const scaled = { ...axis, scale: true, boundaryGap: ['4%', '4%'] as [string, string] };
   const front = paretoFront(finite);
   const series = kinds.flatMap((kind, i) =>
     widths.map((width, j): ScatterSeriesOption => {
@@ -78,9 +68,7 @@ export function paretoChart(models: readonly ParetoModel[]): ParetoOption {
   );
   const shown = series.filter(({ data }) => (data as unknown[]).length > 0);
   return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: { fontFamily: 'DejaVu Sans, sans-serif' },
+    ...sheet,
     title: {
       text: 'Explained variance against L0',
       left: 'center',
@@ -101,18 +89,16 @@ export function paretoChart(models: readonly ParetoModel[]): ParetoOption {
     },
     grid: { left: 76, right: 240, top: 44, bottom: 56, outerBoundsMode: 'none' },
     xAxis: {
-      ...axis,
+      ...scaled,
       type: logarithmic ? 'log' : 'value',
       ...(logarithmic && { logBase: 2 }),
       name: `L0: active latents of a row${logarithmic ? ' (log scale)' : ''}`,
-      nameLocation: 'middle',
       nameGap: 30,
     },
     yAxis: {
-      ...axis,
+      ...scaled,
       type: 'value',
       name: 'explained variance in %',
-      nameLocation: 'middle',
       nameGap: 50,
     },
     series: [
