@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { globSync } from 'tinyglobby';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -13,17 +14,33 @@ const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaul
 /** What the file's text says of a test: whether it opens a device, and whether another file would see what it changes. */
 const tests = globSync([
   'test/{gpu,sae}/**/*.test.ts',
-  'test/node/{data,metrics}/*.test.ts',
+  'test/node/{data,fleet,metrics,pictures,queue,store}/*.test.ts',
   'test/reference/checks/*.test.ts',
+  'test/scripts/{apt-sources,browser,check,peers,system}.test.ts',
+  'test/support/*.test.ts',
+  'test/cli/*.test.ts',
 ])
   .map((file) => ({ file, text: readFileSync(file, 'utf8') }))
-  .filter(({ text }) => !/\bvi\.(mock|hoisted)\(|\bopenGpu\b|from 'webgpu'/.test(text));
+  .filter(
+    ({ text }) => !/\bvi\.(mock|hoisted|stubEnv)\(|process\.env\.\w+ = |\bopenGpu\b|from 'webgpu'/.test(text),
+  );
+const commands = (file: string) => file.startsWith('test/cli/');
 const isJob = ({ file }: { readonly file: string }) => jobs.includes(file);
 /** Where files need no device and leave nothing behind: they follow each other in a process, whose start and imports take longer than they do. */
-const bare = tests.filter(({ text }) => !/\bgpuOfFile\b/.test(text)).map(({ file }) => file);
+const bare = tests
+  .filter(({ file, text }) => !/\bgpuOfFile\b/.test(text) && !commands(file))
+  .map(({ file }) => file);
+/** The same for files that run `sae` in processes, of which one serves them all. */
+const cli = tests.filter(({ file }) => commands(file)).map(({ file }) => file);
 /** The same for files that compute on a device, each on its own, and lose or destroy none. */
 const sharing = tests
-  .filter((test) => /\bgpuOfFile\b/.test(test.text) && !/\.destroy\(\)/.test(test.text) && !isJob(test))
+  .filter(
+    (test) =>
+      /\bgpuOfFile\b/.test(test.text) &&
+      !/\.destroy\(\)/.test(test.text) &&
+      !isJob(test) &&
+      !commands(test.file),
+  )
   .map(({ file }) => file);
 /**
  * What `npm test` leaves out: files that are long by their nature. What `npm run test:long` leaves out: files without a test that asks
@@ -81,8 +98,8 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig(({ mode }) => ({
   test: {
-    // A core a file. Mesa's compiler, which takes most of the time, uses one.
-    maxWorkers: '100%',
+    // Mesa's compiler, which takes most of the time, uses one core; one file more than there are cores, since some wait for servers or a page.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: LongestFirst },
     // `--mode fleet` is `npm run test:fleet`, and `--mode long` is `npm run test:long`.
     projects:
@@ -94,9 +111,15 @@ export default defineConfig(({ mode }) => ({
               mode,
               {
                 include: ['test/**/*.test.ts'],
-                exclude: ['**/node_modules/**', ...site, ...jobs, ...bare, ...sharing, ...fleet],
+                exclude: ['**/node_modules/**', ...site, ...jobs, ...bare, ...cli, ...sharing, ...fleet],
                 globalSetup: 'test/support/checked.ts',
               },
+              compiler,
+            ),
+            project(
+              'cli',
+              mode,
+              { include: cli, isolate: false, globalSetup: 'test/support/checked.ts' },
               compiler,
             ),
             project('bare', mode, { include: bare, isolate: false }),

@@ -1,8 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { optionsTable, tableInReadme } from '../../scripts/options-table.mjs';
 import { readSweepFile } from '../../src/cli/fleet/sweep-file.js';
 import { readMnist10k } from '../../src/node/data/mnist.js';
@@ -10,7 +9,7 @@ import { writeNpy } from '../../src/node/data/write-dense.js';
 import { parseSweep } from '../../src/sae/sweep/settings.js';
 import { trialsOf } from '../../src/sae/sweep/trials.js';
 import { long } from '../support/long.js';
-import { bytes, npy, succeeds } from './sae.js';
+import { bytes, npy, succeeds, temporaryFolder } from './sae.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
@@ -21,9 +20,8 @@ const guide = [...read('guide/README.md').matchAll(/^\d+\. \[.*?\]\((.*?)\)/gm)]
   text: read(`guide/${file}`),
 }));
 
-let folder: string;
+const { path: folder } = temporaryFolder();
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sae-readme-'));
   await writeNpy(join(folder, 'rows.npy'), [3, 784], [new Float32Array(3 * 784).fill(0.5)]);
   const saved = join(root, 'test/fixtures/formats/saelens_topk_inference');
   cpSync(saved, join(folder, 'saved-folder'), { recursive: true });
@@ -35,7 +33,6 @@ beforeAll(async () => {
   const saving = ['--epochs', '1', '--save_every', '1epoch', '--no-save-plots'];
   await succeeds(['--data', 'digits.npy', '--h_dims', '4', ...saving], { cwd: folder });
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Rows of 12 values that are sums of six features, some at a time, each row with the name of its strongest one. */
 function knownFeatures(count: number): { rows: Float32Array; labels: string[] } {

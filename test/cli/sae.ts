@@ -87,10 +87,14 @@ export function start(
   return { child, ended, says };
 }
 
-/** The process in which `sae` runs the command lines of a test file, one after another. */
+/** After so many command lines their process ends, which it must do by itself: none of them may hold it. */
+const mostRuns = 100;
+
+/** The process in which `sae` runs the command lines of test files, one after another. */
 class Host {
   /** What the process itself writes, not the commands in it: the two lines of Dawn. */
   said = '';
+  runs = 0;
   readonly #child: ChildProcess;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -116,6 +120,7 @@ class Host {
     const gone = new AbortController();
     const fail = (what: string) => gone.abort(new Error(`sae ${args.join(' ')} ${what}\n${this.said}`));
     const ended = () => fail('ended the process that runs it.');
+    this.runs += 1;
     const timer = setTimeout(() => {
       this.#child.kill('SIGKILL');
       fail('hangs.');
@@ -147,10 +152,18 @@ class Host {
 }
 
 let host: Host | undefined;
-afterAll(async () => {
-  await host?.end();
-  host = undefined;
-});
+
+/** What becomes of the process after a test file. Where it serves the next one, it ends with the test's own process at last. */
+async function leaveHost(): Promise<void> {
+  if (!host) return;
+  if (host.runs >= mostRuns) {
+    const last = host;
+    host = undefined;
+    await last.end();
+  } else {
+    expect(withoutDawn(host.said)).toBe('');
+  }
+}
 
 /**
  * Runs `sae` to its end in a folder: in a process of its own only where the options ask for something that only such a one can
@@ -192,6 +205,7 @@ export function figures(line: Record<string, unknown>): Record<string, unknown> 
 export function temporaryFolder() {
   const path = mkdtempSync(join(tmpdir(), 'sae-cli-'));
   afterAll(() => rmSync(path, { recursive: true, force: true }));
+  afterAll(leaveHost);
   return {
     path,
     make: () => mkdtempSync(join(path, 'run-')),

@@ -197,7 +197,7 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     await expect.poll(() => picture(page, '#pad-output')).toBe(untrained);
   });
 
-  test('takes another learning rate and penalty while it trains', async () => {
+  test.runIf(long)('takes another learning rate and penalty while it trains', async () => {
     const page = await handedOn('h_dims=6');
     await button(page, 'Train').click();
     await page.waitForFunction(() => Number(document.querySelector('#steps-done')!.textContent) > 2);
