@@ -30,7 +30,8 @@ async function written(...options: readonly string[]): Promise<void> {
     '--batch-size',
     '4',
     '--epochs',
-    '8',
+    // So that a worker hears of its death before it is done.
+    '60',
     '--sparsity',
     'topk',
   ];
@@ -116,7 +117,18 @@ async function outcome() {
 it.runIf(long)(
   'decides who is hopeless among all, where some were saved at later steps, or others have some',
   async () => {
-    const contest = ['--k', '2', '--lr', '1e-4,1e-3,3e-3,1e-2', '--halving', '2', '--side-by-side', '4'];
+    const contest = [
+      '--epochs',
+      '8',
+      '--k',
+      '2',
+      '--lr',
+      '1e-4,1e-3,3e-3,1e-2',
+      '--halving',
+      '2',
+      '--side-by-side',
+      '4',
+    ];
     told = () => {};
     await written(...contest, '--save-every', '40');
     expect(await train(0)).toEqual({ busy: 0, open: 0 });
