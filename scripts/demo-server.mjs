@@ -1,14 +1,32 @@
 // What `npm run demo` adds to Vite's server of the built page: it answers to its own name alone, with files of its folder alone, and
 // has browsers hold the page to the strictest rules that they have.
-import { readFileSync, realpathSync } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { join, relative, resolve, sep } from 'node:path';
 
 /**
- * The headers of every answer: the policy that the page itself names, and what only headers can say.
- * @param {string} html the page
- * @returns {Record<string, string>}
+ * The headers of answers: the policy that a page itself names, and what only headers can say. What is no page has those of the first one.
+ * @param {string} folder of the site
+ * @returns {(url: string) => Record<string, string>}
  */
-export function strictHeaders(html) {
+export function strictHeaders(folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const pages = files.filter((file) => file.isFile() && file.name.endsWith('.html'));
+  const headers = new Map(
+    pages.map(({ parentPath, name }) => {
+      const file = join(parentPath, name);
+      const path = `/${relative(folder, file).split(sep).join('/')}`;
+      return [path, headersOf(readFileSync(file, 'utf8'))];
+    }),
+  );
+  const first = headers.get('/index.html');
+  if (!first) throw new Error('There is no index.html.');
+  return (url) => {
+    const own = URL.canParse(url, 'http://localhost') && new URL(url, 'http://localhost').pathname;
+    return headers.get(own) ?? first;
+  };
+}
+
+function headersOf(html) {
   const policy = /http-equiv="Content-Security-Policy"\s+content="([^"]+)"/.exec(html)?.[1];
   if (!policy) throw new Error('The page names no Content-Security-Policy.');
   return {
@@ -30,9 +48,9 @@ export function demoServer() {
     configurePreviewServer(server) {
       const { root, build } = server.config;
       const folder = realpathSync(resolve(root, build.outDir));
-      const headers = Object.entries(strictHeaders(readFileSync(join(folder, 'index.html'), 'utf8')));
+      const headersFor = strictHeaders(folder);
       server.middlewares.use((request, response, next) => {
-        for (const [name, value] of headers) response.setHeader(name, value);
+        for (const [name, value] of Object.entries(headersFor(request.url))) response.setHeader(name, value);
         const refuse = (status, why) => {
           response.writeHead(status, { 'content-type': 'text/plain' }).end(`${why}\n`);
         };

@@ -2,6 +2,7 @@ import {
   type ArrayPlace,
   examplesOfLatent,
   factsBlock,
+  fromBase64,
   labelsBlock,
   modelBlock,
   none,
@@ -9,7 +10,6 @@ import {
   type ReportFacts,
   rowsBlock,
 } from '../sae/insight/report/layout.js';
-import { fromBase64 } from './base64.js';
 import { Sheets } from './sheets.js';
 
 /** The file is not whole. Its message is for whoever opened it. */

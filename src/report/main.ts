@@ -2,6 +2,7 @@ import { none } from '../sae/insight/report/layout.js';
 import { disposeCharts } from './chart.js';
 import { BrokenFile, ReportFile } from './data.js';
 import { announce, byId, el } from './dom.js';
+import { NothingHanded, takeBlocks } from './handed.js';
 import { keysDialog, listen } from './keys.js';
 import { addressOf, parseRoute, type Route } from './route.js';
 import { compare } from './views/compare.js';
@@ -167,13 +168,14 @@ function viewOf(context: Context, route: Route): Promise<View> {
 
 function fail(error: unknown): void {
   const text =
-    error instanceof BrokenFile
+    error instanceof BrokenFile || error instanceof NothingHanded
       ? error.message
       : `This report could not be shown in this browser: ${error instanceof Error ? error.message : error}`;
   main.replaceChildren(el('p', { role: 'alert' }, text));
 }
 
 try {
+  await takeBlocks();
   new Page().start();
 } catch (error) {
   fail(error);

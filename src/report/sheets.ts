@@ -1,5 +1,4 @@
-import { type Pictures, sheetsBlock } from '../sae/insight/report/layout.js';
-import { fromBase64 } from './base64.js';
+import { fromBase64, type Pictures, sheetsBlock } from '../sae/insight/report/layout.js';
 
 /** Pixels of decoded sheets that are kept, four bytes each. */
 const kept = 12e6;

@@ -65,6 +65,7 @@ export { modelFacts } from './insight/report/facts.js';
 export { packReport, type Report } from './insight/report/pack.js';
 export type { EncodeImage } from './insight/report/pictures.js';
 export { type ReportOptions, type ReportSubject, report } from './insight/report/report.js';
+export { type ReportData, unpackReport } from './insight/report/unpack.js';
 export { LatentSurvey, surveyLatents } from './insight/survey.js';
 export { type LatentTop, spreadLatents, topRows } from './insight/top-rows.js';
 export { sizesInWords } from './model/layers.js';

@@ -4,6 +4,7 @@ import {
   encodeModel,
   imageShape,
   type NamedBlob,
+  type ReportData,
   rowFormatNames,
   type SavedModel,
   sameNormalization,
@@ -12,7 +13,7 @@ import {
 } from '../sae/index.js';
 import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
 import { element, forget, onClick, showText, tell } from './browser/page.js';
-import { reportOf } from './browser/report.js';
+import { reportOf, showReport } from './browser/report.js';
 import { loadDataset } from './session/datasets.js';
 import { Keeping, type KeptTraining } from './session/keeping.js';
 import { Session } from './session/session.js';
@@ -262,6 +263,10 @@ async function open(files: readonly NamedBlob[]): Promise<void> {
       inTurn(() => startOver(model, `Opened ${files[0].name}. Training goes on from it.`));
       return;
     }
+    if ('report' in read) {
+      offerReport(read.report, files[0].name);
+      return;
+    }
     if ('labels' in read) {
       inTurn(async () => label(read.labels, files[0].name));
       return;
@@ -279,6 +284,24 @@ async function open(files: readonly NamedBlob[]): Promise<void> {
   } catch (error) {
     tell('trouble', (error as Error).message);
   }
+}
+
+/** Browsers open a tab only where the visitor has pressed something. */
+function offerReport(report: ReportData, file: string): void {
+  const { title, models } = report.facts;
+  const of =
+    models.length === 1 ? `${models[0].latents.toLocaleString('en')} latents` : `${models.length} models`;
+  const show = () => {
+    try {
+      showReport(report);
+    } catch (error) {
+      tell('trouble', (error as Error).message);
+    }
+  };
+  tell('news', `Opened ${file}, a report of ${of}: “${title}”.`, {
+    'Show it in a tab': show,
+    Dismiss: () => {},
+  });
 }
 
 /** Gives the rows at hand other labels, which needs no new model. */

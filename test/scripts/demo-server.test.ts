@@ -16,6 +16,11 @@ mkdirSync(join(site, 'assets'), { recursive: true });
 mkdirSync(join(folder, 'site-beside'));
 writeFileSync(join(site, 'index.html'), page);
 writeFileSync(join(site, 'assets/rows.npy'), 'rows');
+const otherPolicy = "default-src 'none'; script-src 'sha256-AAAA'";
+writeFileSync(
+  join(site, 'assets/viewer.html'),
+  `<meta http-equiv="Content-Security-Policy" content="${otherPolicy}" />`,
+);
 for (const secret of ['secret.txt', 'site-beside/secret.txt']) writeFileSync(join(folder, secret), 'secret');
 symlinkSync(join(folder, 'secret.txt'), join(site, 'link.txt'));
 symlinkSync(folder, join(site, 'up'), 'junction');
@@ -88,6 +93,15 @@ it('every answer has the headers of the strict page, whose policy is the page’
       'cross-origin-resource-policy': 'same-origin',
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
+    });
+  }
+});
+
+it('another page in the folder has its own policy, and the other headers', async () => {
+  for (const path of ['/assets/viewer.html', '/assets/viewer.html?x#y']) {
+    expect((await ask(path)).headers).toMatchObject({
+      'content-security-policy': `${otherPolicy}; frame-ancestors 'none'`,
+      'cross-origin-opener-policy': 'same-origin',
     });
   }
 });

@@ -67,16 +67,16 @@ const desk = { width: 1280, height: 800 };
 export function builtPage(launch: () => Promise<Browser> = launchChromium, always = oneTile) {
   const folder = process.env.SAE_SITE!;
   // As `npm run demo` serves it.
-  const headers = strictHeaders(readFileSync(join(folder, 'index.html'), 'utf8'));
+  const headersFor = strictHeaders(folder);
   const server = createServer((request, response) => {
-    const path = new URL(request.url!, 'http://host').pathname.replace(/^\/any\/folder\//, '');
-    const file = join(folder, path === '' ? 'index.html' : path);
+    const path = new URL(request.url!, 'http://host').pathname.replace(/^\/any\/folder\//, '/');
+    const file = join(folder, path === '/' ? 'index.html' : path);
     if (!file.startsWith(folder) || !existsSync(file)) {
       response.writeHead(404).end();
       return;
     }
     const type = types[extname(file)] ?? 'application/octet-stream';
-    response.writeHead(200, { ...headers, 'content-type': type });
+    response.writeHead(200, { ...headersFor(path), 'content-type': type });
     response.end(readFileSync(file));
   });
   let address = '';
@@ -113,21 +113,28 @@ export function builtPage(launch: () => Promise<Browser> = launchChromium, alway
     ...options
   }: OpenOptions = {}): Promise<Page> {
     const context = await browser.newContext({ viewport: desk, ...options });
-    const page = await context.newPage();
-    page.setDefaultTimeout(60_000);
-    page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
-    page.on('console', (message) => {
+    // Also of the tabs that the page opens.
+    context.on('page', (page) => {
+      page.setDefaultTimeout(60_000);
+      page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
+      page.on('dialog', (dialog) => {
+        faults.push(`dialog: ${dialog.message()}`);
+        void dialog.dismiss();
+      });
+    });
+    context.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) faults.push(`console: ${message.text()}`);
     });
-    page.on('request', (request) => {
+    context.on('request', (request) => {
       const url = request.url();
       if (!url.startsWith(address) && !url.startsWith('blob:')) faults.push(`request: ${url}`);
     });
-    page.on('response', (response) => {
+    context.on('response', (response) => {
       if (!response.ok()) faults.push(`${response.status()}: ${response.url()}`);
     });
+    const page = await context.newPage();
     // Chromium tells of some only to its developer tools.
-    await page.addInitScript(() => {
+    await context.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
         console.error(`forbidden by ${violatedDirective}: ${blockedURI}`);
       });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import sharp from 'sharp';
 import {
   examplesOfLatent,
@@ -38,12 +39,18 @@ const vocabulary =
 const tiles = 64;
 const columns = 8;
 
+const viewer = () => readFileSync(new URL('../../dist/report/template.html', import.meta.url), 'utf8');
+
 /** Writes a report whose numbers are drawn with a seed, in the shapes that real ones have. */
 export async function writeMadeReport(path: string, options: MadeOptions): Promise<Report> {
   const report = await makeReport(options);
-  const template = readFileSync(new URL('../../dist/report/template.html', import.meta.url), 'utf8');
-  await writeFile(path, packReport(template, report));
+  await writeFile(path, packReport(viewer(), report));
   return report;
+}
+
+/** A report's file. */
+export async function reportBytes(report: Report): Promise<Buffer> {
+  return Buffer.from(await text(packReport(viewer(), report)));
 }
 
 export async function makeReport(options: MadeOptions): Promise<Report> {

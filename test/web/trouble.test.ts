@@ -19,6 +19,7 @@ import {
   steps,
   trained,
 } from '../support/page.js';
+import { makeReport, reportBytes } from '../support/report.js';
 
 const fixture = (name: string) =>
   readFileSync(fileURLToPath(new URL(`../fixtures/data/${name}`, import.meta.url)));
@@ -80,6 +81,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     await trained(page, 1);
     const model = await saved(page, 'Save model');
     const image = await png(page, 4, 4);
+    const report = await reportBytes(await makeReport({ latents: [6] }));
     const wrong: [RegExp, ...Parameters<typeof drop>[1][]][] = [
       [
         /^notes.md is neither a .npy, .* nor a .tsv file/,
@@ -101,8 +103,17 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
         { name: 'two.txt', bytes: Buffer.from('some\nwords') },
       ],
       [
-        /^report.html is a page by itself, such as a report: open it in a tab of the browser\.$/,
-        { name: 'report.html', bytes: Buffer.from('<!doctype html>') },
+        /^page.html is a page by itself, and no report of this program: open it in a tab of the browser\.$/,
+        { name: 'page.html', bytes: Buffer.from('<!doctype html>') },
+      ],
+      [
+        /^cut.html is a report that is damaged: its block model-0 is missing\. Copy it once more\.$/,
+        { name: 'cut.html', bytes: report.subarray(0, report.indexOf('id="model-0"')) },
+      ],
+      [
+        /^one.html is a page, and is opened by itself\. Open it alone\.$/,
+        { name: 'one.html', bytes: report },
+        { name: 'two.txt', bytes: Buffer.from('some\nwords') },
       ],
       [/^nothing.npy is empty/, { name: 'nothing.npy', bytes: Buffer.alloc(0) }],
       [/^nan.npy has NaN at row 1, column 2/, { name: 'nan.npy', bytes: fixture('wrong/nan.npy') }],

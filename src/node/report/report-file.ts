@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { EngineError } from '../../gpu/errors.js';
-import { packReport, type Report } from '../../sae/insight/report/pack.js';
+import { packReport, type Report, reportSignature } from '../../sae/insight/report/pack.js';
 import type { EncodeImage } from '../../sae/insight/report/pictures.js';
 import { checkFile } from '../folder.js';
 import { loadSharp } from '../pictures/fonts.js';
@@ -8,8 +8,6 @@ import { writeWhole } from '../write-file.js';
 
 /** The viewer, built from src/report; it lies in dist, whether this runs from there or from src. */
 const viewer = new URL('../../../dist/report/template.html', import.meta.url);
-/** By it, a report of this program is told from another file. */
-const signature = '<meta name="generator" content="webgpu-sae"';
 
 export const reportImageType = 'image/webp';
 
@@ -40,7 +38,7 @@ export async function writeReport(file: string, report: Report): Promise<void> {
 
 /** Whether this program wrote a report that begins so. */
 export function isOurReport(content: Uint8Array): boolean {
-  return new TextDecoder().decode(content.subarray(0, 4096)).includes(signature);
+  return new TextDecoder().decode(content.subarray(0, 4096)).includes(reportSignature);
 }
 
 async function template(): Promise<string> {

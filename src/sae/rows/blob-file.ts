@@ -75,7 +75,8 @@ async function openBlob(
   };
 }
 
-async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** What a stream gives, piece by piece, also in browsers that cannot iterate over one. */
+export async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader();
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {

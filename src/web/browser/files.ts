@@ -10,9 +10,11 @@ import {
   type NamedImage,
   naturalOrder,
   openBlobs,
+  type ReportData,
   type Rows,
   type SavedModel,
   sortBlobs,
+  unpackReport,
 } from '../../sae/index.js';
 import { type ShownRows, shownRowsOf } from '../session/shown-rows.js';
 import { mostMemory } from './memory.js';
@@ -34,11 +36,12 @@ export function saveBlob(name: string, blob: Blob): void {
 export type Read =
   | { readonly model: SavedModel }
   | { readonly dataset: ShownRows }
-  | { readonly labels: readonly string[] };
+  | { readonly labels: readonly string[] }
+  | { readonly report: ReportData };
 
 /**
  * Reads what was dropped or chosen, recognised by its content: a model, rows of one file or of several, or a set of images, each
- * with labels if a file of them is among the others; or labels alone.
+ * with labels if a file of them is among the others; labels alone; or a report.
  * @param tensor picks an array or column, as in `OpenOptions`.
  * @throws EngineError with a message for the visitor.
  */
@@ -49,9 +52,8 @@ export async function readFiles(files: readonly NamedBlob[], tensor?: string): P
   try {
     const page = files.find(({ name }) => /\.html?$/i.test(name));
     if (page) {
-      throw new DataError(
-        `${page.name} is a page by itself, such as a report: open it in a tab of the browser.`,
-      );
+      if (files.length > 1) throw alone(page.name, 'a page');
+      return { report: await unpackReport(await page.blob.text(), page.name) };
     }
     const { rows, labels: from } = await sortBlobs(files);
     if (rows.length === 1 && (await isModel(rows[0]))) {
@@ -76,8 +78,8 @@ async function isModel({ blob, name }: NamedBlob): Promise<boolean> {
   return name.endsWith('.safetensors') || start[8] === '{'.charCodeAt(0);
 }
 
-function alone(name: string): DataError {
-  return new DataError(`${name} is a model, and is opened by itself. Open it alone.`);
+function alone(name: string, what = 'a model'): DataError {
+  return new DataError(`${name} is ${what}, and is opened by itself. Open it alone.`);
 }
 
 async function readRows(files: readonly NamedBlob[], tensor: string | undefined): Promise<Rows> {

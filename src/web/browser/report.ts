@@ -4,10 +4,12 @@ import {
   evenRows,
   modelFacts,
   packReport,
+  type ReportData,
   type ReportSubject,
   report,
   trainingCharts,
 } from '../../sae/index.js';
+import { blocksWanted } from '../../sae/insight/report/layout.js';
 import type { Run } from '../session/run.js';
 import type { Session } from '../session/session.js';
 
@@ -75,3 +77,25 @@ const encodeImage: EncodeImage = async (pixels, width, height, channels) => {
   const blob = await canvas.convertToBlob(wanted);
   return new Uint8Array(await blob.arrayBuffer());
 };
+
+/** The blocks of reports by the tabs that show them. */
+const shown = new Map<unknown, ReportData['blocks']>();
+
+/**
+ * Shows a report that was opened in a tab of the viewer: the page's own, which takes nothing of the file but these data.
+ * @throws Error if the browser opens no tab.
+ */
+export function showReport({ blocks }: ReportData): void {
+  const tab = open(template);
+  if (!tab)
+    throw new Error(
+      'The browser has not opened a tab for it. Allow this page to do so, and open the report again.',
+    );
+  shown.set(tab, blocks);
+}
+
+// A tab asks when it opens, and when it is loaded anew.
+addEventListener('message', ({ source, origin, data }) => {
+  if (origin !== location.origin || data !== blocksWanted) return;
+  (source as Window).postMessage(shown.get(source), origin);
+});

@@ -1,6 +1,6 @@
 import type { ImageShape } from '../../rows/rows.js';
 
-// What a report's file holds, for the writer here and the viewer in src/report. Nothing but a number is imported, so that the
+// What a report's file holds, for writer and reader here and the viewer in src/report. Nothing but a number is imported, so that the
 // viewer carries nothing of the engine.
 
 export { denseAbove } from '../../model/activity.js';
@@ -16,6 +16,8 @@ export const labelsBlock = 'labels';
 export const sheetsBlock = 'sheets';
 /** The id of the `<script type="application/json">` with the facts. */
 export const factsBlock = 'facts';
+/** With this message the viewer asks the page that has opened it for blocks, where its file has none; the answer is a map of texts by id. */
+export const blocksWanted = 'blocks of a report';
 
 /** Arrays follow each other in a block, each beginning at a multiple of 4 bytes. Little-endian. */
 export interface ArrayPlace {
@@ -182,4 +184,12 @@ export interface ReportFacts {
   readonly classes: boolean;
   /** The shape of rows, if they are images. */
   readonly image_shape?: ImageShape;
+}
+
+/** Bytes of a block, or of a part of one. @throws DOMException if the text is no base64. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }

@@ -25,6 +25,9 @@ export interface Report {
   readonly sheets: readonly Uint8Array<ArrayBuffer>[];
 }
 
+/** By it, a report of this program is told from another file: it is in the first 4,096 characters. */
+export const reportSignature = '<meta name="generator" content="webgpu-sae"';
+
 /** Where the viewer's HTML takes the data, and its title. */
 const dataPlace = '<!--report-->';
 const titlePlace = '<!--title-->';
