@@ -129,6 +129,12 @@ function ofPreset(own: EngineOption): Option {
 /** What the stream of rows decides: how long it is, and that every row is new. */
 const ofStream = ['epochs', 'steps', 'shuffle', 'seed'];
 
+const watchOption = boolean(
+  '--watch [bool]',
+  'draw loss, explained variance, L0 and dead latents as curves on the terminal while it trains',
+  false,
+);
+
 /** Options of training on synthetic rows: those of any training, with some defaults of the preset. */
 export const synthGroup = [
   new Option('--preset <name>', 'size of the data and of the training')
@@ -141,6 +147,7 @@ export const synthGroup = [
     .filter(({ name }) => !ofStream.includes(name))
     .map((own) => (own.name in synthPresets.tiny.training ? ofPreset(own) : fromEngine(own))),
   text('--seed <n>', 'seed of the features, the rows and the weights').default(42).argParser(parseNumber),
+  watchOption,
 ];
 
 /** What a command that reads a model takes. */
@@ -182,11 +189,7 @@ export const trainingGroup = [
     '--animate <steps>',
     'if rows are images: draw all decoder directions every so many steps, as the animation features.webp in --images-dir',
   ).argParser(parseNumber),
-  boolean(
-    '--watch [bool]',
-    'draw loss, explained variance, L0 and dead latents as curves on the terminal while it trains',
-    false,
-  ),
+  watchOption,
   text(
     '--files-dir <folder>',
     'folder for the model, snapshots, metrics.jsonl, run.json and latents.csv',
@@ -423,19 +426,24 @@ export function checkTraining(
     readonly [name in (typeof ofTraining)[number]]?: unknown;
   },
 ): void {
-  const { animate, train, watch } = values;
+  const { animate, train } = values;
   if (animate !== undefined && !isCount(animate)) {
     throw new ConfigError(`animate must be a whole number of steps of at least 1, and is ${animate}.`);
   }
-  const silent = (['json', 'quiet'] as const).find((name) => values[name]);
-  if (watch && silent) {
-    throw new ConfigError(
-      `watch draws on the terminal, where ${silent} leaves no room for it. Leave one out.`,
-    );
-  }
+  checkWatch(values);
   const named = ofTraining.find((name) => values[name] ?? false);
   if (named !== undefined && !train) {
     throw new ConfigError(`${named} is of a training, and train is False. Leave one out.`);
+  }
+}
+
+/** @throws ConfigError */
+export function checkWatch(values: ReporterOptions & { readonly watch: boolean }): void {
+  const silent = (['json', 'quiet'] as const).find((name) => values[name]);
+  if (values.watch && silent) {
+    throw new ConfigError(
+      `watch draws on the terminal, where ${silent} leaves no room for it. Leave one out.`,
+    );
   }
 }
 

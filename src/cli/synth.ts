@@ -20,6 +20,7 @@ import { interruptible } from './interrupt.js';
 import * as options from './options.js';
 import { describedSubject, makeReport } from './report.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
+import { startWatch } from './watch.js';
 
 /** Rows of the report, at most. */
 const reportedRows = 16_384;
@@ -31,6 +32,7 @@ interface SynthValues extends ReporterOptions {
   readonly seed: number;
   readonly adapter?: string;
   readonly tune: string;
+  readonly watch: boolean;
   readonly report?: string;
 }
 
@@ -54,7 +56,8 @@ SynthSAEBench-16k: 200 million rows, for a GPU.`,
 }
 
 async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<void> {
-  const { preset: name, seed } = values;
+  const { preset: name, seed, watch } = values;
+  options.checkWatch(values);
   const preset: SynthPreset = synthPresets[name];
   const run = synthRun(preset, seed, options.engineValues(values, given));
   const { sizes, config, evaluation } = run;
@@ -77,7 +80,7 @@ async function synth(values: SynthValues, given: ReadonlySet<string>): Promise<v
     const placement = { window_rows: windowBatches * batch_size };
     const trainer = await Trainer.create<SparsityName>(model, data.source(run.rows), config, placement);
     await checkAdapter({ gpu, opening, reporter, sparsity: config.sparsity });
-    const done = await train(trainer, steps, reporter, signal);
+    const done = await train(trainer, steps, watch, reporter, signal);
     // What was learned until an interruption is measured too.
     if (done < steps) reporter.line(`trained     ${count(done)} of ${count(steps)} steps`);
     reporter.startBar(evaluation.rows, 'scores');
@@ -115,15 +118,20 @@ function makeData(
 async function train(
   trainer: Trainer<SparsityName>,
   steps: number,
+  watch: boolean,
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<number> {
+  const { model, config } = trainer;
+  const label = 'training';
   let done = 0;
-  reporter.startBar(steps, 'training');
   try {
+    const watched = { steps, latents: model.hidden, sparsity: config.sparsity, label };
+    const curves = await startWatch(reporter, watch, watched);
     for await (const told of trainer.steps({ count: steps, signal })) {
+      curves?.add(told.steps, told.epoch);
       done = told.steps[told.steps.length - 1].step;
-      reporter.updateBar(done, 'training', `${count(told.samples_per_second)} samples/s`);
+      reporter.updateBar(done, label, `${count(told.samples_per_second)} samples/s`);
     }
     return done;
   } finally {

@@ -24,7 +24,7 @@ import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
 import type { RunSoFar, RunState } from './run-state.js';
 import type { Snapshots } from './snapshots.js';
-import { Watch } from './watch.js';
+import { startWatch } from './watch.js';
 
 /** Where a run reports and writes, what can end it, and what it was before. */
 export interface Run {
@@ -148,9 +148,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
   const { sparsity } = config;
   try {
     const watched = { steps: allSteps, latents: model.hidden, sparsity, label: label(1) };
-    const curves = watch && reporter.draws ? await Watch.open(watched) : undefined;
-    if (curves) reporter.startView(curves);
-    else reporter.startBar(allSteps, label(1));
+    const curves = await startWatch(reporter, watch, watched);
     snapshots?.begin(trainer, stateAt);
     if (from) {
       logs.rewind(begun, history.length, from.unwritten ?? []);

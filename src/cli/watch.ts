@@ -8,6 +8,7 @@ import {
 } from '../node/index.js';
 import { drawnBar, type View } from './bar.js';
 import { type Curve, type Plot, panel } from './panel.js';
+import type { Reporter } from './reporter.js';
 import { Screen } from './screen.js';
 
 /** Milliseconds between two drawings, at least. */
@@ -120,7 +121,7 @@ export class Watch implements View {
         values: points.map(({ active }) => active),
       },
       {
-        title: last ? `dead ${last.dead} of ${latents} latents` : 'dead: counted when an epoch has ended',
+        title: last ? `dead ${last.dead} of ${latents} latents` : 'dead: counted when a pass has ended',
         values: last ? points.map((point) => deadAt(point)?.dead ?? 0) : [],
       },
     ];
@@ -151,6 +152,18 @@ export class Watch implements View {
     const parts = text.match(new RegExp(`(?! ).{1,${columns}}(?= |$)`, 'g')) ?? [];
     return Array.from({ length: messageRows }, (_, i) => parts[i] ?? '');
   }
+}
+
+/** Shows a training as curves, if they are wanted and there is a terminal that can do it, or else as a bar. @returns the curves. */
+export async function startWatch(
+  reporter: Reporter,
+  wanted: boolean,
+  run: Watched,
+): Promise<Watch | undefined> {
+  const curves = wanted && reporter.draws ? await Watch.open(run) : undefined;
+  if (curves) reporter.startView(curves);
+  else reporter.startBar(run.steps, run.label);
+  return curves;
 }
 
 /** Values with 0 in the place of what is below it, if any is above: how bad a reconstruction was at first would flatten the rest of the curve. */

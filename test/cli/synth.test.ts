@@ -48,6 +48,7 @@ describe('sae synth', () => {
     [['--sparsity', 'none', '--sparsity_lambda', '1'], 'sparsity_lambda is an option of sparsity kl, l1'],
     [['--no-pre_bias', '--pre_bias_init', 'mean'], 'pre_bias_init is mean, and the model has no pre_bias.'],
     [['--epochs', '2'], "unknown option '--epochs'"],
+    [['--watch', '--json'], 'watch draws on the terminal, where json leaves no room for it. Leave one out.'],
   ])('%j is wrong usage', async (options, message) => {
     const { status, stderr, stdout } = await sae(['synth', ...options], { cwd: folder.path });
     expect([status, stdout]).toEqual([2, '']);

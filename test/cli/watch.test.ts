@@ -124,6 +124,23 @@ describe.skipIf(!hasScript)('--watch on a terminal', () => {
     );
   });
 
+  it('draws the same curves of `sae synth`, whose scores stand below what was printed before', async () => {
+    const terminal = new PseudoTerminal(['synth', '--steps', '100000', '--watch'], {
+      columns: 80,
+      cwd: folder.make(),
+    });
+    const known = [titles[0], titles[1], /L0 \d+\.\d\d of 32 latents/, /dead: counted when a pass has ended/];
+    await terminal.until((lines) =>
+      [...known, /training \| .* left$/].every((one) => lines.some((line) => one.test(line))),
+    );
+    // Three with values: of one pass over all rows, dead latents are known at its end.
+    expect([terminal.isOther, curves(terminal.lines)]).toEqual([true, 24]);
+    terminal.type('\x03');
+    expect([await terminal.end(), terminal.isOther, terminal.cursorShown]).toEqual([130, false, true]);
+    const { lines } = terminal;
+    expect(lines.filter((line) => /^(device|trained|MCC) {4}/.test(line))).toHaveLength(3);
+  });
+
   const wanted = [
     expect.stringMatching(/^parameters {2}/),
     expect.stringMatching(/^device {6}/),
