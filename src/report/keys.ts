@@ -6,7 +6,8 @@ const keys = [
   ['p', 'previous latent'],
   ['o, l, c', 'overview, latents, compare'],
   ['↑ ↓ Home End Page Up Page Down', 'in a table: from row to row'],
-  ['Enter', 'in a table: opens the latent'],
+  ['← → ↑ ↓', 'in a picture of points: to the nearest one in that direction'],
+  ['Enter', 'in a table or a picture of points: opens the latent'],
   ['?', 'this list'],
 ] as const;
 

@@ -92,6 +92,47 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     expect(new URL(page.url()).hash).toBe(`#model=1&latent=${latent}`);
   });
 
+  test('arrow keys go from point to point, Enter opens one', async () => {
+    await goTo(page, '', /Overview/);
+    const plot = page.getByRole('application', { name: /^How often and how strongly: arrow keys/ });
+    await page.getByRole('link', { name: 'All latents are in a table' }).focus();
+    await page.keyboard.press('Tab');
+    expect(await plot.evaluate((area) => area === document.activeElement)).toBe(true);
+    const told = page.locator('.told').first();
+    const latent = async () => Number(/^Latent (\d+): /.exec((await told.textContent())!)![1]) - 1;
+    const alive = Array.from({ length: 120 }, (_, i) => i).filter((i) => density[i] > 0);
+    const max = arrayOf(report, 0, 'max');
+    const announced = () => page.locator('#announcement').textContent();
+    // It begins with the strongest.
+    expect(max[await latent()]).toBe(Math.max(...max));
+    for (const [key, values, sign] of [
+      ['ArrowLeft', density, -1],
+      ['ArrowDown', max, -1],
+      ['ArrowRight', density, 1],
+      ['ArrowUp', max, 1],
+    ] as const) {
+      // Each step goes on in that direction, and the last one is at the end of it.
+      for (let before = values[await latent()]; ; before = values[await latent()]) {
+        await page.keyboard.press(key);
+        if ((await announced()) === 'There is none further that way.') break;
+        expect(await announced()).toBe(await told.textContent());
+        expect(sign * (values[await latent()] - before)).toBeGreaterThan(0);
+      }
+      const furthest = Math.max(...alive.map((i) => sign * values[i]));
+      expect(sign * values[await latent()]).toBe(furthest);
+    }
+    await page.keyboard.press('ArrowLeft');
+    const opened = await latent();
+    expect(await page.locator('.ring').first().isVisible()).toBe(true);
+    // One stop for the whole plot.
+    await page.keyboard.press('Tab');
+    const map = page.getByRole('application', { name: /^Map of decoder directions: arrow keys/ });
+    expect(await map.evaluate((area) => area === document.activeElement)).toBe(true);
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: `Latent ${opened + 1} of` }).waitFor();
+  });
+
   test('the table filters, searches and sorts', async () => {
     await goTo(page, 'view=latents', /^Latents of/);
     const found = page.locator('.found');

@@ -112,12 +112,14 @@ function maps(context: Context, model: ModelData): HTMLElement[] {
       dead > 0 && el('span', {}, `${counted(dead, 'dead latent')} left out`),
     );
   const twin = `The table of latents has these numbers.`;
+  const [strength, directions] = ['How often and how strongly', 'Map of decoder directions'];
   return [
     section(
-      'How often and how strongly',
+      strength,
       'Each point is a latent. To the right are those that are active for many rows (density), further up those whose strongest activation is large.',
       pointsChart({
         ...common,
+        name: strength,
         alternative: `Density and strongest activation of ${counted(alive.length, 'latent')}. Densities go from ${percent(ordered[0])} to ${percent(ordered.at(-1)!)}, half are below ${percent(middle)}; ${count(dense)} dense, ${count(dead)} dead. The strongest activation of all, ${number(max[strongest])}, is that of latent ${strongest + 1}. ${twin}`,
         x: Float32Array.from(alive, (latent) => density[latent] * 100),
         y: Float32Array.from(alive, (latent) => max[latent]),
@@ -134,10 +136,11 @@ function maps(context: Context, model: ModelData): HTMLElement[] {
       legend(),
     ),
     section(
-      'Map of decoder directions',
+      directions,
       'Latents whose decoder directions are alike lie near each other. Only nearness means something: the axes do not, nor do long distances.',
       pointsChart({
         ...common,
+        name: directions,
         alternative: `Map of the decoder directions of ${counted(alive.length, 'latent')}: similar ones lie near each other. Each latent’s page lists those that are nearest to it, with their cosines.`,
         x: Float32Array.from(alive, (latent) => map[2 * latent]),
         y: Float32Array.from(alive, (latent) => map[2 * latent + 1]),
