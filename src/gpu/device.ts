@@ -1,7 +1,7 @@
 import { ClosedError, DeviceLostError, EngineError, LimitError, OutOfMemoryError } from './errors.js';
 import type { TileChooser } from './gemm/tiles.js';
 import { Kernel, type KernelSource, kernelKey, kernelName } from './kernel.js';
-import { typeOf } from './shown.js';
+import { oneLine, typeOf } from './shown.js';
 import { mostWork } from './work.js';
 
 /** Gives the text of a file in `shaders/`. The host supplies it: from a disk, a bundle or a server. */
@@ -65,7 +65,7 @@ export abstract class Device {
       this.#failure ??=
         error instanceof GPUOutOfMemoryError
           ? new OutOfMemoryError(`The device is out of memory: ${oneLine(error.message)}.`)
-          : new EngineError(`The device refused a command: ${error.message}`);
+          : new EngineError(`The device refused a command: ${oneLine(error.message)}.`);
     };
   }
 
@@ -329,7 +329,7 @@ export abstract class Device {
     try {
       return buffer.getMappedRange(0, bytes);
     } catch (error) {
-      await this.#explain();
+      await this.explain();
       throw error;
     }
   }
@@ -339,14 +339,14 @@ export abstract class Device {
     try {
       await this.#wait(this.#timed(promise));
     } catch (error) {
-      await this.#explain();
+      await this.explain();
       throw error;
     }
     this.check();
   }
 
-  /** A lost device first shows as another failure: waits for its own message. @throws it, if it is lost. */
-  async #explain(): Promise<void> {
+  /** A lost device, or memory that there is not, first shows as another failure: waits for its own message. @throws it, if there is one. */
+  async explain(): Promise<void> {
     await new Promise<void>((resolve) => setTimeout(resolve, 0));
     this.check();
   }
@@ -413,8 +413,4 @@ function hostName(): string {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toLocaleString('en', { maximumFractionDigits: 1 })} MiB`;
-}
-
-function oneLine(message: string): string {
-  return message.trim().replace(/\s+/g, ' ').replace(/\.$/, '');
 }

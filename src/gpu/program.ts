@@ -4,7 +4,7 @@ import type { Reading } from './gemm/tiles.js';
 import { type CopyCommand, Image } from './image.js';
 import { type Kernel, type KernelSource, kernelName } from './kernel.js';
 import { Scope } from './scope.js';
-import { shown } from './shown.js';
+import { oneLine, shown } from './shown.js';
 import { Tensor } from './tensor.js';
 import { byteWork, dispatchesTogether } from './work.js';
 
@@ -225,7 +225,8 @@ export class Program {
     }
     const error = await invalid;
     if (error) {
-      throw new EngineError(`A kernel cannot be bound to what it was given: ${error.message}`);
+      await this.gpu.explain();
+      throw new EngineError(`A kernel cannot be bound to what it was given: ${oneLine(error.message)}.`);
     }
     return steps;
   }

@@ -45,3 +45,8 @@ export function printable(text: string): string {
 export function hexadecimal(bytes: ArrayBuffer): string {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
+
+/** What a device or a driver says, without line breaks and without a point at the end. */
+export function oneLine(message: string): string {
+  return message.trim().replace(/\s+/g, ' ').replace(/\.$/, '');
+}

@@ -266,6 +266,22 @@ describe('out of memory', () => {
     await expect(gpu.finish()).rejects.toThrow(OutOfMemoryError);
   });
 
+  test('for what a kernel is given is said, not that it cannot be bound', async () => {
+    const { device } = gpu;
+    const { createBuffer } = device;
+    device.createBuffer = (descriptor) => {
+      const made = createBuffer.call(device, descriptor);
+      // A buffer that there is no memory for can be used for nothing.
+      device.createTexture(enormous);
+      made.destroy();
+      return made;
+    };
+    const program = new Program(gpu);
+    const code = 'var<uniform> factor: u32;\n@compute @workgroup_size(1) fn main() { _ = factor; }';
+    program.add({ name: 'one', code }, { factor: new Uint32Array([2]) }, [1, 1]);
+    await expect(program.ready()).rejects.toThrow(OutOfMemoryError);
+  });
+
   // Mesa's software adapter takes whatever it is asked for and dies when the memory is used; SwiftShader, which comes
   // with Chromium, refuses. So it gets a process of its own that may have 4 GB of address space.
   const swiftshader = '/usr/lib/chromium/vk_swiftshader_icd.json';

@@ -1,4 +1,4 @@
-import { DeviceLostError, EngineError } from '../../gpu/errors.js';
+import { DeviceLostError, EngineError, OutOfMemoryError } from '../../gpu/errors.js';
 import type { Tiles } from '../../gpu/gemm/tiles.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { Scope } from '../../gpu/scope.js';
@@ -42,7 +42,7 @@ export interface CheckOptions {
  * were before. Takes a few seconds on a software adapter.
  * @param gpu best one by itself, opened with `tune: 'off'`: nothing is timed then, and what fails does not disturb others.
  * @yields each result when it is known.
- * @throws DeviceLostError; what an answer differs in is no exception.
+ * @throws DeviceLostError, OutOfMemoryError; what an answer differs in is no exception.
  */
 export async function* checkDevice(
   gpu: Gpu,
@@ -96,7 +96,8 @@ async function result(gpu: Gpu, { name, size, run }: Check): Promise<CheckResult
     const findings = await Scope.during((scope) => run(new CheckBench(gpu, scope)));
     return { name, size, ok: findings.every(isOk), ...worst(findings) };
   } catch (error) {
-    if (error instanceof DeviceLostError || !(error instanceof EngineError)) throw error;
+    const saysNothing = error instanceof DeviceLostError || error instanceof OutOfMemoryError;
+    if (saysNothing || !(error instanceof EngineError)) throw error;
     const { message } = error;
     return { name, size, ok: false, what: '', error: Number.NaN, bound: 0, failure: message };
   }

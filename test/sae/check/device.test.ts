@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
+import { OutOfMemoryError } from '../../../src/gpu/errors.js';
 import type { GemmTile, Tiles } from '../../../src/gpu/gemm/tiles.js';
 import { Gpu } from '../../../src/gpu/gpu.js';
 import { loadShader } from '../../../src/node/shaders.js';
@@ -252,5 +253,13 @@ test('a kernel that does not compile is named with its check', async () => {
     const others = new Set(checkNames(gpu).filter((name) => name !== 'rows of bytes'));
     const [result] = await all(checkDevice(gpu, { passed: others }));
     expect(result).toMatchObject({ name: 'rows of bytes', ok: false, failure: /does not compile/ });
+  });
+});
+
+test('memory that there is not says nothing about answers', async () => {
+  await onDevice(loadShader, async (gpu) => {
+    gpu.allocate = () => Promise.reject(new OutOfMemoryError('none left'));
+    const others = new Set(checkNames(gpu).filter((name) => name !== 'training topk'));
+    await expect(all(checkDevice(gpu, { passed: others }))).rejects.toThrow('none left');
   });
 });
