@@ -1,12 +1,13 @@
 // Every call of the file system by a run fails once, in each place, with each error, and the run goes on afterwards.
-import { fork } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Host, injecting, runAlone } from './host.mjs';
 import { argsOf, filesIn, jobs, modelFile, prepare, readAll, sha, snapshotFile, strays } from './jobs.mjs';
-import { differences, environment, hangs, start, undisturbed, unspoken } from './runs.mjs';
+import { differences, start, undisturbed, unspoken } from './runs.mjs';
 
-const inject = ['--import', new URL('inject.mjs', import.meta.url).href];
+export const inject = injecting('inject.mjs');
+const inProcess = (...how) => runAlone(inject, ...how);
 export const codes = ['EIO', 'ENOSPC', 'EACCES', 'EMFILE', 'ESTALE'];
 const short = { batch_size: 40 };
 /** How a run begins: in an empty folder, over the results of another one, or from its own snapshot. */
@@ -58,69 +59,6 @@ async function injected(from, folder, args, fault, run) {
   const cwd = mkdtempSync(join(folder, 'fault-'));
   await cp(from, cwd, { recursive: true });
   return { cwd, ...(await run(args, cwd, fault)) };
-}
-
-/** In a process of its own. */
-export async function inProcess(args, cwd, fault) {
-  const log = `${cwd}.calls`;
-  const env = {
-    TORTURE_FOLDER: cwd,
-    TORTURE_CALLS: log,
-    ...(fault && { TORTURE_FAULT: JSON.stringify(fault) }),
-  };
-  const ended = await start(args, { cwd, env, node: inject }).ended;
-  return { ...ended, calls: callsIn(log) };
-}
-
-function callsIn(log) {
-  const text = existsSync(log) ? readFileSync(log, 'utf8') : '';
-  rmSync(log, { force: true });
-  return text
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line));
-}
-
-/** A process that runs one command after another, which is several times as fast. */
-export class Host {
-  #child;
-  #said = '';
-
-  /** @type {typeof inProcess} */
-  run = async (args, cwd, fault) => {
-    this.#child ??= this.#open();
-    const child = this.#child;
-    const calls = `${cwd}.calls`;
-    child.send({ args, cwd, fault, calls });
-    const ended = await new Promise((resolve) => {
-      const timer = setTimeout(() => resolve({ hung: true }), hangs);
-      const answer = (result) => {
-        clearTimeout(timer);
-        child.removeAllListeners();
-        resolve(result);
-      };
-      child.once('message', answer);
-      child.once('exit', (status) => answer({ status, died: true, stderr: this.#said }));
-    });
-    if (ended.died || ended.hung) this.close();
-    return { stdout: '', stderr: '', ...ended, calls: callsIn(calls) };
-  };
-
-  close() {
-    this.#child?.kill('SIGKILL');
-    this.#child = undefined;
-  }
-
-  #open() {
-    const script = new URL('../../test/cli/host.mjs', import.meta.url);
-    const env = environment('/');
-    const child = fork(script, { execArgv: inject, env, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    this.#said = '';
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      this.#said += text;
-    });
-    return child;
-  }
 }
 
 /** Places of a run: of calls that the same line makes for the same file, the first and the last. */
@@ -213,7 +151,7 @@ function firstOfEach(entries) {
 /** @param {import('./torture.mjs').Torture} torture */
 export async function* faults(torture) {
   const { folder } = torture;
-  const host = new Host();
+  const host = new Host(inject);
   try {
     const places = [];
     const known = new Set();

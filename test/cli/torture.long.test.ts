@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { codes, fail, Host, placesOf, scene } from '../../scripts/torture/faults.mjs';
+import { codes, fail, inject, placesOf, scene } from '../../scripts/torture/faults.mjs';
+import { Host } from '../../scripts/torture/host.mjs';
 import { jobs } from '../../scripts/torture/jobs.mjs';
 import { kills } from '../../scripts/torture/kills.mjs';
 import { locks } from '../../scripts/torture/locks.mjs';
@@ -35,7 +36,7 @@ describe.skipIf(process.platform !== 'linux')('nothing is lost', () => {
     ],
   ])('of a training of which a call of the file system fails, beginning %s', async (beginning, known) => {
     const torture = new Torture(folder, 2);
-    const host = new Host();
+    const host = new Host(inject);
     try {
       const made = await scene(folder, { ...jobs.tables, steps: 40 }, beginning);
       const places = placesOf(made.calls);
