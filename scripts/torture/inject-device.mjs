@@ -57,10 +57,8 @@ function withoutMemory(own, make, { mappedAtCreation }) {
   made.destroy();
   const scope = scopes.get(own)?.findLast(({ filter }) => filter === 'out-of-memory');
   if (scope) scope.lacks = true;
-  else {
-    const error = new globals.GPUOutOfMemoryError('injected');
-    setTimeout(() => own.onuncapturederror?.({ error }), 0);
-  }
+  // At once: what is refused since it was given this is told after it.
+  else own.onuncapturederror?.({ error: new globals.GPUOutOfMemoryError('injected') });
   return made;
 }
 
