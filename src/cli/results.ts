@@ -142,7 +142,7 @@ export async function keepResults(
   outcome: Outcome,
   rows: Rows,
   values: ResultValues,
-  run: Omit<Run, 'from' | 'check'>,
+  run: Omit<Run, 'from' | 'check' | 'setbacks'>,
 ): Promise<void> {
   const { model, config, trained, saved } = outcome;
   const { reporter, logs } = run;
@@ -175,7 +175,7 @@ export async function keepResults(
 async function writeResults(
   outcome: Outcome,
   values: ResultValues,
-  run: Omit<Run, 'from' | 'check'>,
+  run: Omit<Run, 'from' | 'check' | 'setbacks'>,
 ): Promise<NonFiniteError | undefined> {
   const { model, loaded, dataset, config, trained } = outcome;
   const { reporter, logs } = run;

@@ -197,7 +197,8 @@ async function train(
       measured_on: values.save_plots ? seen : undefined,
       snapshots: values.train ? Snapshots.of(every, files_dir, dataset, reporter, resumed) : undefined,
     };
-    const setbacks = new Setbacks(run.snapshots, resumed?.file, values.on_divergence, reporter, signal);
+    const begun = from && { file: from.file, givenUp: from.state.record?.given_up ?? [] };
+    const setbacks = new Setbacks(run.snapshots, begun, values.on_divergence, reporter, signal);
     let state: Run['from'] = from?.state;
     /** The training's configuration, whose lr may be smaller after a setback. */
     let config = plannedConfig;
@@ -234,7 +235,7 @@ async function train(
           const trainer = goesOn ?? (await Trainer.create(model, dataset, plannedConfig, placement));
           if (setbacks.lrFactor < 1) trainer.change({ lr: trainer.config.lr * setbacks.lrFactor });
           config = trainer.config;
-          trained = await runEpochs(trainer, { ...run, check, from: state });
+          trained = await runEpochs(trainer, { ...run, check, setbacks, from: state });
         }
         failure = trained?.failure;
         if (failure === undefined || !setbacks.survives(failure, config.lr)) {

@@ -23,6 +23,7 @@ import { type AdapterCheck, stepsToCheck } from './checked.js';
 import type { MetricsLogs } from './metrics-logs.js';
 import { count, metricsLine, type Reporter } from './reporter.js';
 import type { RunSoFar, RunState } from './run-state.js';
+import type { Setbacks } from './setbacks.js';
 import type { Snapshots } from './snapshots.js';
 import { startWatch } from './watch.js';
 
@@ -44,6 +45,8 @@ export interface Run {
   readonly measured_on: Rows | undefined;
   /** What saves it, if anything does. */
   readonly snapshots: Snapshots | undefined;
+  /** What was given up of it, and how far it has come. */
+  readonly setbacks: Setbacks;
   /** What there was besides the training when the snapshot was taken from which it goes on. */
   readonly from: RunSoFar | undefined;
 }
@@ -85,8 +88,8 @@ const deadSteps = 256;
  *   training.
  */
 export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promise<Trained> {
-  const { reporter, signal, files_dir, init, logs, animate, watch, measured_on, check, snapshots, from } =
-    run;
+  const { reporter, signal, files_dir, init, logs, animate, watch, measured_on, check, from } = run;
+  const { snapshots, setbacks } = run;
   const file = join(files_dir, 'metrics.jsonl');
   const { model, runSteps: allSteps, config } = trainer;
   const epochs = Math.ceil(allSteps / trainer.step.batches);
@@ -108,7 +111,11 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
   /** The folder may be removed meanwhile. */
   const areThere = () => existsSync(file) && existsSync(runFile);
   const here = { date: new Date().toISOString(), step: begun, adapter: model.gpu.name, lr: config.lr };
-  const goesOn = from ? { resumed: [...(from?.record?.resumed ?? []), here] } : {};
+  const { givenUp } = setbacks;
+  const goesOn = {
+    ...(from && { resumed: [...(from.record?.resumed ?? []), here] }),
+    ...(givenUp.length > 0 && { given_up: givenUp }),
+  };
   let record = from?.record && { ...from.record, ...goesOn };
   const trained = (failure?: Trained['failure']): Trained => {
     return { steps: done, history, failure, unrecorded, record, densities: densities?.history, animation };
@@ -118,8 +125,11 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
       record ??= { ...runRecord(trainer, init, process.argv.slice(2)), ...goesOn };
       recorded &&= areThere();
       if (!recorded) await writeRunRecord(runFile, record);
-      await writeEpochs(file, history, !recorded);
-      recorded = true;
+      // Epochs that were given up stay in the file until there is another one.
+      if (history.length > 0) {
+        await writeEpochs(file, history, !recorded);
+        recorded = true;
+      }
       unrecorded = undefined;
     } catch (error) {
       // The training matters more than its record.
@@ -152,7 +162,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
     snapshots?.begin(trainer, stateAt);
     if (from) {
       logs.rewind(begun, history.length, from.unwritten ?? []);
-      if (history.length > 0) await writeRecords();
+      if (history.length > 0 || givenUp.length > 0) await writeRecords();
     }
     let first = true;
     let silentSteps = 0;
@@ -191,6 +201,7 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
           );
         }
       }
+      setbacks.reached = { steps: done, epochs: history.length };
       snapshots?.told(done);
       reporter.updateBar(done, label(history.length + 1), `${count(samples_per_second)} samples/s`);
     }

@@ -74,6 +74,7 @@ export {
 } from './report/report-file.js';
 export { commandLine, factsOf, type RecordedTraining, readRecord } from './report/run-record.js';
 export {
+  type GivenUp,
   isOurRunFile,
   type RunRecord,
   readTiles,

@@ -12,6 +12,15 @@ import { describeFileError } from './data/files.js';
 import { version } from './version.js';
 import { writeWhole } from './write-file.js';
 
+/** Steps that a run did and gave up, when it went back to a snapshot or to its beginning. */
+export interface GivenUp {
+  /** The first and the last of them. */
+  readonly steps: readonly [number, number];
+  /** The epochs that had ended meanwhile. */
+  readonly epochs: readonly number[];
+  readonly why: string;
+}
+
 /** A run's configuration, data, adapter and driver, and the tile of every GEMM so far. */
 export interface RunRecord {
   readonly version: string;
@@ -26,6 +35,8 @@ export interface RunRecord {
     readonly adapter: string;
     readonly lr: number;
   }[];
+  /** What was given up of it, if anything: metrics.jsonl has the epochs that took its place. */
+  readonly given_up?: readonly GivenUp[];
   /** The saved model from which it started. */
   readonly init?: string;
   readonly model: ModelConfig;

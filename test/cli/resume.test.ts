@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readModelFile } from '../../src/node/index.js';
+import { type GivenUp, readModelFile } from '../../src/node/index.js';
 import { long } from '../support/long.js';
 import { bytes, figures, filesIn, npy, objects, sae, start, succeeds, temporaryFolder } from './sae.js';
 
@@ -277,24 +277,42 @@ describe('a device that is lost', () => {
   ];
 
   const places: [string, string[]][] = [
-    ['step [1-9]\\d*', ['--save_every', '5']],
     ['its beginning', []],
+    ['step [1-9]\\d*', ['--save_every', '5']],
   ];
   it.each(long ? places : places.slice(0, 1))(
     'is opened again, and training goes on from %s',
     async (place, saving) => {
       const cwd = folder.make();
-      const { status, stderr } = await sae([...run, ...kept, ...saving], { cwd, node: loses(2) });
+      const { status, stdout, stderr } = await sae([...run, ...kept, ...saving], { cwd, node: loses(2) });
       const sentence = `The device was [^.\\n]+\\. It is opened again, and training goes on from ${place}\\.\n`;
-      expect([status, stderr]).toEqual([0, expect.stringMatching(new RegExp(`^(${sentence}){2}$`))]);
+      const givenUp = '(Epochs? \\d+( to \\d+)? above (is|are) given up: (it comes|they come) again\\.\n)?';
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringMatching(new RegExp(`^(${sentence}${givenUp}){2}$`)),
+      ]);
       await expectUndisturbed(cwd);
+      // Of epochs that come again it is said which of those before do not count.
+      const counted: unknown[] = [];
+      const given: unknown[] = [];
+      for (const { epoch, given_up } of objects(stdout) as { epoch?: number; given_up?: GivenUp }[]) {
+        if (epoch) counted.push(epoch);
+        if (!given_up) continue;
+        given.push(given_up);
+        const { length } = given_up.epochs;
+        expect(counted.splice(counted.length - length)).toEqual(given_up.epochs);
+        expect(Math.ceil(given_up.steps[1] / 50)).toBeGreaterThanOrEqual(counted.length + length);
+      }
+      expect(counted).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+      expect(JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8')).given_up).toEqual(given);
+      if (saving.length === 0) expect(stderr).toMatch(/^Epochs 1 to \d+ above are given up/m);
     },
   );
 
   it.runIf(long)('again and again ends the run with a sentence, and what was saved is there', async () => {
     const cwd = folder.make();
     const { status, stdout, stderr } = await sae([...run, ...kept], { cwd, node: loses(99) });
-    const lines = stderr.split('\n');
+    const lines = stderr.split('\n').filter((line) => !/ given up: /.test(line));
     expect(lines.slice(0, 3).every((line) => line.endsWith('goes on from its beginning.'))).toBe(true);
     expect(lines.slice(3)).toEqual([expect.stringMatching(/^sae: The device was [^\n]+\.$/), '']);
     expect(status).toBe(1);
@@ -324,10 +342,15 @@ describe('a loss that stops being finite', () => {
     const { status, stdout, stderr } = await sae([...diverges, ...saved, '--on_divergence', 'rollback'], {
       cwd,
     });
-    const back = stderr
+    const said = stderr
       .split('\n')
       .slice(0, -1)
       .filter((line) => !line.startsWith('All latents are dead'));
+    // That is found at the epoch's end, and the epoch was printed.
+    const back = said.filter((_, i) => i % 2 === 0);
+    expect(said.filter((_, i) => i % 2 === 1)).toEqual(
+      back.map(() => 'Epoch 1 above is given up: it comes again.'),
+    );
     expect(back.length).toBeGreaterThan(0);
     expect(back.length).toBeLessThanOrEqual(5);
     back.forEach((line, i) => {
@@ -340,8 +363,10 @@ describe('a loss that stops being finite', () => {
     expect(objects(stdout).at(-1)).toEqual({ model });
     const { training } = await readModelFile(join(cwd, model));
     expect(training?.lr).toBe(3e7 / 2 ** back.length);
-    const { resumed } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
+    const { resumed, given_up } = JSON.parse(readFileSync(join(cwd, 'files', 'run.json'), 'utf8'));
     expect(resumed).toEqual([expect.objectContaining({ step: 0, lr: training?.lr })]);
+    const [why] = back[0].split(/(?<=\.) /);
+    expect(given_up).toEqual(back.map(() => ({ steps: [1, 10], epochs: [1], why })));
   });
 
   it.runIf(long)('ends the run after five times, and the last good model is kept', async () => {
