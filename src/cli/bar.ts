@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import { Foreground } from './foreground.js';
 
 /** What a terminal shows while a command is at work, beside the lines that stay. */
 export interface View {
@@ -30,44 +31,68 @@ const style: cliProgress.Options = {
   formatTime: duration,
 };
 
+const settings = {
+  ...style,
+  format: barLine,
+  stream: process.stdout,
+  // The terminal wraps lines above the bar like all others; the bar's own line fits.
+  linewrap: true,
+  // Updates from which the time left is estimated, about 50 ms each.
+  etaBuffer: 100,
+  hideCursor: true,
+  clearOnComplete: true,
+  // A line above the bar has overwritten it, even if it has not moved.
+  forceRedraw: true,
+  // The commands handle Ctrl-C: the bar goes on until the current steps are done.
+  gracefulExit: false,
+};
+
 /** A progress bar, below the lines. */
 export class Bar implements View {
-  readonly #all: cliProgress.MultiBar;
-  readonly #one: cliProgress.SingleBar;
+  readonly #place: Foreground;
+  #at: { readonly done: number; readonly label: string; readonly rate: string };
+  #drawn: { readonly all: cliProgress.MultiBar; readonly one: cliProgress.SingleBar } | undefined;
 
   /** @param total 0 if it is not known. */
-  constructor(total: number, label: string) {
-    const settings = {
-      ...style,
-      format: barLine,
-      stream: process.stdout,
-      // The terminal wraps lines above the bar like all others; the bar's own line fits.
-      linewrap: true,
-      // Updates from which the time left is estimated, about 50 ms each.
-      etaBuffer: 100,
-      hideCursor: true,
-      clearOnComplete: true,
-      // A line above the bar has overwritten it, even if it has not moved.
-      forceRedraw: true,
-      // The commands handle Ctrl-C: the bar goes on until the current steps are done.
-      gracefulExit: false,
-    };
-    this.#all = new cliProgress.MultiBar(settings);
-    this.#one = this.#all.create(total, 0, { label, rate: '' });
+  constructor(
+    private readonly total: number,
+    label: string,
+  ) {
+    this.#at = { done: 0, label, rate: '' };
+    this.#place = new Foreground(
+      () => this.#draw(),
+      () => this.#erase(),
+    );
   }
 
   update(done: number, label: string, rate: string): void {
-    this.#one.update(done, { label, rate });
+    this.#at = { done, label, rate };
+    this.#drawn?.one.update(done, { label, rate });
   }
 
   line(text: string): void {
+    if (!this.#drawn) {
+      process.stdout.write(`${text}\n`);
+      return;
+    }
     // A logged line appears with the next update, and is lost if the bar is stopped before.
-    this.#all.log(`${text}\n`);
-    this.#all.update();
+    this.#drawn.all.log(`${text}\n`);
+    this.#drawn.all.update();
   }
 
   stop(): void {
-    this.#all.stop();
+    this.#place.close();
+  }
+
+  #draw(): void {
+    const { done, label, rate } = this.#at;
+    const all = new cliProgress.MultiBar(settings);
+    this.#drawn = { all, one: all.create(this.total, done, { label, rate }) };
+  }
+
+  #erase(): void {
+    this.#drawn?.all.stop();
+    this.#drawn = undefined;
   }
 }
 

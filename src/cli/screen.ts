@@ -1,3 +1,5 @@
+import { Foreground } from './foreground.js';
+
 const { stdout } = process;
 
 /** Another screen, without lines that scroll away: what stood on the terminal comes back when it is left. The cursor is hidden on it. */
@@ -9,19 +11,22 @@ const [home, clearToEnd, clearBelow] = ['\x1b[H', '\x1b[K', '\x1b[J'];
 /** The whole terminal, for something that is drawn again and again. */
 export class Screen {
   readonly #content: (columns: number, rows: number) => readonly string[];
+  readonly #place: Foreground;
 
   /** @param content gives what is to stand there, as lines of fewer characters than there are columns. Where there are too many, the last ones are shown. */
   constructor(content: (columns: number, rows: number) => readonly string[]) {
     this.#content = content;
+    this.#place = new Foreground(
+      () => stdout.write(enter),
+      () => stdout.write(leave),
+    );
     stdout.on('resize', this.draw);
-    process.on('SIGTSTP', this.#pause);
-    process.on('SIGCONT', this.#resume);
-    // However the process ends, short of SIGKILL.
-    process.on('exit', this.#leave);
-    this.#resume();
+    process.on('SIGCONT', this.draw);
+    this.draw();
   }
 
   readonly draw = () => {
+    if (!this.#place.shown) return;
     const { columns, rows } = stdout;
     const lines = this.#content(columns || 80, rows || 24).slice(-(rows || 24));
     const text = lines.map((line) => `${line}${clearToEnd}`).join('\r\n');
@@ -31,22 +36,7 @@ export class Screen {
 
   close(): void {
     stdout.off('resize', this.draw);
-    process.off('SIGTSTP', this.#pause);
-    process.off('SIGCONT', this.#resume);
-    process.off('exit', this.#leave);
-    this.#leave();
+    process.off('SIGCONT', this.draw);
+    this.#place.close();
   }
-
-  readonly #leave = () => stdout.write(leave);
-
-  /** Ctrl-Z. */
-  readonly #pause = () => {
-    this.#leave();
-    process.kill(process.pid, 'SIGSTOP');
-  };
-
-  readonly #resume = () => {
-    stdout.write(enter);
-    this.draw();
-  };
 }

@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { long } from '../support/long.js';
 import { hasScript, PseudoTerminal } from './pseudo-terminal.js';
-import { digitsFile, filesIn, succeeds, temporaryFolder } from './sae.js';
+import { digitsFile, filesIn, main, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
 
@@ -66,11 +67,17 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     expect([longest > 35, longest < 40]).toEqual([true, true]);
   });
 
-  it.runIf(long)('Ctrl-C is answered, and the cursor is shown again', async () => {
+  it.runIf(long)('Ctrl-C and Ctrl-Z are answered, and the cursor is shown again', async () => {
     const cwd = folder.make();
     const run = [...args, '--epochs', '500', '--save-model'];
     const terminal = new PseudoTerminal(run, { columns: 80, cwd });
-    await terminal.until((lines) => / epoch {3}2\/500 .* left/.test(lines.at(-1) ?? ''));
+    const barAt = (epoch: number) => (lines: readonly string[]) =>
+      Number(/ epoch +(\d+)\/500 .* left/.exec(lines.at(-1) ?? '')?.[1]) >= epoch;
+    await terminal.until(barAt(2));
+    const before = terminal.text.length;
+    await terminal.pause();
+    await terminal.until(() => /25h.*25l/s.test(terminal.text.slice(before)));
+    await terminal.until(barAt(3));
     terminal.type('\x03');
     expect([await terminal.end(), terminal.cursorShown]).toEqual([130, true]);
     const lines = terminal.lines.map((line) => line.replace('^C', ''));
@@ -90,6 +97,36 @@ describe.skipIf(!hasScript)('on a terminal', () => {
       ),
     );
   });
+});
+
+it.runIf(long && hasScript)('after Ctrl-Z and `bg`, it leaves the terminal to others', async () => {
+  const command = [process.execPath, main, ...args, '--epochs', '500'].map((word) => `'${word}'`).join(' ');
+  const job = folder.write(
+    'job.sh',
+    `set -m\n${command} &\necho "pid $!."\nwhile kill -0 $!; do sleep 0.2; done`,
+  );
+  const shell = spawn('script', ['-qec', `bash ${job}`, '/dev/null'], {
+    cwd: folder.make(),
+    env: { ...process.env, TERM: 'xterm-256color' },
+  });
+  let text = '';
+  shell.stdout.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  const shows = (sign: RegExp, from = 0) => expect.poll(() => text.slice(from)).toMatch(sign);
+  await shows(/pid \d+\..* left/s);
+  const pid = Number(/pid (\d+)/.exec(text)![1]);
+  try {
+    process.kill(pid, 'SIGTSTP');
+    await expect.poll(() => text).toContain('\x1b[?25h');
+    const from = text.length;
+    process.kill(pid, 'SIGCONT');
+    await shows(/(epoch +\d+\/500 {2}loss [^\n]*\n){2}/, from);
+    expect(text.slice(from)).not.toMatch(/[█░]/);
+    expect(text.slice(from)).not.toContain('\x1b');
+  } finally {
+    process.kill(pid, 'SIGKILL');
+  }
 });
 
 it.runIf(long)('in a pipe there is no bar and no code of a terminal', async () => {
