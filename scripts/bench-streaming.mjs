@@ -45,12 +45,15 @@ async function train(args, { seconds, sample } = {}) {
   child.stdout.setEncoding('utf8').on('data', (text) => {
     out += text;
   });
-  const timers = [
-    sample && setInterval(() => sample(child.pid), 250),
-    seconds && setTimeout(() => child.kill('SIGINT'), seconds * 1000),
-  ];
+  const sampling = sample && setInterval(() => sample(child.pid), 250);
+  const stop = () => {
+    clearInterval(sampling);
+    child.kill('SIGINT');
+  };
+  const ending = seconds && setTimeout(stop, seconds * 1000);
   await once(child, 'close');
-  for (const timer of timers) clearInterval(timer);
+  clearInterval(sampling);
+  clearTimeout(ending);
   return out
     .split('\n')
     .slice(0, -1)
@@ -168,8 +171,10 @@ console.log(`${cpus().length} x ${cpu}, ${new Date().toISOString().slice(0, 10)}
   const samples = [];
   const sample = (pid) => {
     const status = existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '';
-    const kilobytes = /^VmRSS:\s+(\d+)/m.exec(status)?.[1];
-    if (kilobytes) samples.push((Number(kilobytes) * 1024) / 1e6);
+    const megabytes = (name) =>
+      (Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) * 1024) / 1e6;
+    // A software adapter's device memory is the process's, shared as Mesa makes it.
+    if (status) samples.push({ all: megabytes('VmRSS'), device: megabytes('RssShmem') });
   };
   const model = [
     '--data',
@@ -184,26 +189,37 @@ console.log(`${cpus().length} x ${cpu}, ${new Date().toISOString().slice(0, 10)}
     '32',
   ];
   await train([...model, '--window', '512MB'], { seconds: Number(options.seconds), sample });
-  const [half] = [samples.slice(samples.length / 2)];
+  const range = (values) => `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)} MB`;
+  const half = samples.slice(samples.length / 2);
   console.log(
     `${options.gigabytes} GB of 768 values, 1024 latents, ${options.seconds} s through windows of ${window / 1e6} MB: resident set at most ` +
-      `${Math.max(...samples).toFixed(0)} MB, in the second half ${Math.min(...half).toFixed(0)} to ${Math.max(...half).toFixed(0)} MB`,
+      `${Math.max(...samples.map(({ all }) => all)).toFixed(0)} MB; in the second half ${range(half.map(({ all }) => all))}, of which ` +
+      `${range(half.map(({ device }) => device))} are the device's and ${range(half.map(({ all, device }) => all - device))} the host's`,
   );
-  await plot(samples.map((megabytes, i) => [i / 4, megabytes]));
+  await plot(samples);
   rmSync(file);
 }
 rmSync(join(folder, 'files'), { recursive: true, force: true });
 
-/** Draws the resident set over time. */
-async function plot(points) {
+/** Draws the resident set over time, and the host's part of it. */
+async function plot(samples) {
   const [{ init }, { default: sharp }] = await Promise.all([import('echarts'), import('sharp')]);
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: 900, height: 400 });
   chart.setOption({
     animation: false,
     backgroundColor: '#fff',
     xAxis: { type: 'value', name: 'seconds' },
-    yAxis: { type: 'value', name: 'resident set, MB', min: 0 },
-    series: [{ type: 'line', data: points, symbol: 'none' }],
+    yAxis: { type: 'value', name: 'MB', min: 0 },
+    legend: {},
+    series: [
+      ['resident set', ({ all }) => all],
+      ['without device memory', ({ all, device }) => all - device],
+    ].map(([name, of]) => ({
+      name,
+      type: 'line',
+      data: samples.map((sample, i) => [i / 4, of(sample)]),
+      symbol: 'none',
+    })),
   });
   const file = join(folder, 'memory.png');
   await sharp(Buffer.from(chart.renderToSVGString())).png().toFile(file);
