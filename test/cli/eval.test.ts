@@ -4,12 +4,24 @@ import { decodeNpy } from '../support/npy.js';
 import { bytes, npy, objects, sae, succeeds, temporaryFolder } from './sae.js';
 
 const folder = temporaryFolder();
-const rows = folder.write('rows.npy', npy([60, 16], bytes(960)));
+/** Of each row, a part by its label is bright. */
+const x = bytes(960).map((value, i) =>
+  Math.floor((i % 16) / 5) === Math.floor(i / 16) % 3 ? 255 - value / 8 : value / 8,
+);
+const rows = folder.write('rows.npy', npy([60, 16], x));
 const labels = folder.write(
   'labels.txt',
   Array.from({ length: 60 }, (_, i) => `${['<b>one</b>', 'two|three', 'four\u001b[31m'][i % 3]}\n`).join(''),
 );
 const model = `${folder.path}/files/sae.safetensors`;
+
+/** The probability that so many or more of rows that are drawn have a label that 20 of 60 have: the hypergeometric distribution's. */
+function chanceOf(many: number, drawn: number): number {
+  const ways = (n: number, k: number): number => (k === 0 ? 1 : k > n ? 0 : (ways(n - 1, k - 1) * n) / k);
+  let sum = 0;
+  for (let i = many; i <= drawn; i++) sum += ways(20, i) * ways(40, drawn - i);
+  return sum / ways(60, drawn);
+}
 
 beforeAll(async () => {
   const training = ['--data', rows, '--h_dims', '[40]', '--sparsity', 'topk', '--k', '4', '--epochs', '3'];
@@ -24,7 +36,6 @@ describe('sae eval', () => {
     await succeeds(['encode', model, '--data', rows, '--out', 'z.npy'], { cwd });
     await succeeds(['reconstruct', model, '--data', rows, '--out', 'y.npy'], { cwd });
     const [z, y] = ['z.npy', 'y.npy'].map((name) => decodeNpy(readFileSync(`${cwd}/${name}`)).values);
-    const x = bytes(960);
     const active = Array.from({ length: 40 }, (_, latent) => {
       return Array.from({ length: 60 }, (_, row) => row).filter((row) => z[row * 40 + latent] > 0);
     });
@@ -46,8 +57,16 @@ describe('sae eval', () => {
     expect(latents.map(({ density }) => density)).toEqual(active.map(({ length }) => length / 60));
     for (const [latent, { predicts }] of latents.entries()) {
       const counts = [0, 1, 2].map((own) => active[latent].filter((row) => row % 3 === own).length);
-      expect(predicts?.recall ?? 0).toBe(Math.max(...counts) / 20);
+      const most = Math.max(...counts);
+      const chance = 3 * chanceOf(most, active[latent].length);
+      if (predicts) {
+        expect(predicts.recall).toBe(most / 20);
+        expect(chance).toBeLessThan(0.05);
+      } else expect(chance).toBeGreaterThan(1e-4);
     }
+    const predicting = latents.filter(({ predicts }) => predicts).length;
+    expect(found).toMatchObject({ labels: { predicting } });
+    expect(predicting).toBeGreaterThan(5);
   });
 
   it('says it for people, and as Markdown in which labels are text', async () => {
@@ -58,7 +77,7 @@ describe('sae eval', () => {
       /^L0 {9,}[\d.]+ \(least \d+, 5% \d+, median 4, 95% 4, most 4\)$/,
     );
     expect(said).toContainEqual(
-      expect.stringMatching(/^four\\u\{1b\}\[31m +\d+ +0\.\d{3} +0\.\d{3} +0\.\d{3} +[\d.]+%$/),
+      expect.stringMatching(/^four\\u\{1b\}\[31m +\d+ +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} +[\d.]+%$/),
     );
     const markdown = await succeeds([...args, '--markdown'], { cwd: folder.path });
     expect(markdown).toMatch(/^\| {2}\| rows\.npy, 60 rows \|\n\| --- \| --- \|\n\| MSE \| [\d.]+ \|\n/);
@@ -67,7 +86,7 @@ describe('sae eval', () => {
   });
 
   it('measures held-out rows, and leaves out what is not finite', async () => {
-    const values = Float32Array.from(bytes(960), (value) => value / 255);
+    const values = Float32Array.from(x, (value) => value / 255);
     values[16 * 7 + 3] = Number.NaN;
     const broken = folder.write('broken.npy', npy([60, 16], values));
     const args = ['eval', model, '--data', broken, '--json'];

@@ -284,6 +284,24 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     await goTo(page, 'model=2&latent=9999', 'Latent 90 of sae-kl-2.safetensors');
   });
 
+  test('a latent that predicts no label better than chance says so', async () => {
+    const predicts = arrayOf(report, 0, 'predicts');
+    const latent = predicts.findIndex((term, i) => term === none && density[i] > 0);
+    await goTo(page, `latent=${latent + 1}`, `Latent ${latent + 1} of`);
+    await page.getByText('It predicts no label better than chance would.').waitFor();
+    await goTo(page, `latent=${latent + 2}`, `Latent ${latent + 2} of`);
+    await page.getByText('As a test for').getByText('and 10% of all').waitFor();
+    await goTo(page, 'view=latents', /^Latents of/);
+    await page.getByLabel('Search').fill(String(latent + 1));
+    const row = page
+      .getByRole('row')
+      .filter({ has: page.getByRole('link', { name: String(latent + 1), exact: true }) });
+    expect((await row.getByRole('gridcell').allTextContents()).filter((text) => text === '–')).toHaveLength(
+      3,
+    );
+    await page.getByLabel('Search').fill('');
+  });
+
   test('models are compared', async () => {
     await goTo(page, 'view=compare', 'Compare models');
     const other = arrayOf(report, 1, 'density');

@@ -273,7 +273,7 @@ function meaningColumns({ file: { facts } }: Context, model: ModelData): Column[
     {
       name,
       meaning: arrays.has('predicts')
-        ? 'The label that it tells best, by F1.'
+        ? 'The label that it predicts best, by F1, of those that are more frequent among its rows than chance would make them.'
         : 'The word of labels that it is enriched in most surely.',
       kind: 'text',
       key: key((latent) => rank[meaningOf(facts, model, latent)!.term]),

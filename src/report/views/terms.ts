@@ -36,15 +36,15 @@ export function termTable(facts: ReportFacts, model: ModelData, latent: number):
     section(
       'What the labels have in common',
       words.enrichment,
-      best
-        ? el(
-            'p',
-            {},
-            'As a test for ',
-            el('bdi', {}, `“${shortened(best.name, 80)}”`),
-            `, it has a precision of ${percent(of('precision')[0])} (of the rows that it is active for, so many have the label), a recall of ${percent(of('recall')[0])} (it is active for so many of the rows with the label) and an F1 of ${number(of('f1')[0])}.`,
-          )
-        : '',
+      best &&
+        el(
+          'p',
+          {},
+          'As a test for ',
+          el('bdi', {}, `“${shortened(best.name, 80)}”`),
+          `, it has a precision of ${percent(of('precision')[0])} (so many of the rows that it is active for have the label, and ${percent(terms[best.term].rows / facts.rows.rows)} of all), a recall of ${percent(of('recall')[0])} (it is active for so many of the rows with the label) and an F1 of ${number(of('f1')[0])}.`,
+        ),
+      !best && arrays.has('predicts') && el('p', {}, 'It predicts no label better than chance would.'),
       rows.length > 0
         ? table(
             'What the labels have in common',

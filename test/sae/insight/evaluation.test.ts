@@ -103,17 +103,31 @@ test.each(
   },
 );
 
-test('a latent predicts the label with the best F1, counted by hand', () => {
-  const labels = ['a', 'b', 'a', 'c', 'b', 'b'];
-  // Latent 0: rows 0, 2, 3. Latent 1: rows 1, 4. Latent 2: none.
-  const some = Float32Array.from([1, 0, 0, 0, 2, 0, 3, 0, 0, 1, -1, 0, 0, 1, 0, 0, 0, 0]);
-  const counts = new ClassCounts(classesOf(labels)!, 3, 0);
-  counts.add(some.subarray(0, 6), 0);
-  counts.add(some.subarray(6), 2);
+test('a latent predicts the label with the best F1 of those that it tells better than chance, counted by hand', () => {
+  const labels = [...Array(140).fill('a'), ...Array(40).fill('b'), ...Array(20).fill('c')];
+  const between = (from: number, end: number) => (row: number) => row >= from && row < end;
+  const active: ((row: number) => boolean)[] = [
+    between(0, 30),
+    // All rows: 70% are of a, as of any rows.
+    () => true,
+    // 70% of a as well, half of them; all of c, which are twice as frequent there as anywhere.
+    (row) => between(0, 70)(row) || between(140, 150)(row) || between(180, 200)(row),
+    () => false,
+    // One row says nothing, two of so rare a class do.
+    between(180, 181),
+    between(180, 182),
+  ];
+  const codes = Float32Array.from({ length: 200 * 6 }, (_, i) => (active[i % 6](Math.floor(i / 6)) ? 1 : 0));
+  const counts = new ClassCounts(classesOf(labels)!, 6, 0);
+  counts.add(codes.subarray(0, 6 * 90), 0);
+  counts.add(codes.subarray(6 * 90), 90);
   expect(counts.predictions).toEqual([
-    { label: 'a', precision: 2 / 3, recall: 1, f1: 0.8 },
-    { label: 'b', precision: 1, recall: 2 / 3, f1: 0.8 },
+    { label: 'a', precision: 1, recall: 30 / 140, f1: 60 / 170 },
     undefined,
+    { label: 'c', precision: 0.2, recall: 1, f1: 40 / 120 },
+    undefined,
+    undefined,
+    { label: 'c', precision: 1, recall: 0.1, f1: 4 / 22 },
   ]);
 });
 

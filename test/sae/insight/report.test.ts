@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { DataError } from '../../../src/sae/errors.js';
+import { enrichment } from '../../../src/sae/insight/evaluation/enrichment.js';
 import { Coactivity } from '../../../src/sae/insight/report/coactivity.js';
 import {
   examplesOfLatent,
@@ -14,7 +15,7 @@ import { packReport } from '../../../src/sae/insight/report/pack.js';
 import { encodePictures, shrunk } from '../../../src/sae/insight/report/pictures.js';
 import { report } from '../../../src/sae/insight/report/report.js';
 import { cutLabels } from '../../../src/sae/insight/report/rows.js';
-import { enrichment, TermCounts, termsOf } from '../../../src/sae/insight/report/terms.js';
+import { TermCounts, termsOf } from '../../../src/sae/insight/report/terms.js';
 import { Model } from '../../../src/sae/model/model.js';
 import type { Dataset } from '../../../src/sae/rows/dataset.js';
 import { rowSource } from '../../../src/sae/rows/source.js';

@@ -1,3 +1,5 @@
+import { enrichment, isEnriched } from './enrichment.js';
+
 /** Labels with which rows are told apart: few enough to have many rows each. */
 export interface Classes {
   /** In the order in which they first come. */
@@ -11,7 +13,7 @@ export interface Classes {
 /** Different labels, at most. */
 const mostClasses = 1000;
 
-/** The label that a latent predicts best, by being active. */
+/** The label that a latent predicts best, by being active: of those that are more frequent among its rows than chance would make them. */
 export interface LabelPrediction {
   readonly label: string;
   /** The share of the rows with that label, of those that the latent is active for. */
@@ -70,22 +72,23 @@ export class ClassCounts {
     }
   }
 
-  /** What each latent predicts best, [hidden]: the class with the largest F1, of equal ones the first. Undefined for a dead latent. */
+  /**
+   * What each latent predicts best, [hidden]: of the classes that it is enriched in, the one with the largest F1, of equal ones the first.
+   * Undefined where there is none: a latent that is active for all rows would predict the most frequent class.
+   */
   get predictions(): (LabelPrediction | undefined)[] {
-    const { names, rows } = this.classes;
+    const { names, rows, of } = this.classes;
     return Array.from({ length: this.hidden }, (_, latent) => {
       const counts = this.#counts.subarray(latent * names.length, (latent + 1) * names.length);
       const active = counts.reduce((sum, count) => sum + count, 0);
-      if (active === 0) return undefined;
-      let best = 0;
-      const f1 = (i: number) => (2 * counts[i]) / (active + rows[i]);
-      for (let i = 1; i < names.length; i++) if (f1(i) > f1(best)) best = i;
-      return {
-        label: names[best],
-        precision: counts[best] / active,
-        recall: counts[best] / rows[best],
-        f1: f1(best),
-      };
+      let best: LabelPrediction | undefined;
+      for (const [i, label] of names.entries()) {
+        const f1 = (2 * counts[i]) / (active + rows[i]);
+        if (counts[i] === 0 || f1 <= (best?.f1 ?? 0)) continue;
+        if (!isEnriched(enrichment(counts[i], active, rows[i] / of.length), names.length)) continue;
+        best = { label, precision: counts[i] / active, recall: counts[i] / rows[i], f1 };
+      }
+      return best;
     });
   }
 }

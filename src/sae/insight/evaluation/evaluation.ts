@@ -42,7 +42,9 @@ export interface Directions {
 export interface LabelFigures {
   /** Different labels. */
   readonly classes: number;
-  /** The mean over latents that are not dead of the F1 with which each predicts its best label. */
+  /** Latents that predict one of them better than chance would. */
+  readonly predicting: number;
+  /** The mean over these of the F1 with which each predicts its best label. */
   readonly mean_f1: number;
   /** Sparse probes by their number of latents. */
   readonly probes: readonly {
@@ -56,7 +58,7 @@ export interface LabelFigures {
 export interface EvaluatedLatent extends LatentFigures {
   /** The latent whose decoder direction is nearest, and its cosine. Undefined if there is but one latent. */
   readonly nearest?: { readonly latent: number; readonly cosine: number };
-  /** Of rows with labels that are classes: the label that it predicts best. */
+  /** Of rows with labels that are classes: the label that it predicts best, if it predicts one better than chance would. */
   readonly predicts?: LabelPrediction;
 }
 
@@ -159,6 +161,7 @@ async function labelFigures(
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
     classes,
+    predicting: known.length,
     mean_f1: known.length > 0 ? mean(known.map(({ f1 }) => f1)) : 0,
     probes: (await probes.fit(probeSizes)).map(({ k, classes: fitted }) => {
       return {

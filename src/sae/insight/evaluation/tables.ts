@@ -31,7 +31,10 @@ export function figureTable(heading: string, hidden: number, figures: Evaluation
     ],
     ...(labels
       ? [
-          ['labels', `${count(labels.classes)}; best F1 of a latent: mean ${labels.mean_f1.toFixed(3)}`],
+          [
+            'labels',
+            `${count(labels.classes)}; ${share(labels.predicting)} latents predict one, with a mean F1 of ${labels.mean_f1.toFixed(3)}`,
+          ],
           ...labels.probes.map(({ k, accuracy, classes }) => [
             `probe of ${k}`,
             classes.length > 0
@@ -57,7 +60,7 @@ export function densityTable({ densities: { edges, counts }, dead }: Evaluation)
   return { heading: ['density', 'latents'], rows: [['0', count(dead)], ...rows] };
 }
 
-/** Of each label the latent that predicts it best, those that are predicted best first. */
+/** Of each label that some latent predicts, the latent that does so best; those that are predicted best first. */
 export function labelTable({ latents }: Evaluation): Table {
   const ordered = latents
     .flatMap(({ predicts, density }, latent) => (predicts ? [{ ...predicts, density, latent }] : []))

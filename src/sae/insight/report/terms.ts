@@ -1,4 +1,5 @@
 import { classesOf } from '../evaluation/classes.js';
+import { enrichment, isEnriched } from '../evaluation/enrichment.js';
 import { none, type ReportedTerm, termsOfLatent } from './layout.js';
 
 /** Terms, at most. */
@@ -123,9 +124,9 @@ export class TermCounts {
       const all = terms.flatMap(({ rows }, id) => {
         if (counts[id] === 0) return [];
         const found = enrichment(counts[id], active, rows / this.rows);
-        return found.chance * terms.length < chanceBelow ? [{ id, ...found }] : [];
+        return isEnriched(found, terms.length) ? [{ id, ...found }] : [];
       });
-      const best = all.filter(({ low }) => low > 1).sort((a, b) => b.low - a.low || a.id - b.id);
+      const best = all.sort((a, b) => b.low - a.low || a.id - b.id);
       best.slice(0, termsOfLatent).forEach(({ id, share, ratio, low, high }, i) => {
         const at = latent * termsOfLatent + i;
         found.ids[at] = id;
@@ -146,35 +147,4 @@ export interface Enriched {
   readonly ratio: Float32Array<ArrayBuffer>;
   readonly low: Float32Array<ArrayBuffer>;
   readonly high: Float32Array<ArrayBuffer>;
-}
-
-/** A term is told of a latent if chance alone gives it, or another one, as often as that with a smaller probability than this. */
-const chanceBelow = 0.05;
-/** The normal distribution's quantile for an interval of 95%. */
-const z = 1.959963984540054;
-
-/**
- * How much more frequent something is among some rows than among all: the ratio of both shares, with the 95% interval that the score
- * interval of the first share gives (Wilson, 1927), the second being known. Of many terms, some are in a few rows by chance: `chance` is the
- * probability that rows drawn at random have it so often or more, at most (Chernoff's bound; Hoeffding, 1963, for draws without putting back).
- * @param count of the rows that have it, of `of` rows. @param base its share of all rows, above 0.
- */
-export function enrichment(count: number, of: number, base: number) {
-  const share = count / of;
-  const middle = share + (z * z) / (2 * of);
-  const half = z * Math.sqrt((share * (1 - share)) / of + (z * z) / (4 * of * of));
-  const scale = 1 + (z * z) / of;
-  return {
-    share,
-    ratio: share / base,
-    low: (middle - half) / scale / base,
-    high: (middle + half) / scale / base,
-    chance: share > base ? Math.exp(-of * divergence(share, base)) : 1,
-  };
-}
-
-/** Of two distributions over yes and no, by their shares of yes (Kullback and Leibler). */
-function divergence(share: number, base: number): number {
-  const part = (a: number, b: number) => (a === 0 ? 0 : a * Math.log(a / b));
-  return part(share, base) + part(1 - share, 1 - base);
 }
