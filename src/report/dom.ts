@@ -48,6 +48,34 @@ export function section(heading: string, explanation: string, ...children: reado
   );
 }
 
+/** Where a screen is so narrow that everything stands below each other, what is long is folded. */
+const narrow = matchMedia('(width < 45rem)');
+
+/** A section that is folded on a narrow screen, but for its heading. */
+export function longSection(
+  heading: string,
+  explanation: string,
+  ...children: readonly Child[]
+): HTMLElement {
+  if (!narrow.matches) return section(heading, explanation, ...children);
+  return el(
+    'section',
+    {},
+    el(
+      'details',
+      { class: 'fold' },
+      el('summary', {}, el('h2', {}, heading)),
+      explanation !== '' && el('p', { class: 'explanation' }, explanation),
+      ...children,
+    ),
+  );
+}
+
+// Paper cannot be unfolded.
+addEventListener('beforeprint', () => {
+  for (const fold of document.querySelectorAll<HTMLDetailsElement>('details.fold')) fold.open = true;
+});
+
 /** What is wider than its place can be scrolled with the keyboard as well. */
 const scrolled = new ResizeObserver((entries) => {
   for (const { target } of entries) {

@@ -127,6 +127,7 @@ export {
   type LossCurve,
   type LossCurves,
   lossCurves,
+  lossParts,
   markedPoints,
   sharedAxis,
   type TermFigure,

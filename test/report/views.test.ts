@@ -357,6 +357,24 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
+  test('on a phone what is long is folded, and unfolds; on paper all of it is there', async () => {
+    await page.setViewportSize({ width: 390, height: 800 });
+    await goTo(page, 'view=latents', /^Latents of/);
+    await goTo(page, '', /Overview/);
+    const curve = page.getByRole('img', { name: /^Loss by epoch/ });
+    const facts = page.getByRole('table', { name: 'Facts of the training' });
+    expect([await curve.isVisible(), await facts.isVisible()]).toEqual([false, false]);
+    await page.getByRole('heading', { name: 'Training', exact: true }).click();
+    await expect.poll(() => curve.locator('canvas').first().isVisible()).toBe(true);
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    expect(await facts.isVisible()).toBe(true);
+    await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await goTo(page, 'view=latents', /^Latents of/);
+    await goTo(page, '', /Overview/);
+    expect(await page.locator('.fold').count()).toBe(0);
+  });
+
   test('on paper are light colours and the first rows of a table', async () => {
     await page.emulateMedia({ colorScheme: 'dark' });
     await goTo(page, 'view=latents', /^Latents of/);

@@ -50,12 +50,24 @@ describe.skipIf(!chromiumPath)('the page', () => {
     await look(page, 'untrained', sizes);
     await button(page, 'One step').click();
     await trained(page, 1);
+    // What the loss is made of adds up to it, and the error among it is the one that is shown beside it.
+    const sum = (await page.locator('#loss-sum').textContent())!;
+    const [, loss, mse, kl, constant] =
+      /^loss ([\d.]+) = mse ([\d.]+) \+ sparsity_lambda · kl ([\d.]+) \+ a constant of kl ([\d.]+)$/
+        .exec(sum)!
+        .map(Number);
+    expect(mse + kl + constant).toBeCloseTo(loss, 2);
+    expect(mse).toBeCloseTo(Number(await page.locator('#mse').textContent()), 2);
+    await page.getByLabel('Explain the settings').check();
+    await page.getByText('rows per training step').waitFor();
     await page.getByLabel('Seed seed').fill('-1');
     await page.getByLabel('Seed seed').press('Enter');
     await page.getByText('seed must be a whole number from 0').waitFor();
     await drop(page, { name: 'notes.md', bytes: Buffer.from('some words') });
     await page.getByRole('alert').getByText('notes.md is neither').waitFor();
-    await look(page, 'trained, with faults', sizes);
+    await look(page, 'trained, with faults, explained', sizes);
+    await page.getByLabel('Explain the settings').uncheck();
+    expect(await page.getByText('rows per training step').isVisible()).toBe(false);
   });
 
   test('words are fetched when they are chosen, and shown in the place of pictures', async () => {

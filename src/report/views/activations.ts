@@ -1,7 +1,7 @@
 import { histogramBins } from '../../sae/insight/report/layout.js';
 import { axis, Chart, grid } from '../chart.js';
 import type { ModelData } from '../data.js';
-import { el, section, table } from '../dom.js';
+import { el, longSection, table } from '../dom.js';
 import { count, number, percent } from '../format.js';
 
 /** How many rows have which activation. */
@@ -39,7 +39,7 @@ export function histogram(model: ModelData, latent: number): HTMLElement[] {
     { height: 220 },
   );
   return [
-    section(
+    longSection(
       'Activations',
       'How many of its rows have an activation of which size.',
       chart.element,
@@ -89,7 +89,7 @@ export function densityHistory(model: ModelData, latent: number): HTMLElement[] 
     { height: 220 },
   );
   return [
-    section(
+    longSection(
       'Density in training',
       'The share of rows that it was active for, by epoch. A latent that falls to zero has died.',
       chart.element,

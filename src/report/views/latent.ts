@@ -1,6 +1,6 @@
 import { none } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
-import { el, section, table } from '../dom.js';
+import { el, longSection, section, table } from '../dom.js';
 import { cosine, counted, number, percent } from '../format.js';
 import { addressOf, type Route } from '../route.js';
 import { words } from '../words.js';
@@ -139,7 +139,7 @@ function near(context: Context, model: ModelData, latent: number): HTMLElement {
   const rows = [...model.arrays.of('near_latents', latent)].flatMap((other, i) =>
     other === none ? [] : [{ latent: other, figures: [cosine(cosines[i])] }],
   );
-  return section(
+  return longSection(
     'Similar latents',
     `By decoder direction. ${words.cosine}`,
     rows.length > 0
@@ -155,7 +155,7 @@ function activeWith(context: Context, model: ModelData, latent: number): HTMLEle
   );
   if (model.density(latent) === 0) return [];
   return [
-    section(
+    longSection(
       'Active with',
       `Share: of the rows that this latent is active for, those that the other is active for too. ${words.jaccard}`,
       rows.length > 0
@@ -186,7 +186,7 @@ function matches(
   });
   if (rows.length === 0) return [];
   return [
-    section(
+    longSection(
       'In the other models',
       `The latent there with the most similar decoder direction. From ${sameFrom} on this report takes two for the same.`,
       table('In the other models', ['model', 'latent', 'cosine'], rows),

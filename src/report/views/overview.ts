@@ -1,6 +1,6 @@
 import { denseAbove, type ReportedModel } from '../../sae/insight/report/layout.js';
 import type { ModelData } from '../data.js';
-import { announce, el, section, table } from '../dom.js';
+import { announce, el, longSection, section, table } from '../dom.js';
 import { count, counted, decades, number, percent } from '../format.js';
 import { pointsChart } from '../points.js';
 import { addressOf, type Route } from '../route.js';
@@ -38,7 +38,7 @@ export async function overview(context: Context, { model: index }: Route): Promi
         'div',
         { class: 'columns' },
         ...factsOf(own),
-        section(
+        longSection(
           'What the words mean',
           '',
           el(
@@ -181,7 +181,7 @@ function curves({ charts }: ReportedModel): HTMLElement[] {
   const drawn = charts.filter(({ curves }) => curves.some(({ data }) => data.length > 0));
   if (drawn.length === 0) return [];
   return [
-    section(
+    longSection(
       'Training',
       drawn[0].by === 'epoch'
         ? 'What was measured after each epoch, a pass over all training rows.'
@@ -199,7 +199,7 @@ function figureTables({ tables }: ReportedModel, rows: number, model: number): H
     return table(heading.find((text) => text !== '') ?? 'Figures', heading, cells);
   });
   return [
-    section('Figures', `Measured on all ${count(rows)} rows.`, el('div', { class: 'columns' }, ...drawn)),
+    longSection('Figures', `Measured on all ${count(rows)} rows.`, el('div', { class: 'columns' }, ...drawn)),
   ];
 }
 
@@ -217,7 +217,7 @@ function commandOf({ command }: ReportedModel): HTMLElement[] {
 
 function factsOf({ facts }: ReportedModel): HTMLElement[] {
   if (facts.length === 0) return [];
-  return [section('Facts of the training', '', table('Facts of the training', ['what', 'value'], facts))];
+  return [longSection('Facts of the training', '', table('Facts of the training', ['what', 'value'], facts))];
 }
 
 /** A command with a button that copies it. */

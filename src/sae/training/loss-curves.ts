@@ -1,3 +1,4 @@
+import type { TrainConfig } from '../config.js';
 import { type SparsityName, sparsityOf } from '../sparsity/index.js';
 import type { StepMetrics } from './metrics.js';
 
@@ -48,6 +49,33 @@ export function weightedTerms(sparsity: SparsityName, values: Values): TermFigur
       ? { name, value: figures[name] }
       : { name: `${weight} * ${name}`, value: figures[weight] * figures[name] };
   });
+}
+
+/**
+ * What adds up to the loss: the reconstruction's error, the weighted terms and, where these have one, their constant.
+ * @param values as for `weightedTerms`. @param in_dims of a row. @param latents of the model.
+ */
+export function lossParts(
+  config: TrainConfig<SparsityName>,
+  values: Values,
+  { in_dims, latents }: { readonly in_dims: number; readonly latents: number },
+): TermFigure[] {
+  const terms = weightedTerms(config.sparsity, values);
+  const figures = values as unknown as Readonly<Record<string, number>>;
+  const constants = sparsityOf(config.sparsity).terms.flatMap(({ name, weight, offset }) =>
+    weight && offset
+      ? [
+          {
+            name: `a constant of ${name}`,
+            value: (weight === 1 ? 1 : figures[weight]) * offset(config as never, latents),
+          },
+        ]
+      : [],
+  );
+  const others = [...terms, ...constants];
+  const error = { mean: 'mse', sum: `${in_dims} * mse`, fvu: 'fvu' }[config.reconstruction];
+  const value = values.loss - others.reduce((sum, part) => sum + part.value, 0);
+  return [{ name: error, value }, ...others];
 }
 
 /** The terms that are in the loss. */

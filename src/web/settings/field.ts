@@ -27,6 +27,9 @@ export class Field {
     this.#input.addEventListener('change', changed);
     this.place.className = 'field';
     this.place.append(label, this.#input);
+    const meaning = document.createElement('p');
+    meaning.className = 'note meaning';
+    meaning.textContent = description;
     if (option.stops || option.owners?.some((own) => own.option.stops)) {
       const slider = document.createElement('input');
       slider.type = 'range';
@@ -41,6 +44,7 @@ export class Field {
       this.place.classList.add('slider');
       this.place.append(slider);
     }
+    this.place.append(meaning);
   }
 
   get value(): string {

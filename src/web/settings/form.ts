@@ -15,7 +15,11 @@ export class SettingsForm {
     private readonly changed: (settings: Settings, name: string) => void,
   ) {
     this.#settings = settings;
-    element('settings').addEventListener('submit', (event) => event.preventDefault());
+    const form = element('settings');
+    form.addEventListener('submit', (event) => event.preventDefault());
+    element('explain').addEventListener('change', ({ target }) =>
+      form.classList.toggle('explained', (target as HTMLInputElement).checked),
+    );
     this.#fields = new Map(
       settingOptions.map((option) => [option.name, new Field(option, () => this.#read(option.name))]),
     );

@@ -1,4 +1,4 @@
-import { type LatentSurvey, weightGreys } from '../../sae/index.js';
+import { imageShape, type LatentSurvey, weightGreys } from '../../sae/index.js';
 import { element, onClick } from '../browser/page.js';
 import { mostPictures, type Run } from '../session/run.js';
 import { wordsOf } from '../session/shown-rows.js';
@@ -10,6 +10,12 @@ export interface LatentTile {
   readonly decoder: Uint8Array;
   readonly encoder: Uint8Array;
 }
+
+/** What tiles show: what is orange is above zero, what is blue below it. */
+const meanings: Readonly<Record<keyof LatentTile, string>> = {
+  decoder: 'What each latent adds to a reconstruction, in orange, and what it takes away, in blue.',
+  encoder: 'What each latent looks for: what is orange excites it, what is blue holds it back.',
+};
 
 /** Words of a latent that are shown, and those that it is found by; characters of one of them. At most. */
 const mostWords = 4;
@@ -53,7 +59,11 @@ export class Features {
     this.#place.addEventListener('change', ({ target }) =>
       choose(Number((target as HTMLInputElement).value)),
     );
-    element('feature-kind').addEventListener('change', () => this.#paint());
+    element('feature-kind').addEventListener('change', () => {
+      if (!this.#run) return;
+      this.#explain();
+      this.#paint();
+    });
     onClick('save-features', () =>
       savePictures('latents.png', this.#canvases, Math.ceil(Math.sqrt(3 * this.#canvases.length))),
     );
@@ -83,6 +93,7 @@ export class Features {
     this.#labelsOf = [];
     const before = this.#list.page;
     this.#relist();
+    this.#explain();
     const same =
       before.length === this.#list.page.length && before.every((latent, i) => latent === this.#list.page[i]);
     if (same) {
@@ -138,7 +149,29 @@ export class Features {
       ? 'Find by number or word'
       : 'Find by number';
     this.#relist();
+    this.#explain();
     this.#fill();
+  }
+
+  /** Says what tiles show, and how much of it is known. */
+  #explain(): void {
+    const { dataset } = this.#run!;
+    const colours = imageShape(dataset)?.length === 3;
+    const what = wordsOf(dataset)
+      ? 'The words that excite each latent most.'
+      : colours
+        ? 'What each latent adds to red, green and blue, or takes away: zero is a middle grey.'
+        : meanings[this.#kind];
+    const survey = this.#survey;
+    const rows = dataset.rows.toLocaleString('en');
+    const known = survey?.complete
+      ? ''
+      : ` ${survey ? `${survey.measured.toLocaleString('en')} of ${rows}` : `None of ${rows}`} rows are measured so far.`;
+    element('feature-legend').textContent = what + known;
+  }
+
+  get #kind(): keyof LatentTile {
+    return document.querySelector<HTMLInputElement>('#feature-kind :checked')!.value as keyof LatentTile;
   }
 
   #relist(): void {
@@ -157,8 +190,7 @@ export class Features {
   }
 
   #paint(): void {
-    const kind = document.querySelector<HTMLInputElement>('#feature-kind :checked')!
-      .value as keyof LatentTile;
+    const kind = this.#kind;
     this.#list.page.forEach((latent, i) => {
       const tile = this.#tiles.get(latent);
       if (tile && this.#canvases[i]) paint(this.#canvases[i], tile[kind], this.#run!.shape, 'weights');
@@ -179,7 +211,7 @@ export class Features {
       const dead = survey?.complete === true && survey.density(latent) === 0;
       const words = this.words(latent);
       const said = dead ? 'dead' : words?.join(' · ');
-      if (text) text.textContent = said ?? '…';
+      if (text) text.textContent = said ?? '';
       label.classList.toggle('dead', dead);
       input.ariaLabel = `Latent ${latent + 1}${said ? `: ${said}` : ''}`;
       label.title = input.ariaLabel;

@@ -1,5 +1,12 @@
-import { type LossPoint, NoAdapterError, type SparsityName, weightedTerms } from '../../sae/index.js';
+import {
+  type LossPoint,
+  lossParts,
+  NoAdapterError,
+  type SparsityName,
+  weightedTerms,
+} from '../../sae/index.js';
 import { element } from '../browser/page.js';
+import type { Run } from '../session/run.js';
 import type { Session } from '../session/session.js';
 
 const none = '–';
@@ -36,6 +43,7 @@ export function showStatus(
     element(id).textContent = text;
   }
   showTerms(trainer.config.sparsity, recent);
+  showSum(run, recent);
   element('device').hidden = false;
   element('software').hidden = !gpu.software;
   const progress = element<HTMLProgressElement>('progress');
@@ -57,11 +65,22 @@ function showTerms(sparsity: SparsityName, recent: LossPoint<SparsityName> | und
   places.forEach((place, i) => {
     place.hidden = i >= terms.length;
     if (!place.hidden) {
-      place.querySelector('dt')!.textContent = terms[i].name.replace('*', '·');
+      place.querySelector('dt')!.textContent = named(terms[i].name);
       place.querySelector('dd')!.textContent = recent ? terms[i].value.toFixed(3) : none;
     }
   });
 }
+
+/** Shows what adds up to the loss. */
+function showSum({ model, trainer }: Run, recent: LossPoint<SparsityName> | undefined): void {
+  const sizes = { in_dims: model.config.in_dims, latents: model.hidden };
+  const parts = lossParts(trainer.config, recent ?? { loss: 0, mse: 0 }, sizes);
+  const words = parts.map(({ name, value }) => named(name) + (recent ? ` ${value.toFixed(3)}` : ''));
+  element('loss-sum').textContent =
+    `loss${recent ? ` ${recent.loss.toFixed(3)}` : ''} = ${words.join(' + ')}`;
+}
+
+const named = (term: string) => term.replace('*', '·');
 
 /** Why there is no first model, and what to do if a device is missing. */
 export function whyNoDevice(error: unknown): string {
