@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { beginsWithRecord } from '../node/first-record.js';
 import {
   checkFile,
   DataError,
@@ -39,7 +40,7 @@ import { describedSubject, makeReport } from './report.js';
 import { metricsLine } from './reporter.js';
 import { rescueModel, saveModel } from './saved.js';
 import { snapshotName } from './snapshots.js';
-import { isOurRecord, type Run, type Trained } from './training-run.js';
+import type { Run, Trained } from './training-run.js';
 
 /** Options of what a training, or a look at a saved model, leaves. */
 export interface ResultValues extends PictureValues, Pick<LoadOptions, 'dataset' | 'labels' | 'window'> {
@@ -76,7 +77,9 @@ export async function prepareResults({
     await checkFile(join(files_dir, 'latents.csv'), isOurLatentsFile);
   }
   if (train) {
-    await checkFile(join(files_dir, 'metrics.jsonl'), isOurRecord);
+    await checkFile(join(files_dir, 'metrics.jsonl'), (content) =>
+      beginsWithRecord(content, 'epoch', 'loss'),
+    );
     await checkFile(join(files_dir, 'run.json'), isOurRunFile);
   }
   if (train && save_every !== 'never') {

@@ -295,13 +295,3 @@ async function writeEpochs(
     throw failure(describeFileError(error), error);
   }
 }
-
-/** Whether this program wrote a metrics.jsonl that begins so. */
-export function isOurRecord(content: Uint8Array): boolean {
-  try {
-    const first = JSON.parse(new TextDecoder().decode(content).split('\n')[0]);
-    return 'epoch' in first && 'loss' in first;
-  } catch {
-    return false;
-  }
-}

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { beginsWithRecord } from '../../node/first-record.js';
 import type { Sweep, TrialResult } from '../../node/fleet/records.js';
 import {
   checkFile,
@@ -41,19 +42,9 @@ const mostReported = 8;
 export async function prepareSweepResults({ files_dir, images_dir }: SweepResultValues): Promise<void> {
   await makeFolder(files_dir);
   await makeFolder(images_dir);
-  await checkFile(join(files_dir, tableFile), isOurTable);
+  await checkFile(join(files_dir, tableFile), (content) => beginsWithRecord(content, 'trial', 'state'));
   await checkFile(join(images_dir, pictureFile), isOurPicture);
   await prepareReport(join(files_dir, reportFile));
-}
-
-/** Whether this program wrote a table of trials that begins so. */
-function isOurTable(content: Uint8Array): boolean {
-  try {
-    const first = JSON.parse(new TextDecoder().decode(content).split('\n')[0]);
-    return 'trial' in first && 'state' in first;
-  } catch {
-    return false;
-  }
 }
 
 type Finished = TrialOutcome & { readonly state: { readonly result: TrialResult } };

@@ -8,6 +8,7 @@ import {
   type StepMetrics,
 } from '../../sae/index.js';
 import { describeFileError } from '../data/files.js';
+import { beginsWithRecord } from '../first-record.js';
 import { GrowingFile, type MetricsLog } from './metrics-log.js';
 
 /** What has a line of its own. */
@@ -127,6 +128,5 @@ export class TableLog implements MetricsLog {
 
 /** Whether this program wrote a table of metrics that begins so. */
 export function isOurTable(content: Uint8Array): boolean {
-  const [first] = new TextDecoder().decode(content).split('\n');
-  return /^(\{"|)(step|epoch)\b.*\bloss\b.*\bexplained_variance\b/.test(first);
+  return ['step', 'epoch'].some((of) => beginsWithRecord(content, of, 'loss', 'explained_variance'));
 }

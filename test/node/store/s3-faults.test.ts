@@ -47,6 +47,16 @@ const small = folder.write('small', 'a file');
 const large = folder.write('large', 'a larger file '.repeat(200));
 const content = (path: string) => readFileSync(path, 'utf8');
 
+const putAndGet = (file: string) => ({
+  async run(store: Store, key: string) {
+    await store.putFile(key, file);
+    const into = join(folder.path, key.replaceAll('/', '-'));
+    await store.getFile(key, into);
+    return content(into);
+  },
+  result: content(file),
+});
+
 /** What a store is asked for, on a key where `before` is, and what comes of it. */
 const operations: Readonly<
   Record<
@@ -91,24 +101,8 @@ const operations: Readonly<
     },
     result: ['/1', '/2', '/3', '/4'],
   },
-  'put and get a file': {
-    async run(store, key) {
-      await store.putFile(key, small);
-      const into = join(folder.path, key.replaceAll('/', '-'));
-      await store.getFile(key, into);
-      return content(into);
-    },
-    result: content(small),
-  },
-  'put and get a file in parts': {
-    async run(store, key) {
-      await store.putFile(key, large);
-      const into = join(folder.path, key.replaceAll('/', '-'));
-      await store.getFile(key, into);
-      return content(into);
-    },
-    result: content(large),
-  },
+  'put and get a file': putAndGet(small),
+  'put and get a file in parts': putAndGet(large),
   remove: {
     before: 'old',
     async run(store, key) {
