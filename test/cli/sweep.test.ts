@@ -36,18 +36,18 @@ interface Line {
   readonly trial: string;
   readonly state: string;
   readonly training: Record<string, unknown>;
-  readonly model: unknown;
+  readonly model: Record<string, unknown>;
   readonly metrics: Record<string, number>;
-  readonly history: string;
+  readonly files: { readonly model: string; readonly history: string };
 }
 
 /** The models of a sweep, by what it tried. */
 function modelsOf(cwd: string): Map<string, Record<string, Float32Array>> {
   const lines = objects(readFileSync(join(cwd, 'files', 'sweep.jsonl'), 'utf8')) as unknown as Line[];
   return new Map(
-    lines.map(({ training: { sparsity, k, lr }, model }) => [
+    lines.map(({ training: { sparsity, k, lr }, files }) => [
       `${sparsity} ${k} ${lr}`,
-      readSafetensors(join(cwd, 'files', 'sweep', model as string)).tensors,
+      readSafetensors(join(cwd, 'files', 'sweep', files.model)).tensors,
     ]),
   );
 }
@@ -96,6 +96,10 @@ describe('sae sweep', () => {
     const told = lines.filter((line) => 'trial' in line) as unknown as Line[];
     expect(told.map(({ state }) => state)).toEqual(new Array(6).fill('done'));
     await expectAll(cwd);
+    const table = objects(readFileSync(join(cwd, 'files', 'sweep.jsonl'), 'utf8')) as unknown as Line[];
+    expect(table.map(({ model }) => model)).toEqual(
+      new Array(6).fill(expect.objectContaining({ in_dims: 16, h_dims: [8] })),
+    );
     expect(
       readFileSync(join(cwd, 'images', 'pareto.png'))
         .subarray(1, 4)
@@ -224,8 +228,8 @@ describe('sae sweep', () => {
     // Six epochs: stages after the first and the third, of 100 steps each.
     expect(results.map(({ steps }) => steps).sort((a, b) => a - b)).toEqual([100, 100, 300, 600]);
     const lossesAt = (epoch: number) =>
-      results.map(({ history }) => {
-        const lines = objects(readFileSync(join(cwd, 'files', 'sweep', history), 'utf8'));
+      results.map(({ files }) => {
+        const lines = objects(readFileSync(join(cwd, 'files', 'sweep', files.history), 'utf8'));
         return (lines[epoch - 1]?.loss as number) ?? Number.POSITIVE_INFINITY;
       });
     const first = lossesAt(1);

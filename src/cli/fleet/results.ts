@@ -47,6 +47,13 @@ export async function prepareSweepResults({ files_dir, images_dir }: SweepResult
   await prepareReport(join(files_dir, reportFile));
 }
 
+/** As the table has it, where `model` is the model's configuration. */
+function resultIn(result: TrialResult | undefined): object {
+  if (!result) return {};
+  const { model, history, ...figures } = result;
+  return { ...figures, files: { model, history } };
+}
+
 type Finished = TrialOutcome & { readonly state: { readonly result: TrialResult } };
 
 /** Prints the table of a sweep's trials, and writes it, the picture of what they explain by how many latents, and a report that compares. */
@@ -66,7 +73,7 @@ export async function writeSweepResults(
       options,
       model,
       training,
-      ...state?.result,
+      ...resultIn(state?.result),
       ...(state?.failure && { failure: state.failure }),
     }),
   );
