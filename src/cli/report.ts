@@ -26,6 +26,7 @@ import {
   writeNeuronpedia,
   writeReport,
 } from '../node/index.js';
+import { mapThreads } from '../node/report/map-threads.js';
 import { version } from '../node/version.js';
 import { valuesOf } from './arguments.js';
 import { checkAdapter } from './checked.js';
@@ -175,6 +176,7 @@ export async function makeReport(
     program: `webgpu-sae ${version}`,
     encodeImage,
     imageType: reportImageType,
+    mapOf: mapThreads(),
     ...(signal && { signal }),
     progress: (what, done, of) => {
       if (what !== current) reporter.startBar(of, what);

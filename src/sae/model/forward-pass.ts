@@ -73,7 +73,7 @@ export class ForwardPass {
    */
   async read(rows: number, first = 0): Promise<Float32Array<ArrayBuffer>> {
     const outputs = await this.output.read(rows);
-    const wrong = outputs.findIndex((value) => !Number.isFinite(value));
+    const wrong = firstNotFinite(outputs);
     if (wrong >= 0) {
       const row = first + Math.floor(wrong / this.output.columns);
       throw new NonFiniteError(
@@ -111,4 +111,10 @@ export class ForwardPass {
   destroy(): void {
     this.scope.destroy();
   }
+}
+
+/** As `findIndex`, which calls a function for each: codes of many rows are many values. */
+function firstNotFinite(values: Float32Array): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return -1;
 }

@@ -37,16 +37,73 @@ export async function decoderDirections(model: Model): Promise<Float32Array<Arra
 }
 
 /**
- * The nearest latents of each, [hidden], by the cosines of their decoder directions. A direction of norm 0 has the cosine 0 with all.
+ * The nearest other latents of each, [hidden], by the cosines of their decoder directions. A direction of norm 0 has the cosine 0 with all.
  * @param count of neighbours of a latent, at most.
- * @param among a model on the same device whose latents they are, by default the other ones of the same model.
  * @throws ClosedError, LimitError, OutOfMemoryError.
  */
-export async function nearestLatents(model: Model, count: number, among = model): Promise<Neighbours[]> {
-  const { gpu, hidden, config } = model;
-  const { in_dims } = config;
-  const units = unitRows(await decoderDirections(model), in_dims);
-  const others = among === model ? units : unitRows(await decoderDirections(among), in_dims);
+export async function nearestLatents(model: Model, count: number): Promise<Neighbours[]> {
+  const units = await unitDirections(model);
+  const found: Neighbours[] = [];
+  await cosinesOf(model, units, model, units, (cosines, latent) => {
+    found.push(nearest(cosines, count, latent));
+  });
+  return found;
+}
+
+/** Of each latent of a model the nearest one of another, by decoder direction: [hidden] each. */
+export interface Matches {
+  readonly latents: Uint32Array<ArrayBuffer>;
+  readonly cosines: Float32Array<ArrayBuffer>;
+}
+
+/**
+ * What latents of models on one device match, by the model and by the other one; undefined where both are the same. Of equal ones the first.
+ * @throws as `nearestLatents`.
+ */
+export async function matchedLatents(models: readonly Model[]): Promise<(Matches | undefined)[][]> {
+  const found: (Matches | undefined)[][] = models.map(() => new Array(models.length).fill(undefined));
+  for (const [i, one] of models.entries()) {
+    const units = await unitDirections(one);
+    for (const [j, other] of models.entries()) {
+      if (j <= i) continue;
+      const [ours, theirs] = [noMatches(one.hidden), noMatches(other.hidden)];
+      await cosinesOf(one, units, other, await unitDirections(other), (cosines, latent) => {
+        for (let k = 0; k < cosines.length; k++) {
+          const cosine = cosines[k];
+          if (cosine > ours.cosines[latent]) {
+            ours.cosines[latent] = cosine;
+            ours.latents[latent] = k;
+          }
+          if (cosine > theirs.cosines[k]) {
+            theirs.cosines[k] = cosine;
+            theirs.latents[k] = latent;
+          }
+        }
+      });
+      found[i][j] = ours;
+      found[j][i] = theirs;
+    }
+  }
+  return found;
+}
+
+function noMatches(hidden: number): Matches {
+  const cosines = new Float32Array(hidden).fill(Number.NEGATIVE_INFINITY);
+  return { latents: new Uint32Array(hidden), cosines };
+}
+
+async function unitDirections(model: Model): Promise<Float32Array<ArrayBuffer>> {
+  return unitRows(await decoderDirections(model), model.config.in_dims);
+}
+
+/** Calls back with the cosines of each latent's direction with all of another model's. */
+function cosinesOf(
+  { gpu, hidden, config: { in_dims } }: Model,
+  units: Float32Array<ArrayBuffer>,
+  among: Model,
+  others: Float32Array<ArrayBuffer>,
+  use: (cosines: Float32Array<ArrayBuffer>, latent: number) => void,
+): Promise<void> {
   return Scope.during(async (scope) => {
     const rows = Math.min(hidden, atATime);
     const [all, some, cosines] = await gpu.allocate('the cosines of directions', () => [
@@ -58,18 +115,15 @@ export async function nearestLatents(model: Model, count: number, among = model)
     const program = scope.use(new Program(gpu));
     await multiply(program, 'nt', some, all, cosines);
     await program.ready();
-    const found: Neighbours[] = [];
     for (let first = 0; first < hidden; first += rows) {
       const here = Math.min(rows, hidden - first);
       some.write(units.slice(first * in_dims, (first + here) * in_dims), here);
       program.submit();
       const values = await cosines.read(here);
       for (let i = 0; i < here; i++) {
-        const own = values.subarray(i * among.hidden, (i + 1) * among.hidden);
-        found.push(nearest(own, count, among === model ? first + i : undefined));
+        use(values.subarray(i * among.hidden, (i + 1) * among.hidden), first + i);
       }
     }
-    return found;
   });
 }
 
@@ -85,8 +139,8 @@ export function unitRows(rows: Float32Array<ArrayBuffer>, columns: number): Floa
 }
 
 /** The largest of a latent's cosines, but for that with itself; of equal ones the first. */
-function nearest(cosines: Float32Array, count: number, self: number | undefined): Neighbours {
-  if (self !== undefined) cosines[self] = Number.NEGATIVE_INFINITY;
+function nearest(cosines: Float32Array, count: number, self: number): Neighbours {
+  cosines[self] = Number.NEGATIVE_INFINITY;
   const latents = largest(cosines, count).filter((latent) => latent !== self);
   return latents.map((latent) => ({ latent, cosine: cosines[latent] }));
 }

@@ -3,7 +3,14 @@ import { activeAbove } from '../../model/activity.js';
 import type { Model } from '../../model/model.js';
 import { normalizationName } from '../../rows/normalization/index.js';
 import { type Rows, rowSource } from '../../rows/source.js';
-import { decoderDirections, type Neighbours, nearestLatents, unitRows } from '../evaluation/directions.js';
+import {
+  decoderDirections,
+  type Matches,
+  matchedLatents,
+  type Neighbours,
+  nearestLatents,
+  unitRows,
+} from '../evaluation/directions.js';
 import { type Evaluation, evaluation } from '../evaluation/evaluation.js';
 import { densityTable, figureTable, labelTable } from '../evaluation/tables.js';
 import { encodedRows } from '../latents.js';
@@ -59,6 +66,8 @@ export interface ReportOptions {
   readonly imageType: string;
   /** Chooses among the rows that a latent is active for, and begins the map. */
   readonly seed?: number;
+  /** Places latents in a plane as `mapOf` does, in another thread perhaps. */
+  readonly mapOf?: typeof mapOf;
   readonly signal?: AbortSignal;
   /** Is called with what is done, and how much of it. */
   readonly progress?: (what: string, done: number, of: number) => void;
@@ -73,6 +82,21 @@ export async function report(
   subjects: readonly ReportSubject[],
   options: ReportOptions,
 ): Promise<Report & { readonly evaluations: readonly Evaluation[] }> {
+  const ended = new AbortController();
+  try {
+    return await made(subjects, options, ended.signal);
+  } finally {
+    // After a failure, nobody waits for the maps.
+    ended.abort();
+  }
+}
+
+/** @param ended ends the work on maps. */
+async function made(
+  subjects: readonly ReportSubject[],
+  options: ReportOptions,
+  ended: AbortSignal,
+): ReturnType<typeof report> {
   const [{ rows }] = subjects;
   if ('read' in rows && rows.once) {
     throw new DataError(
@@ -86,15 +110,21 @@ export async function report(
       );
     }
   }
-  const { signal, progress } = options;
+  const { signal, progress, seed = 0 } = options;
+  const ending = signal ? AbortSignal.any([signal, ended]) : ended;
   const image_shape = imageShape(rows);
   const terms = rows.labels && termsOf(rows.labels);
   const evaluations: Evaluation[] = [];
   const gathered: Gathered[] = [];
   const near: Neighbours[][] = [];
+  const maps: Promise<Float32Array<ArrayBuffer>>[] = [];
   for (const subject of subjects) {
     const neighbours = await nearestLatents(subject.model, Math.max(neighboursOfLatent, neighboursOnMap));
     near.push(neighbours);
+    const map = (options.mapOf ?? mapOf)(neighbours, { seed, signal: ending });
+    // Something else may fail before it is awaited.
+    map.catch(() => {});
+    maps.push(map);
     const figures = await evaluation(subject.model, subject.rows, {
       neighbours,
       ...(signal && { signal }),
@@ -110,6 +140,7 @@ export async function report(
     options,
     examplesBytes,
   );
+  const matches = await matchedLatents(subjects.map(({ model }) => model));
   const sheets = new Sheets(options.imageType);
   const rowPictures = examples.pictures && sheets.add(examples.pictures);
   const models: ReportedModel[] = [];
@@ -136,14 +167,14 @@ export async function report(
           directionsBytes / subjects.length,
         ),
       );
+    progress?.('map', i, subjects.length);
+    const map = await maps[i];
     const own = [
-      ...(await figureArrays(model, evaluations[i], gathered[i], near[i], examples.placeOf, terms, options)),
+      ...figureArrays(model, evaluations[i], gathered[i], near[i], map, examples.placeOf, terms),
       ...(drawn ? [] : largestValues('direction', unitRows(directions, size), size)),
       ...(subject.history ? [historyArray(subject.history, model.hidden)] : []),
     ];
-    for (const [j, other] of subjects.entries()) {
-      if (j !== i) own.push(...(await matchArrays(model, other.model, j)));
-    }
+    for (const [j, found] of matches[i].entries()) if (found) own.push(...matchArrays(found, j));
     arrays.push(own);
     models.push(describe(subject, evaluations[i], own, drawn));
   }
@@ -222,19 +253,16 @@ function activeOf(code: Float32Array, threshold: number): number[] {
   return active;
 }
 
-async function figureArrays(
+function figureArrays(
   model: Model,
   { latents }: Evaluation,
   { histogram, examples, coactive, enriched }: Gathered,
   near: readonly Neighbours[],
+  map: Float32Array<ArrayBuffer>,
   placeOf: (row: number) => number,
   terms: Terms | undefined,
-  { seed = 0, signal, progress }: ReportOptions,
-): Promise<NamedArray[]> {
+): NamedArray[] {
   const { hidden } = model;
-  progress?.('map', 0, 1);
-  const map = await mapOf(near, { seed, signal });
-  progress?.('map', 1, 1);
   const nearest = <T>(value: (one: (typeof near)[number][number]) => T, missing: T) =>
     near.flatMap((some) =>
       Array.from({ length: neighboursOfLatent }, (_, i) => (some[i] ? value(some[i]) : missing)),
@@ -305,21 +333,11 @@ async function figureArrays(
 }
 
 /** Of each latent the one of another model with the nearest decoder direction. */
-async function matchArrays(model: Model, other: Model, place: number): Promise<NamedArray[]> {
-  const matches = await nearestLatents(model, 1, other);
+function matchArrays({ latents, cosines }: Matches, place: number): NamedArray[] {
+  const shape = [latents.length];
   return [
-    {
-      name: `match_${place}_latents`,
-      type: 'u32',
-      shape: [model.hidden],
-      values: Uint32Array.from(matches, ([match]) => match.latent),
-    },
-    {
-      name: `match_${place}_cosines`,
-      type: 'f32',
-      shape: [model.hidden],
-      values: Float32Array.from(matches, ([match]) => match.cosine),
-    },
+    { name: `match_${place}_latents`, type: 'u32', shape, values: latents },
+    { name: `match_${place}_cosines`, type: 'f32', shape, values: cosines },
   ];
 }
 
