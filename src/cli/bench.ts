@@ -17,6 +17,7 @@ import {
 import { valuesOf } from './arguments.js';
 import * as options from './options.js';
 import { count, Reporter, type ReporterOptions } from './reporter.js';
+import { measureSharing, shared } from './sharing.js';
 
 const cases: BenchmarkCase[] = [
   { in_dims: 784, h_dims: [20], batch_size: 64 },
@@ -56,7 +57,7 @@ interface BenchValues extends ReporterOptions {
 /** `sae bench`. */
 export function benchCommand(): Command {
   const command = new Command('bench')
-    .description('time training steps and single GEMMs on an adapter')
+    .description('time training steps and single GEMMs on an adapter, and what a sweep saves')
     .addOption(options.profileOption);
   for (const option of options.runGroup) {
     command.addOption(option);
@@ -91,6 +92,21 @@ async function bench(values: BenchValues): Promise<void> {
   } finally {
     gpu.close();
   }
+  await sharing(values, reporter);
+}
+
+/** Compares a sweep with a command for each of its models. */
+async function sharing(values: BenchValues, reporter: Reporter): Promise<void> {
+  const { model, batch_size, models } = shared;
+  const { one_by_one, sweep } = await measureSharing(values);
+  const times = one_by_one.median / sweep.median;
+  reporter.json({ ...shared, one_by_one, sweep, times_as_fast: times });
+  const seconds = (of: Spread) => `${of.median.toFixed(1)} s (${of.min.toFixed(1)} to ${of.max.toFixed(1)})`;
+  reporter.line();
+  reporter.line(
+    `${models} models of ${model} at ${batch_size} take ${seconds(one_by_one)} by a command each, and ${seconds(sweep)} by a sweep: ` +
+      `${times.toFixed(2)} times as fast.`,
+  );
 }
 
 /** Compares the time of a step with that of its products. */

@@ -11,7 +11,7 @@ export type { Tiles } from '../gpu/gemm/tiles.js';
 export type { TuningOptions, TuningStore } from '../gpu/gemm/tuner.js';
 export { Gpu } from '../gpu/gpu.js';
 export { Scope } from '../gpu/scope.js';
-export type { Spread } from '../gpu/timing.js';
+export { type Spread, spread } from '../gpu/timing.js';
 export { type CheckOptions, type CheckResult, checkDevice, checkNames } from './check/index.js';
 export {
   type Activation,

@@ -42,6 +42,10 @@ vi.mock('../../src/node/index.js', async (original) => {
   };
   return { ...(await original<object>()), ...made };
 });
+vi.mock('../../src/cli/sharing.js', async (original) => ({
+  ...(await original<object>()),
+  measureSharing: async () => ({ one_by_one: spread(9), sweep: spread(6) }),
+}));
 afterEach(() => {
   vi.restoreAllMocks();
   close.mockClear();
@@ -81,7 +85,13 @@ it('bench --json prints what was measured, and its share of what the adapter can
     ['4096x4096x4096', 'It is too much work for a software adapter.'],
   ]);
   // The default step of 4 ms beside its five products of half a millisecond each.
-  expect(lines.at(-1)).toEqual({ model: '784-20', batch_size: 64, of_products: 1.6 });
+  expect(lines.at(-2)).toEqual({ model: '784-20', batch_size: 64, of_products: 1.6 });
+  expect(lines.at(-1)).toMatchObject({
+    model: '100-1024',
+    models: 8,
+    one_by_one: spread(9),
+    times_as_fast: 1.5,
+  });
 });
 
 it('bench --profile prints a table, with what each kernel takes', async () => {
@@ -97,6 +107,9 @@ it('bench --profile prints a table, with what each kernel takes', async () => {
   expect(text).toMatch(/^64x20x784 +nt +0\.5000 +0\.250-1\.00 +10\.0 +20 % +50 % +split$/m);
   expect(text).toContain('784-1024 at 64: skipped. There is no room for it.\n');
   expect(text).toContain('takes 1.60 times as long as its 5 products by themselves (2.500 ms).');
+  expect(text).toContain(
+    '8 models of 100-1024 at 64 take 9.0 s (4.5 to 18.0) by a command each, and 6.0 s (3.0 to 12.0) by a sweep: 1.50 times as fast.',
+  );
 });
 
 it('what else goes wrong ends it', async () => {
