@@ -1,13 +1,15 @@
-// npm run bench:fleet: how a fleet scales. Workers in one process take, save and finish trials by the real code of the store, a folder in
-// memory, and of the queue, a Redis of its own; only their training is simulated, by a pause. Half-way, a tenth of the workers die.
+// npm run bench:fleet: how a fleet scales. Workers in one process take groups, save and finish trials, tell what they came to and mark what
+// has ended by the real code of `sae worker`, of the store, a folder in memory, and of the queue, a Redis of its own; only their training is
+// simulated, by a pause, and so are the files of a model. Half-way, a tenth of the workers die.
 import { setMaxListeners } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { outcomesOf } from '../dist/cli/fleet/outcomes.js';
+import { groupsInQueue, groupsInStore } from '../dist/cli/fleet/work.js';
 import { removeOthers, take } from '../dist/node/fleet/claims.js';
-import { markEnded, StoreGroups } from '../dist/node/fleet/groups.js';
 import { readTrial, writeSweep } from '../dist/node/fleet/records.js';
 import { Deaths, Session } from '../dist/node/fleet/sessions.js';
 import { openQueue } from '../dist/node/queue/queue.js';
@@ -22,13 +24,15 @@ const { values } = parseArgs({
     group: { type: 'string', default: '8' },
     lease: { type: 'string', default: '10' },
     training: { type: 'string', default: '20' },
-    folder: { type: 'string' },
+    // In memory: what a disk takes is not what is measured.
+    folder: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
   },
 });
 const [workers, size] = [Number(values.workers), Number(values.group)];
 /** Milliseconds of a trial, on average. */
 const training = Number(values.training);
 const lease = 1000 * Number(values.lease);
+process.env.SAE_LEASE = values.lease;
 setMaxListeners(0);
 const { env, stop } = await start();
 Object.assign(process.env, env);
@@ -50,17 +54,17 @@ function counted(store) {
   return { store: proxy, counts };
 }
 
-/** Does with a group what a worker does, but for the training. */
+/** Does with a group what the process of an adapter does, but for the training. @returns how it ended, as that tells it. */
 async function train(store, group, worker, deaths, isAlive) {
   let finished = 0;
-  let busy = false;
+  let busy = 0;
   for (const trial of group.trials) {
-    const claim = await take(store, trial, worker, deaths);
-    busy ||= claim === 'busy';
-    if (typeof claim === 'string') continue;
     await readTrial(store, trial);
+    const claim = await take(store, trial, worker, deaths);
+    if (claim === 'busy') busy += 1;
+    if (typeof claim === 'string') continue;
     await pause(2 * training * Math.random());
-    if (!isAlive()) return { finished, busy };
+    if (!isAlive()) return { finished, busy, open: 1 };
     await claim.write({ state: 'running', steps: 1, snapshot: claim.key('1.safetensors') });
     const { snapshot: _, ...without } = claim.state;
     if (await claim.replace({ ...without, state: 'done' })) {
@@ -68,11 +72,11 @@ async function train(store, group, worker, deaths, isAlive) {
       await removeOthers(store, trial);
     }
   }
-  return { finished, busy };
+  return { finished, busy, open: 0 };
 }
 
 async function run(trials, byQueue) {
-  const folder = mkdtempSync(join(values.folder ?? tmpdir(), 'sae-fleet-'));
+  const folder = mkdtempSync(join(values.folder, 'sae-fleet-'));
   const { store, counts } = counted(await openStore(folder));
   const server = byQueue ? await makeServer('redis-server') : undefined;
   const queue = server && (await openQueue(server.url, { lock: lease, onNote: () => {} }));
@@ -85,17 +89,20 @@ async function run(trials, byQueue) {
   const began = performance.now();
   const sweep = await writeSweep(
     store,
-    { command: [], rows, loading: {}, save_every: '10min', groups },
+    { command: [], rows, loading: {}, save_every: '10min', differing: [], groups },
     new Map(names.map((name) => [name, trial])),
   );
   if (queue) {
-    await queue.add(groups.map((_, group) => ({ id: `${sweep.id}-${group}`, data: { group } })));
+    const jobs = groups.map((_, group) => ({
+      id: `${sweep.id}-${group}`,
+      data: { store: folder, sweep: sweep.id, group },
+    }));
+    await queue.add(jobs);
   }
   const planned = (performance.now() - began) / 1000;
   const before = { ...counts };
   const commandsBefore = server && (await commandsOf(server));
 
-  const finished = new Map();
   const waits = [];
   let done = 0;
   let died;
@@ -105,41 +112,33 @@ async function run(trials, byQueue) {
   const atWork = new Set();
   const ending = new AbortController();
   setMaxListeners(0, ending.signal);
-  const deaths = new Deaths(store);
   const worker = async (_, number) => {
-    const source = queue ? undefined : new StoreGroups(store, sweep, new Deaths(store, true));
     const isAlive = () => !dead.has(number);
+    const source = queue
+      ? groupsInQueue(mortalQueue(queue, isAlive), async () => store)
+      : groupsInStore(store, sweep);
+    const deaths = new Deaths(store);
     while (isAlive()) {
       const asked = performance.now();
-      const job = queue && (await queue.take(ending.signal));
-      const group = queue
-        ? job && { sweep, index: job.data.group, trials: groups[job.data.group] }
-        : await source.take(ending.signal);
-      if (!group) return;
+      const taken = await source.take(ending.signal);
+      if (!taken) return;
       waits.push(performance.now() - asked);
       atWork.add(number);
+      const { group } = taken;
       const session = await Session.begin(mortal(store, isAlive), 'simulated', lease);
-      const { finished: own, busy } = await train(store, group, session.id, deaths, isAlive);
-      finished.set(group.index, (finished.get(group.index) ?? 0) + own);
-      done += own;
+      const { finished, ...how } = await train(store, group, session.id, deaths, isAlive);
+      done += finished;
+      // Of a dead one, its record stays, which nobody renews any more, and so does what it has of the queue.
+      await session.end();
       if (!isAlive()) {
-        // Its record stays, which nobody renews any more, and so does what it has of the queue.
         lost.add(group.index);
-        await session.end();
+        await forgotten(taken);
         return;
       }
-      await session.end();
-      if (busy) {
-        await pause(lease / 8);
-        source?.returned(group);
-        await job?.giveBack();
-        continue;
-      }
-      await markEnded(store, sweep.id, group.index);
+      await taken.ended(how);
+      await outcomesOf(store, sweep, group.trials);
       // The last one of those that the dead had counts.
-      if (lost.delete(group.index) && died !== undefined) recovered = performance.now() - died;
-      source?.returned(group);
-      await job?.done();
+      if (how.busy === 0 && lost.delete(group.index)) recovered = performance.now() - died;
       atWork.delete(number);
       if (died === undefined && done >= trials / 2) {
         for (const one of [...atWork].slice(-workers / 10)) dead.add(one);
@@ -151,8 +150,7 @@ async function run(trials, byQueue) {
   const from = performance.now();
   await Promise.all(Array.from({ length: workers }, worker));
   const seconds = (performance.now() - from) / 1000;
-  const all = [...finished.values()].reduce((sum, one) => sum + one, 0);
-  if (all !== trials) throw new Error(`${all} of ${trials} trials were finished`);
+  if (done !== trials) throw new Error(`${done} of ${trials} trials were finished`);
   const commands = server && (await commandsOf(server)) - commandsBefore;
   await queue?.close();
   await server?.remove();
@@ -182,6 +180,33 @@ function mortal(store, isAlive) {
   return new Proxy(store, {
     get: (target, name) => (name === 'remove' ? remove : Reflect.get(target, name)),
   });
+}
+
+/** A queue of which a dead worker keeps nothing. */
+function mortalQueue(queue, isAlive) {
+  const mortalJob = (job) => {
+    const renew = async () => isAlive() && (await job.renew());
+    return new Proxy(job, {
+      get: (target, name) => (name === 'renew' ? renew : bound(target, name)),
+    });
+  };
+  const take = async (signal) => {
+    const job = await queue.take(signal);
+    return job && mortalJob(job);
+  };
+  return new Proxy(queue, { get: (target, name) => (name === 'take' ? take : bound(target, name)) });
+}
+
+function bound(target, name) {
+  const own = Reflect.get(target, name);
+  return typeof own === 'function' ? own.bind(target) : own;
+}
+
+/** Ends what this process still does about a dead worker's group. */
+async function forgotten({ lost, ended }) {
+  if (!lost) return;
+  if (!lost.aborted) await new Promise((resolve) => lost.addEventListener('abort', resolve));
+  await ended({ busy: 0, open: 1 });
 }
 
 async function commandsOf(server) {

@@ -2,6 +2,7 @@
 // below; one that cannot be had here is said, and the tests of it are skipped.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import * as faketime from './fleet/faketime.mjs';
 import * as network from './fleet/network.mjs';
 import * as radosgw from './fleet/radosgw.mjs';
 import * as redis from './fleet/redis.mjs';
@@ -10,7 +11,7 @@ import * as valkey from './fleet/valkey.mjs';
 import { root, say } from './setup/run.mjs';
 
 /** Each has `name` and `start()`, which installs it where it is missing and gives what tests have in their environment, and `stop()`. */
-const parts = [radosgw, redis, valkey, network, slurm];
+const parts = [radosgw, redis, valkey, network, slurm, faketime];
 
 // Ctrl-C reaches the tests as well; what was started here is stopped when they have ended.
 process.on('SIGINT', () => {});

@@ -3,12 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { tidy } from '../../dist/node/fleet/claims.js';
 import { openQueue } from '../../dist/node/queue/queue.js';
-import { lease, leftIn, quick, statesOf, trialsOf, worker, wrongIn } from './fleet-sweeps.mjs';
+import { lease, leftIn, patience, quick, statesOf, trialsOf, worker, wrongIn } from './fleet-sweeps.mjs';
 import { lives, start, unspoken } from './runs.mjs';
 
-/** Milliseconds after which a crew hangs. */
-const patience = 240_000;
 const preload = pathToFileURL(join(import.meta.dirname, 'kill-at.mjs')).href;
 const faketime = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu']
   .map((folder) => join(folder, 'faketime/libfaketimeMT.so.1'))
@@ -50,7 +49,9 @@ export class Crew {
       const isDone = await this.#watch();
       await broken;
       await this.#end(isDone);
-      this.wrong.push(...wrongIn(this.bed, this.outcome));
+      // As `sae sweep` does before it makes the results.
+      await tidy(this.bed.opened);
+      this.wrong.push(...(await wrongIn(this.bed, this.outcome)));
     } catch (error) {
       this.wrong.push(error.stack);
     } finally {
@@ -88,8 +89,14 @@ export class Crew {
 
   /** Waits until something is so of the store, or all is over. @param {(state: any) => unknown} is of a trial's state */
   async until(is) {
-    const states = () => trialsOf(this.bed).map((trial) => statesOf(this.bed, trial).at(-1));
-    while (!this.isOver && !states().some((state) => state && is(state))) await pause(20);
+    const holds = async () => {
+      for (const trial of await trialsOf(this.bed)) {
+        const state = (await statesOf(this.bed, trial)).at(-1);
+        if (state && is(state)) return true;
+      }
+      return false;
+    };
+    while (!this.isOver && !(await holds())) await pause(20);
   }
 
   /** @param {string} part */
@@ -161,7 +168,8 @@ export class Crew {
     const { bed } = this;
     const end = performance.now() + patience;
     while (performance.now() < end) {
-      if (leftIn(bed).length === 0) return true;
+      const left = await leftIn(bed);
+      if (left.length === 0) return true;
       for (const [i, one] of this.workers.entries()) {
         if (!one.ended || one.isJudged) continue;
         this.#judge(one);
@@ -169,8 +177,8 @@ export class Crew {
         if (one.ended.status !== 0) {
           await pause(200);
           this.workers[i] = this.begin(one.place);
-        } else if (this.sweeps.length === 1 && leftIn(bed).length > 0) {
-          this.wrong.push(`a worker said that nothing is left, and ${leftIn(bed)} are`);
+        } else if (this.sweeps.length === 1 && (await leftIn(bed)).length > 0) {
+          this.wrong.push(`a worker said that nothing is left, and ${left} are`);
         }
       }
       await pause(100);
@@ -193,15 +201,15 @@ export class Crew {
     const { bed, cwd, sweeps } = this;
     if (!isDone) this.wrong.push(`it hangs: ${this.workers.map(({ run }) => run.said.stderr)}`);
     if (!isDone || bed.queue) for (const { run } of this.workers) send(run.child.pid, 'SIGTERM');
-    const late = pause(60_000, 'late', { ref: false });
+    const late = pause(patience / 2, 'late', { ref: false });
     const all = Promise.all(this.workers.map(({ run }) => run.ended));
     if ((await Promise.race([all, late])) === 'late') this.wrong.push('a worker does not end');
     for (const { run } of this.workers) send(run.child.pid, 'SIGKILL');
     await all;
-    // The next one finds nothing to do, and takes away what is left of killed ones.
+    // The next one finds nothing to do.
     for (const { sweep } of sweeps) {
       const args = [...worker, '--store', bed.store, '--sweep', sweep];
-      const next = await start(args, { cwd, env: { ...quick, ...bed.env } }).ended;
+      const next = await start(args, { cwd, env: { ...quick, ...bed.env }, patience }).ended;
       if (next.status !== 0) this.wrong.push(`the next worker ended with ${next.status}: ${next.stderr}`);
     }
   }

@@ -7,7 +7,9 @@ import { prepare } from './jobs.mjs';
 import { start } from './runs.mjs';
 
 /** Milliseconds after which a silent worker counts as dead. */
-export const lease = 3000;
+export const lease = 5000;
+/** Milliseconds after which workers hang, on a busy machine too. */
+export const patience = 600_000;
 
 const rows = ['--data', 'rows.npy', '--h-dims', '[8]', '--batch-size', '4', '--epochs', '6'];
 const plain = [...rows, '--sparsity', 'topk', '--lr', '1e-3,3e-3', '--side-by-side', '2'];
@@ -35,7 +37,7 @@ export async function undisturbed(folder, job) {
   const cwd = mkdtempSync(join(folder, 'undisturbed-'));
   prepare(cwd);
   const done = async (args) => {
-    const { status, stdout, stderr } = await start(args, { cwd, env: quick }).ended;
+    const { status, stdout, stderr } = await start(args, { cwd, env: quick, patience }).ended;
     if (status !== 0) throw new Error(`What nothing disturbs ended with ${status}: ${stderr}`);
     return stdout;
   };
@@ -49,51 +51,62 @@ export async function undisturbed(folder, job) {
   const template = join(cwd, 'template');
   const bed = await beds.folder(join(cwd), template);
   for (const { sweep } of sweeps) await done([...worker, ...bed.source, '--sweep', sweep]);
-  return { template, sweeps, outcome: outcomeOf(bed) };
+  return { template, sweeps, outcome: await outcomeOf(bed) };
 }
 
-export const trialsOf = (bed) =>
-  bed.keys().flatMap((key) => {
+export const trialsOf = async (bed) =>
+  (await bed.keys()).flatMap((key) => {
     const [, trial] = /^trials\/(\w+)\/trial\.json$/.exec(key) ?? [];
     return trial ? [trial] : [];
   });
 
-export const statesOf = (bed, trial) =>
-  bed.versions(`trials/${trial}/state.json`).map((text) => JSON.parse(text));
+export const statesOf = async (bed, trial) =>
+  (await bed.versions(`trials/${trial}/state.json`)).map((text) => JSON.parse(text));
 export const isFinal = ({ state }) => state !== 'open' && state !== 'running';
 
 /** What all trials came to, without what the clock decides. */
-export function outcomeOf(bed) {
-  return trialsOf(bed).map((trial) => {
-    const { state, steps, result, failure } = statesOf(bed, trial).at(-1) ?? {};
-    if (!result) return JSON.stringify({ trial, state, failure });
-    const lines = bed.read(result.history).toString().trimEnd().split('\n');
+export async function outcomeOf(bed) {
+  const outcomes = [];
+  for (const trial of await trialsOf(bed)) {
+    const { state, steps, result, failure } = (await statesOf(bed, trial)).at(-1) ?? {};
+    if (!result) {
+      outcomes.push(JSON.stringify({ trial, state, failure }));
+      continue;
+    }
+    const lines = (await bed.read(result.history)).toString().trimEnd().split('\n');
     const history = lines.map((line) => ({
       ...JSON.parse(line),
       samples_per_second: 0,
       seconds: 0,
       first_step_seconds: 0,
     }));
-    const model = createHash('sha256').update(bed.read(result.model)).digest('hex');
-    return JSON.stringify({ trial, state, steps, metrics: result.metrics, model, history });
-  });
+    const model = createHash('sha256')
+      .update(await bed.read(result.model))
+      .digest('hex');
+    outcomes.push(JSON.stringify({ trial, state, steps, metrics: result.metrics, model, history }));
+  }
+  return outcomes;
 }
 
 /** Trials that are not final. */
-export function leftIn(bed) {
-  return trialsOf(bed).filter((trial) => !isFinal(statesOf(bed, trial).at(-1) ?? { state: 'open' }));
+export async function leftIn(bed) {
+  const left = [];
+  for (const trial of await trialsOf(bed)) {
+    if (!isFinal((await statesOf(bed, trial)).at(-1) ?? { state: 'open' })) left.push(trial);
+  }
+  return left;
 }
 
 /** What is wrong with a store whose sweeps have ended, in sentences. @param {readonly string[]} outcome what they came to undisturbed */
-export function wrongIn(bed, outcome) {
+export async function wrongIn(bed, outcome) {
   const wrong = [];
-  const now = outcomeOf(bed);
+  const now = await outcomeOf(bed);
   outcome.forEach((wanted, i) => {
     if (wanted !== now[i]) wrong.push(`there is ${now[i]?.slice(0, 400)} and was ${wanted.slice(0, 400)}`);
   });
   const named = new Set();
-  for (const trial of trialsOf(bed)) {
-    const states = statesOf(bed, trial);
+  for (const trial of await trialsOf(bed)) {
+    const states = await statesOf(bed, trial);
     if (states.filter(isFinal).length !== 1 || !isFinal(states.at(-1))) {
       wrong.push(`the states of ${trial} are ${states.map(({ state }) => state)}`);
     }
@@ -102,7 +115,7 @@ export function wrongIn(bed, outcome) {
   }
   // A worker that is killed while it tries a store leaves what it tries it with.
   const own = /^(sweeps\/\w+\.json|ended\/\w+\/\d+|trials\/\w+\/(trial|state)\.json(~\d+)?|probe-.*)$/;
-  const left = bed.keys().filter((key) => !own.test(key) && !named.has(key));
+  const left = (await bed.keys()).filter((key) => !own.test(key) && !named.has(key));
   if (left.length > 0) wrong.push(`there are ${left}`);
   return wrong;
 }

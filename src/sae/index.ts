@@ -113,7 +113,7 @@ export { prepareModel } from './step/sparse/choice.js';
 export { classes, contestOf, groupsOf, parameterCount, trialBytes } from './sweep/groups.js';
 export { paretoFront } from './sweep/pareto.js';
 export { parseSweep, type SweepSettings, sweepOptions } from './sweep/settings.js';
-export { differences, type Trial, trialCount, trialInWords, trialsOf } from './sweep/trials.js';
+export { differing, namedOptions, type Trial, trialCount, trialInWords, trialsOf } from './sweep/trials.js';
 export * from './synth/index.js';
 export {
   type BenchmarkCase,

@@ -53,6 +53,19 @@ describe.each(transports)('%s', (_, program, by) => {
     expect(await isEmpty(one)).toBe(true);
   });
 
+  test('a job that is given back for later lets others go first, and counts no attempt', async () => {
+    const queue = await queueOfTest(fresh());
+    await queue.add(jobs('a', 'b'));
+    await (await takeSoon(queue)).giveBack(lock);
+    expect((await queue.state()).waiting).toBe(2);
+    const began = performance.now();
+    await (await takeSoon(queue)).done();
+    const again = await takeSoon(queue);
+    expect(again).toMatchObject({ id: 'a', attempts: 0 });
+    expect(performance.now() - began).toBeGreaterThan(lock / 2);
+    await again.done();
+  });
+
   test('they come in the order of their priorities, and then in which they were added', async () => {
     const queue = await queueOfTest(fresh());
     await queue.add(jobs('late1', 'late2'), { priority: 5 });

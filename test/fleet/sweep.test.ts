@@ -8,9 +8,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { until } from '../../scripts/fleet/machine.mjs';
 import { addressOf, cable, on } from '../../scripts/fleet/network.mjs';
 import { slurm } from '../../scripts/fleet/slurm.mjs';
-import { bucketBed, folderBed, queueBed } from '../../scripts/torture/fleet-beds.mjs';
+import { bucketBed, folderBed, queueBed, radosgwBed } from '../../scripts/torture/fleet-beds.mjs';
 import { Crew, parts, skews } from '../../scripts/torture/fleet-crew.mjs';
-import { lease, quick, undisturbed, worker } from '../../scripts/torture/fleet-sweeps.mjs';
+import { lease, patience, quick, undisturbed, worker } from '../../scripts/torture/fleet-sweeps.mjs';
 import { start } from '../../scripts/torture/runs.mjs';
 import { programs } from './support.js';
 
@@ -19,7 +19,7 @@ import { programs } from './support.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sae-sweeps-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const limit = 600_000;
+const limit = 900_000;
 
 type Bed = Awaited<ReturnType<typeof folderBed>> & { readonly queue?: string };
 type Prepared = Awaited<ReturnType<typeof undisturbed>>;
@@ -48,6 +48,7 @@ type Make = (cwd: string, template: string) => Promise<unknown>;
 const drivers: readonly (readonly [string, Make])[] = [
   ['a folder', folderBed],
   ['a bucket', bucketBed],
+  ...(process.env.SAE_RADOSGW ? ([['a bucket of radosgw', radosgwBed]] as const) : []),
   ...(redis ? [queueOf('Redis and a folder', { program: redis })] : []),
   ...(valkey ? [queueOf('Valkey and a bucket', { program: valkey, storeBed: bucketBed })] : []),
 ];
@@ -110,7 +111,7 @@ describe.each(drivers)('a sweep by %s', (name, make) => {
             await until(
               `an end at ${what}`,
               () => crew.isOver || next.ended || /ended by SIGKILL/.test(next.run.said.stderr),
-              { seconds: 60 },
+              { seconds: patience / 2000 },
             );
             if (/ended by SIGKILL/.test(next.run.said.stderr)) killed.push(what);
           }
@@ -195,8 +196,11 @@ describe.each(drivers)('a sweep by %s', (name, make) => {
 });
 
 async function refused({ cwd, bed }: Awaited<ReturnType<typeof bedOf>>): Promise<void> {
-  const { status, stderr } = await start([...worker, ...bed.source], { cwd, env: { ...quick, ...bed.env } })
-    .ended;
+  const { status, stderr } = await start([...worker, ...bed.source], {
+    cwd,
+    env: { ...quick, ...bed.env },
+    patience,
+  }).ended;
   expect(stderr).toContain('was begun by version 0.0.0 of webgpu-sae');
   expect(stderr).toMatch(/^sae: /);
   expect(status).toBe(2);
@@ -244,6 +248,20 @@ describe('what a part of the network or a disk does', () => {
         proxy.cut(true);
         await pause(2 * lease);
         proxy.cut(false);
+      };
+      expect(await crew.run(breaking)).toEqual([]);
+    },
+    limit,
+  );
+
+  test(
+    'a bucket that is away for a minute: what cannot be asked for so long ends workers with a sentence',
+    async () => {
+      const of = await bedOf(bucketBed);
+      const crew = new Crew(of);
+      const breaking = async () => {
+        await crew.until(isRunning);
+        await (of.bed as unknown as Awaited<ReturnType<typeof bucketBed>>).away(60_000);
       };
       expect(await crew.run(breaking)).toEqual([]);
     },

@@ -1,4 +1,3 @@
-import { tidy } from '../../node/fleet/claims.js';
 import {
   isFinal,
   readState,
@@ -7,7 +6,7 @@ import {
   type Sweep,
   type TrialState,
 } from '../../node/fleet/records.js';
-import { differences, trialInWords } from '../../node/index.js';
+import { namedOptions, trialInWords } from '../../node/index.js';
 import type { Store } from '../../node/store/store.js';
 import { short } from '../reporter.js';
 
@@ -29,39 +28,34 @@ type Known = Pick<TrialOutcome, 'trial' | 'state'>;
 /** What was read of each store: a trial never changes, nor does a state that is final. */
 const known = new WeakMap<Store, Map<string, Known>>();
 
-/** Trials of a sweep, in its order. @param wanted some of them, by their names; all by default. */
+/** Trials of a sweep. @param ids some of them, by their names; by default all, in its order. */
 export async function outcomesOf(
   store: Store,
   sweep: Sweep,
-  wanted?: readonly string[],
+  ids: readonly string[] = sweep.groups.flat(),
 ): Promise<TrialOutcome[]> {
-  const ids = sweep.groups.flat();
-  const asked = new Set(wanted ?? ids);
   const read = known.get(store) ?? new Map<string, Known>();
   known.set(store, read);
   const waiting = ids.values();
   const reader = async () => {
     for (const id of waiting) {
       const before = read.get(id);
-      const isKnown = !asked.has(id) || (before?.state && isFinal(before.state));
       const [trial, state] = await Promise.all([
         before?.trial ?? readTrial(store, id),
-        isKnown ? before?.state : readState(store, id).then((found) => found?.state),
+        before?.state && isFinal(before.state) ? before.state : stateOf(store, id),
       ]);
       read.set(id, { trial, state });
     }
   };
   await Promise.all(Array.from({ length: atOnce }, reader));
-  // In what they differ is seen among all of them.
-  const options = differences(ids.map((id) => read.get(id)!.trial));
-  return ids
-    .map((id, i) => ({ id, options: options[i], ...read.get(id)! }))
-    .filter(({ id }) => asked.has(id));
+  return ids.map((id) => {
+    const { trial, state } = read.get(id)!;
+    return { id, trial, state, options: namedOptions(trial, sweep.differing) };
+  });
 }
 
-/** Takes away what killed workers left of a sweep's trials, if they are final. */
-export async function tidyAll(store: Store, sweep: Sweep): Promise<void> {
-  await tidy(store, new Map((await outcomesOf(store, sweep)).map(({ id, state }) => [id, state])));
+async function stateOf(store: Store, id: string): Promise<TrialState | undefined> {
+  return (await readState(store, id))?.state;
 }
 
 /** A trial and what it came to, in a line. */

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import { tidy } from '../../node/fleet/claims.js';
 import { endedGroups } from '../../node/fleet/groups.js';
 import { type Sweep, writeSweep } from '../../node/fleet/records.js';
 import {
   ConfigError,
   checkFile,
   closePipes,
+  differing,
   EngineError,
   type OpenOptions,
   parseSweep,
@@ -23,7 +25,7 @@ import * as options from '../options.js';
 import { count, Reporter, type ReporterOptions } from '../reporter.js';
 import { parseSaveEvery } from '../save-every.js';
 import { estimate, stepsOf } from './estimate.js';
-import { outcomesOf, tidyAll } from './outcomes.js';
+import { outcomesOf } from './outcomes.js';
 import { type PlanValues, planSweep, type SweepPlan, triedOf } from './plan-sweep.js';
 import { prepareSweepResults, type SweepResultValues, writeSweepResults } from './results.js';
 import { printStatus, sweepOf, tellFinal, watchSweep } from './status.js';
@@ -141,7 +143,16 @@ async function sweep(values: SweepValues, given: ReadonlySet<string>): Promise<v
     const { save_every } = values;
     const { halving } = settings;
     const command = process.argv.slice(2);
-    const record = { command, rows, loading, save_every, groups, ...(halving && { halving }) };
+    const differ = differing([...trials.values()]);
+    const record = {
+      command,
+      rows,
+      loading,
+      save_every,
+      groups,
+      differing: differ,
+      ...(halving && { halving }),
+    };
     const own = await writeSweep(store, record, trials);
     reporter.line(
       `sweep     ${own.id}: ${count(trials.size)} trials in ${count(groups.length)} groups, in ${store.name}`,
@@ -309,12 +320,13 @@ async function finish(
   opening: OpenOptions,
   reporter: Reporter,
 ): Promise<void> {
-  await tidyAll(store, sweep);
+  await tidy(store);
   await writeSweepResults(store, sweep, loaded.validation ?? loaded.train, values, opening, reporter);
-  const failed = (await outcomesOf(store, sweep)).filter(({ state }) => state?.state === 'failed');
+  const states = (await outcomesOf(store, sweep)).map(({ state }) => state);
+  const failed = states.filter((state) => state?.state === 'failed');
   if (failed.length > 0) {
     throw new EngineError(
-      `${count(failed.length)} of ${count(sweep.groups.flat().length)} trials failed; the first one: ${failed[0].state!.failure}`,
+      `${count(failed.length)} of ${count(states.length)} trials failed; the first one: ${failed[0]?.failure}`,
     );
   }
 }

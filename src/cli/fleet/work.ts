@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
-import { type Group, groupOf, StoreGroups } from '../../node/fleet/groups.js';
+import { type Group, groupOf, markEnded, StoreGroups } from '../../node/fleet/groups.js';
 import { type RowOptions, readSweep, type Sweep } from '../../node/fleet/records.js';
 import { Deaths, usualLease } from '../../node/fleet/sessions.js';
 import {
@@ -116,19 +115,19 @@ async function workOn(
   }
 }
 
+/** Whether nothing is left to do of a group. */
+const isOver = (how: SlotEnd) => !('failure' in how) && how.busy === 0 && how.open === 0;
+
 /** The groups of a sweep, by what its store says. @param only some of them. */
 export function groupsInStore(store: Store, sweep: Sweep, only?: readonly number[]): GroupSource {
-  const groups = new StoreGroups(store, sweep, new Deaths(store, true), only);
+  const groups = new StoreGroups(store, sweep, new Deaths(store, true), lease(), only);
   return {
     async take(signal) {
       const group = await groups.take(signal);
-      return group && { store, group, ended: async () => groups.returned(group) };
+      return group && { store, group, ended: (how) => groups.returned(group, isOver(how)) };
     },
   };
 }
-
-/** Milliseconds after which a group that others are at work on is given back, to be looked at again. */
-const patience = 5000;
 
 /** Opens the queue that hands out groups. @throws as `openQueue`. */
 export function queueOf(url: string, reporter: Reporter): Promise<Queue> {
@@ -136,20 +135,48 @@ export function queueOf(url: string, reporter: Reporter): Promise<Queue> {
   return openQueue(url, { onNote: (note) => reporter.warn(note), ...(lock && { lock }) });
 }
 
+/** Leases for which a worker waits for a group that another one has: if that is dead, this shows after the first one. */
+const patience = 2;
+
 /** The groups that a queue hands out. @param openStore opens the store that a job names. */
 export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise<Store>): GroupSource {
+  // Sweeps never change, and are as long as they have trials.
+  const sweeps = new Map<string, Sweep>();
+  const deaths = new Map<Store, Deaths>();
+  const take = async (job: TakenJob, signal: AbortSignal): Promise<TakenGroup | undefined> => {
+    const {
+      store: name,
+      sweep: id,
+      group: index,
+    } = job.data as { store: string; sweep: string; group: number };
+    const store = await openStore(name);
+    const key = `${name} ${id}`;
+    const sweep = sweeps.get(key) ?? (await readSweep(store, id));
+    sweeps.set(key, sweep);
+    const seen = deaths.get(store) ?? new Deaths(store, true);
+    deaths.set(store, seen);
+    const held = heldJob(job, store, groupOf(sweep, index));
+    const late = AbortSignal.timeout(patience * (lease() ?? usualLease));
+    const ended = AbortSignal.any([signal, held.lost, late]);
+    if (await new StoreGroups(store, sweep, seen, lease(), [index]).take(ended)) return held;
+    if (!ended.aborted) await held.ended({ busy: 0, open: 0 });
+    else await held.ended(signal.aborted ? { busy: 0, open: 1 } : { busy: 1, open: 0 });
+    return undefined;
+  };
   return {
     async take(signal) {
-      const job = await queue.take(signal);
-      if (!job) return undefined;
-      try {
-        const { store: name, sweep, group } = job.data as { store: string; sweep: string; group: number };
-        const store = await openStore(name);
-        return heldJob(job, store, groupOf(await readSweep(store, sweep), group), signal);
-      } catch (error) {
-        await failed(job, error as Error);
-        throw error;
+      while (!signal.aborted) {
+        const job = await queue.take(signal);
+        if (!job) return undefined;
+        try {
+          const taken = await take(job, signal);
+          if (taken) return taken;
+        } catch (error) {
+          await failed(job, error as Error);
+          throw error;
+        }
       }
+      return undefined;
     },
   };
 }
@@ -160,11 +187,14 @@ async function failed(job: TakenJob, error: Error): Promise<void> {
   else await job.failed(error.message);
 }
 
-function heldJob(job: TakenJob, store: Store, group: Group, signal: AbortSignal): TakenGroup {
+function heldJob(job: TakenJob, store: Store, group: Group): TakenGroup & { readonly lost: AbortSignal } {
   const lost = new AbortController();
   let progress: Progress = {};
   const keep = async () => {
-    if (!(await job.renew())) lost.abort();
+    if (!(await job.renew())) {
+      clearInterval(timer);
+      lost.abort();
+    }
     const all = Object.values(progress);
     const sum = (key: 'steps' | 'of') => all.reduce((total, one) => total + one[key], 0);
     if (all.length > 0) await job.progress({ done: sum('steps'), of: sum('of') });
@@ -181,11 +211,10 @@ function heldJob(job: TakenJob, store: Store, group: Group, signal: AbortSignal)
       try {
         if (lost.signal.aborted) return;
         if ('failure' in how) await failed(job, how.failure);
-        else if (how.busy > 0) {
-          await pause(patience, undefined, { signal }).catch(() => {});
-          await job.giveBack();
-        } else if (how.open > 0) await job.giveBack();
-        else await job.done();
+        else if (isOver(how)) {
+          await markEnded(store, group.sweep.id, group.index);
+          await job.done();
+        } else await job.giveBack(how.busy > 0 ? (lease() ?? usualLease) : 0);
       } finally {
         clearInterval(timer);
       }

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
+import { buryDead } from '../../node/fleet/claims.js';
 import type { RowOptions } from '../../node/fleet/records.js';
 import { ConfigError, closePipes, type OpenOptions } from '../../node/index.js';
 import { goesOnLater } from '../../node/slurm.js';
@@ -9,7 +10,7 @@ import { valuesOf } from '../arguments.js';
 import { Interrupted, interruptible } from '../interrupt.js';
 import * as options from '../options.js';
 import { count, Reporter, type ReporterOptions } from '../reporter.js';
-import { outcomesOf, tidyAll } from './outcomes.js';
+import { outcomesOf } from './outcomes.js';
 import { sweepOf, tellFinal } from './status.js';
 import { adaptersOption, addAll } from './sweep-options.js';
 import { adaptersOf, type GroupSource, groupsInQueue, groupsInStore, queueOf, work } from './work.js';
@@ -99,7 +100,7 @@ async function worker(values: WorkerValues): Promise<void> {
       },
     });
     if (signal.aborted) throw asTask(signal.reason);
-    if (!queue) await tidyAll(await open(name!), await sweepOf(await open(name!), values.sweep));
+    if (!queue) await buryDead(await open(name!));
     reporter.line(`worker    nothing is left; ${count(told.size)} trials were finished here`);
   } finally {
     closePipes();

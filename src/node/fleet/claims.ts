@@ -100,30 +100,51 @@ export async function take(
   }
 }
 
-/** Removes the files of a trial that its state does not name: those of earlier claims. */
+/** Files of claims, by their trials. */
+const ofClaim = /^trials\/([^/]+)\/\d+-w[^/]*$/;
+
+/** Removes the files of a final trial that its state does not name: those of earlier claims. */
 export async function removeOthers(store: Store, trial: string): Promise<void> {
-  const found = await readState(store, trial);
-  if (found) await removeUnnamed(store, new Map([[trial, found.state]]), `trials/${trial}/`);
+  for (const keys of (await claimFiles(store, `trials/${trial}/`)).values()) {
+    await removeUnnamed(store, trial, keys);
+  }
 }
 
 /**
- * Removes what killed workers have left of trials that are final: files that no state names, and their own records. A worker that is killed
- * after its last write of a state, or while it takes its files away, leaves some.
+ * Removes what workers have left that were killed while they took their own files away: such as no state of a final trial names, and their
+ * records. No state is read of a trial that has a model, its metrics and nothing else.
  */
-export async function tidy(store: Store, states: ReadonlyMap<string, TrialState | undefined>): Promise<void> {
-  const finals = [...states].filter((one): one is [string, TrialState] => !!one[1] && isFinal(one[1]));
-  await removeUnnamed(store, new Map(finals), 'trials/');
+export async function tidy(store: Store): Promise<void> {
+  for (const [trial, keys] of await claimFiles(store, 'trials/')) {
+    if (!areResult(keys)) await removeUnnamed(store, trial, keys);
+  }
+  await buryDead(store);
+}
+
+/** Removes the records of workers that are dead. */
+export async function buryDead(store: Store): Promise<void> {
   const deaths = new Deaths(store);
   for (const worker of (await workersIn(store)).keys()) await deaths.isDead(worker);
 }
 
-async function removeUnnamed(
-  store: Store,
-  states: ReadonlyMap<string, TrialState>,
-  prefix: string,
-): Promise<void> {
+async function claimFiles(store: Store, prefix: string): Promise<Map<string, string[]>> {
+  const files = new Map<string, string[]>();
   for await (const key of store.list(prefix)) {
-    const state = states.get(/^trials\/([^/]+)\/\d+-w[^/]*$/.exec(key)?.[1] ?? '');
-    if (state && !namedIn(state).has(key)) await store.remove(key);
+    const trial = ofClaim.exec(key)?.[1];
+    if (trial !== undefined) files.set(trial, [...(files.get(trial) ?? []), key]);
   }
+  return files;
+}
+
+/** Whether files are those of one claim that came to its end. */
+function areResult([metrics, model, ...others]: readonly string[]): boolean {
+  return others.length === 0 && metrics.replace(/metrics\.jsonl$/, 'sae.safetensors') === model;
+}
+
+/** @param keys listed before its state is read: what comes later is of somebody who has the trial. */
+async function removeUnnamed(store: Store, trial: string, keys: readonly string[]): Promise<void> {
+  const state = (await readState(store, trial))?.state;
+  if (!state || !isFinal(state)) return;
+  const named = namedIn(state);
+  for (const key of keys) if (!named.has(key)) await store.remove(key);
 }

@@ -10,7 +10,7 @@ import { version } from '../version.js';
 
 // What lies in a store:
 //   sweeps/ID.json          what a sweep is to try, on which rows, in which groups; never changed
-//   sweeps/ID/ended/N       a group of it of which nothing is left to do
+//   ended/SWEEP/N           a group of it of which nothing is left to do
 //   trials/ID/trial.json    all that determines a trial's results, whose digest is its name; never changed
 //   trials/ID/state.json    how far it is, and whose it is: every change is conditional on the state before
 //   trials/ID/CLAIM-...     snapshots, metrics and model of one claim, written by its worker alone
@@ -64,6 +64,8 @@ export interface Sweep {
   readonly loading: RowOptions;
   readonly save_every: string;
   readonly halving?: number;
+  /** The options in which its trials differ, by which people tell them apart. */
+  readonly differing: readonly string[];
   /** The trials that train side by side, by their names. */
   readonly groups: readonly (readonly string[])[];
 }
@@ -104,6 +106,7 @@ const sweepShape = z.object({
   id: z.string(),
   engine: z.string(),
   rows: z.object({ fingerprint: z.string(), rows: z.number(), in_dims: z.number() }),
+  differing: z.array(z.string()),
   groups: z.array(z.array(z.string()).min(1)),
 });
 const stateShape = z.object({

@@ -12,7 +12,7 @@ import type { Trainer } from '../../sae/training/trainer.js';
 import { TrainerGroup } from '../../sae/training/trainer-group.js';
 import { isDead, owner } from '../owner.js';
 import { readSnapshotFile } from '../snapshot-file.js';
-import { take } from './claims.js';
+import { removeOthers, take } from './claims.js';
 import { GroupTraining, type GroupWork, type Running, type Taken } from './group-training.js';
 import { readTrial, type StoredTrial } from './records.js';
 
@@ -50,10 +50,12 @@ export async function trainGroup(work: GroupWork): Promise<GroupEnd> {
       busy += 1;
       if (trial.contest) waiting.add(contestOf(trial));
     }
+    // Who ended it may have been killed before it had taken its other files away.
+    if (claim === 'final') await removeOthers(store, name);
     if (typeof claim === 'string') continue;
     if (claim.state.attempts > mostAttempts) {
       const failure = `It was begun ${mostAttempts} times, and each time its worker ended before it had come further.`;
-      await claim.write({ state: 'failed', failure });
+      if (await claim.write({ state: 'failed', failure })) await removeOthers(store, name);
       continue;
     }
     taken.push({ claim, trial });

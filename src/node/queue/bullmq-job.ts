@@ -66,8 +66,11 @@ export class BullJob implements TakenJob {
     return !isFailed || attemptsMade + 1 < (opts.attempts ?? 1);
   }
 
-  async giveBack(): Promise<void> {
-    await this.#end(() => this.job.moveToWait(this.taking.token));
+  async giveBack(later = 0): Promise<void> {
+    const { token } = this.taking;
+    await this.#end(() =>
+      later > 0 ? this.job.moveToDelayed(Date.now() + later, token) : this.job.moveToWait(token),
+    );
   }
 
   /** What ends our having it, asked until the server answers or the lock has run out. @returns whether it took place. */

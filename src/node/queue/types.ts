@@ -21,8 +21,8 @@ export interface TakenJob extends Job {
   done(): Promise<void>;
   /** It failed: tried again later, with backoff, up to the limit. @returns whether it will be. */
   failed(reason: string): Promise<boolean>;
-  /** Gives it back without an attempt being counted, as before a preemption. */
-  giveBack(): Promise<void>;
+  /** Gives it back without an attempt being counted, as before a preemption. @param later milliseconds until it is handed out again. */
+  giveBack(later?: number): Promise<void>;
 }
 
 export interface QueueState {

@@ -99,27 +99,34 @@ export function canonical(value: unknown): string {
   );
 }
 
-/** The options in which trials differ, by their names, for each trial. What kinds of sparsity have by default is no difference of its own. */
-export function differences(trials: readonly Trial[]): Record<string, unknown>[] {
-  const all = trials.map(({ model: { h_dims, activation, tied, pre_bias }, training }) => {
-    const { sparsity, ...others } = training;
-    return { sparsity, h_dims, activation, tied, pre_bias, ...others } as Record<string, unknown>;
-  });
+/** The names of the options in which trials differ. What kinds of sparsity have by default is no difference of its own. */
+export function differing(trials: readonly Trial[]): string[] {
+  const all = trials.map(optionsOf);
   const names = [...new Set(all.flatMap((options) => Object.keys(options)))];
   const kinds = [...new Set(all.map(({ sparsity }) => sparsity))].map((kind) =>
     all.filter(({ sparsity }) => sparsity === kind),
   );
   const differ = (some: typeof all, name: string) =>
     new Set(some.map((one) => JSON.stringify(one[name]))).size > 1;
-  const differing = names.filter(
+  return names.filter(
     (name) =>
       kinds.some((own) => differ(own, name)) || (['sparsity', 'h_dims'].includes(name) && differ(all, name)),
   );
-  return all.map((options) =>
-    Object.fromEntries(
-      differing.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-    ),
+}
+
+/** Some options of a trial, by their names: those that it has. */
+export function namedOptions(trial: Trial, names: readonly string[]): Record<string, unknown> {
+  const options = optionsOf(trial);
+  return Object.fromEntries(
+    names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
   );
+}
+
+function optionsOf({
+  model: { h_dims, activation, tied, pre_bias },
+  training: { sparsity, ...others },
+}: Trial): Record<string, unknown> {
+  return { sparsity, h_dims, activation, tied, pre_bias, ...others };
 }
 
 /** @throws ConfigError. */

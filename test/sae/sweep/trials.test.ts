@@ -5,7 +5,8 @@ import { contestOf, groupsOf } from '../../../src/sae/sweep/groups.js';
 import { parseSweep } from '../../../src/sae/sweep/settings.js';
 import {
   canonical,
-  differences,
+  differing,
+  namedOptions,
   type Trial,
   trialCount,
   trialId,
@@ -154,7 +155,7 @@ test('all faults are told at once', () => {
 
 test('trials say in what they differ', () => {
   const all = trials({ sparsity: ['topk', 'l1'], k: [4, 8], h_dims: [[64], [128]] });
-  const told = differences(all).map(trialInWords);
+  const told = all.map((trial) => trialInWords(namedOptions(trial, differing(all))));
   expect([...told].sort()).toEqual([
     'l1, h_dims [128]',
     'l1, h_dims [64]',
@@ -164,7 +165,7 @@ test('trials say in what they differ', () => {
     'topk, h_dims [64], k 8',
   ]);
   expect(new Set(told).size).toBe(all.length);
-  expect(differences(trials({}))).toEqual([{}]);
+  expect(differing(trials({}))).toEqual([]);
 });
 
 test('a trial is named by the SHA-256 of all that determines it, in whatever order it is written', async () => {
