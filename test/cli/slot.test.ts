@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -104,13 +104,47 @@ it('takes what a silent worker of another machine had, after some looks at it', 
   expect([await stateOf(3), await store.read('workers/w0.json')]).toEqual(['done', undefined]);
 });
 
+it.runIf(long && process.platform === 'linux')(
+  'trains one after another what has no room together, with the same bits, and says what has none alone',
+  async () => {
+    const trials = ['--k', '1,2,3,4', '--side-by-side', '4'];
+    told = () => {};
+    await written(...trials);
+    expect(await train(0)).toEqual({ busy: 0, open: 0 });
+    const expected = await outcome();
+    expect(expected.map(({ state }) => state)).toEqual(new Array(4).fill('done'));
+    const preload = new URL('little-memory.mjs', import.meta.url).href;
+    const refusals = folder.write('refusals', '');
+    const withRoom = async (bytes: number) => {
+      writeFileSync(refusals, '');
+      await written(...trials);
+      const own = { NODE_OPTIONS: `--import ${preload}`, LITTLE_MEMORY: `${bytes}`, REFUSALS: refusals };
+      Object.assign(process.env, own);
+      try {
+        expect(await train(0)).toEqual({ busy: 0, open: 0 });
+      } finally {
+        for (const name of Object.keys(own)) delete process.env[name];
+      }
+      return outcome();
+    };
+    // Two take 80 kB, and four 129.
+    expect(await withRoom(90_000)).toEqual(expected);
+    expect(readFileSync(refusals, 'utf8')).not.toBe('');
+    const states = await withRoom(20_000);
+    expect(states).toEqual(
+      new Array(4).fill({ state: 'failed', steps: 0, failure: expect.any(String), may_pass: true }),
+    );
+    expect(states[0].failure).toMatch(/memory/);
+  },
+);
+
 /** What a contest came to. */
 async function outcome() {
   const read = await Promise.all(sweep.groups[0].map((trial) => store.read(`trials/${trial}/state.json`)));
   return read.map((one) => {
     if (!one) return {};
-    const { state, steps, result } = JSON.parse(new TextDecoder().decode(one.bytes));
-    return { state, steps, metrics: result?.metrics };
+    const { state, steps, result, failure, may_pass } = JSON.parse(new TextDecoder().decode(one.bytes));
+    return { state, steps, metrics: result?.metrics, failure, may_pass };
   });
 }
 

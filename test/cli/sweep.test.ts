@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { long } from '../support/long.js';
@@ -198,6 +198,44 @@ describe('sae sweep', () => {
       expect(await succeeds(words, { cwd })).toContain('nothing is left');
       await succeeds(sweep, { cwd });
       await expectAll(cwd, 2);
+    },
+  );
+
+  it.runIf(long)(
+    'given again, tries what failed since its workers died, and not what would fail again',
+    async () => {
+      const cwd = folder.make();
+      // Written, and not begun.
+      await succeeds([...sweep, '--slurm', 'sweep.sh'], { cwd });
+      const trials = readdirSync(join(cwd, 'files', 'sweep', 'trials'));
+      const [dying, wrong] = trials;
+      const write = (trial: string, state: object) => {
+        const common = { write: '0', worker: 'w0', claims: 5, attempts: 5, steps: 0 };
+        const text = JSON.stringify({ ...common, ...state });
+        writeFileSync(join(cwd, 'files', 'sweep', 'trials', trial, 'state.json'), text);
+      };
+      write(dying, { state: 'running' });
+      write(wrong, { state: 'failed', failure: 'The loss is NaN.' });
+      const first = await sae(sweep, { cwd });
+      expect(first.status).toBe(1);
+      expect(first.stderr).toMatch(/2 of 6 trials failed; .*The same command tries again what may pass\./);
+      const failed = (lines: readonly object[]) =>
+        (lines as Line[]).filter(({ state }) => state === 'failed').map(({ trial }) => trial);
+      expect(failed(objects(first.stdout)).sort()).toEqual([dying, wrong].sort());
+      const second = await sae(sweep, { cwd });
+      expect(second.status).toBe(1);
+      expect(second.stderr).toContain('1 of 6 trials failed; the first one: The loss is NaN.\n');
+      expect(objects(second.stdout)).toContainEqual({ again: 1 });
+      expect(failed(objects(second.stdout))).toEqual([wrong]);
+      rmSync(join(cwd, 'files', 'sweep', 'trials', wrong), { recursive: true });
+      const marks = filesIn(join(cwd, 'files', 'sweep')).filter((file) => file.startsWith('ended/'));
+      expect(marks.length).toBeGreaterThan(0);
+      for (const mark of marks) rmSync(join(cwd, 'files', 'sweep', mark));
+      for (const one of readdirSync(join(cwd, 'files', 'sweep', 'sweeps'))) {
+        rmSync(join(cwd, 'files', 'sweep', 'sweeps', one));
+      }
+      await succeeds(sweep, { cwd });
+      await expectAll(cwd);
     },
   );
 

@@ -53,6 +53,19 @@ describe.each(transports)('%s', (_, program, by) => {
     expect(await isEmpty(one)).toBe(true);
   });
 
+  test('a job that is done and forgotten can be added again; one that somebody has is not forgotten', async () => {
+    const queue = await queueOfTest(fresh());
+    await queue.add(jobs('a', 'b'));
+    await (await takeSoon(queue)).done();
+    const held = await takeSoon(queue);
+    await queue.forget(['a', 'b', 'none']);
+    expect(await held.renew()).toBe(true);
+    await queue.add(jobs('a', 'b'));
+    expect(await takeSoon(queue)).toMatchObject({ id: 'a', attempts: 0 });
+    expect(await isEmpty(queue)).toBe(true);
+    await held.done();
+  });
+
   test('a job that is given back for later lets others go first, and counts no attempt', async () => {
     const queue = await queueOfTest(fresh());
     await queue.add(jobs('a', 'b'));

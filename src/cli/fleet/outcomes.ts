@@ -1,3 +1,5 @@
+import { openAgain } from '../../node/fleet/claims.js';
+import { endedGroups, unmarkEnded } from '../../node/fleet/groups.js';
 import {
   isFinal,
   readState,
@@ -25,7 +27,7 @@ const atOnce = 32;
 
 type Known = Pick<TrialOutcome, 'trial' | 'state'>;
 
-/** What was read of each store: a trial never changes, nor does a state that is final. */
+/** What was read of each store: a trial never changes, nor does a state that is final, until somebody begins the sweep again. */
 const known = new WeakMap<Store, Map<string, Known>>();
 
 /** Trials of a sweep. @param ids some of them, by their names; by default all, in its order. */
@@ -52,6 +54,35 @@ export async function outcomesOf(
     const { trial, state } = read.get(id)!;
     return { id, trial, state, options: namedOptions(trial, sweep.differing) };
   });
+}
+
+/**
+ * Opens trials again that failed and may pass now, and the groups of which there is something to do again.
+ * @param trials as they were planned, which saves reading them. @returns how many trials, and the places of the groups.
+ */
+export async function reopen(
+  store: Store,
+  sweep: Sweep,
+  trials: ReadonlyMap<string, StoredTrial>,
+): Promise<{ trials: number; groups: number[] }> {
+  known.set(store, new Map([...trials].map(([id, trial]) => [id, { trial, state: undefined }])));
+  let opened = 0;
+  const states = new Map((await outcomesOf(store, sweep)).map(({ id, state }) => [id, state]));
+  for (const [id, state] of states) {
+    if (!state?.may_pass || !(await openAgain(store, id))) continue;
+    opened += 1;
+    states.delete(id);
+    known.get(store)!.delete(id);
+  }
+  const isLeft = (id: string) => {
+    const state = states.get(id);
+    return !state || !isFinal(state);
+  };
+  const groups = [...(await endedGroups(store, sweep.id))].filter((index) =>
+    sweep.groups[index].some(isLeft),
+  );
+  for (const index of groups) await unmarkEnded(store, sweep.id, index);
+  return { trials: opened, groups };
 }
 
 async function stateOf(store: Store, id: string): Promise<TrialState | undefined> {

@@ -25,7 +25,7 @@ import * as options from '../options.js';
 import { count, Reporter, type ReporterOptions } from '../reporter.js';
 import { parseSaveEvery } from '../save-every.js';
 import { estimate, stepsOf } from './estimate.js';
-import { outcomesOf } from './outcomes.js';
+import { outcomesOf, reopen } from './outcomes.js';
 import { type PlanValues, planSweep, type SweepPlan, triedOf } from './plan-sweep.js';
 import { prepareSweepResults, type SweepResultValues, writeSweepResults } from './results.js';
 import { printStatus, sweepOf, tellFinal, watchSweep } from './status.js';
@@ -158,11 +158,17 @@ async function sweep(values: SweepValues, given: ReadonlySet<string>): Promise<v
       `sweep     ${own.id}: ${count(trials.size)} trials in ${count(groups.length)} groups, in ${store.name}`,
     );
     reporter.json({ sweep: own.id, trials: trials.size, groups: groups.length, store: store.name });
+    const again = await reopen(store, own, trials);
+    if (again.trials > 0) {
+      reporter.line(`again     ${count(again.trials)} trials that failed are tried again`);
+      reporter.json({ again: again.trials });
+    }
     if (values.slurm !== undefined) {
       await writeScript(values.slurm, store, own, values, reporter);
       if (!values.watch) return;
       await watchSweep(store, own, reporter, signal);
     } else if (queue) {
+      await queue.forget(again.groups.map((group) => jobOf(own, group)));
       await enqueue(queue, store, own, values.priority);
       reporter.line(
         `queue     ${queue.name}; sae worker --on takes them, and --watch shows how far they are`,
@@ -213,11 +219,13 @@ async function pauseOrResume(
   );
 }
 
+const jobOf = (sweep: Sweep, group: number) => `${sweep.id}-${group}`;
+
 /** Adds the groups that are not ended to the queue. */
 async function enqueue(queue: Queue, store: Store, sweep: Sweep, priority = 0): Promise<void> {
   const ended = await endedGroups(store, sweep.id);
   const jobs = sweep.groups
-    .map((_, group) => ({ id: `${sweep.id}-${group}`, data: { store: store.name, sweep: sweep.id, group } }))
+    .map((_, group) => ({ id: jobOf(sweep, group), data: { store: store.name, sweep: sweep.id, group } }))
     .filter(({ data: { group } }) => !ended.has(group));
   await queue.add(jobs, { priority });
 }
@@ -325,8 +333,11 @@ async function finish(
   const states = (await outcomesOf(store, sweep)).map(({ state }) => state);
   const failed = states.filter((state) => state?.state === 'failed');
   if (failed.length > 0) {
+    const again = failed.some((state) => state?.may_pass)
+      ? ' The same command tries again what may pass.'
+      : '';
     throw new EngineError(
-      `${count(failed.length)} of ${count(states.length)} trials failed; the first one: ${failed[0]?.failure}`,
+      `${count(failed.length)} of ${count(states.length)} trials failed; the first one: ${failed[0]?.failure}${again}`,
     );
   }
 }

@@ -100,6 +100,15 @@ export async function take(
   }
 }
 
+/** Opens a trial again that failed and may pass the next time. @returns whether it did. */
+export async function openAgain(store: Store, trial: string): Promise<boolean> {
+  const found = await readState(store, trial);
+  if (found?.state.state !== 'failed' || !found.state.may_pass) return false;
+  const { failure: _, may_pass: __, ...others } = found.state;
+  const open = { ...others, state: 'open', attempts: 0, write: unique() } as const;
+  return (await store.replace(stateKey(trial), bytesOf(open), found.version)) !== undefined;
+}
+
 /** Files of claims, by their trials. */
 const ofClaim = /^trials\/([^/]+)\/\d+-w[^/]*$/;
 

@@ -139,6 +139,11 @@ export async function markEnded(store: Store, sweep: string, index: number): Pro
   await store.create(keyOf(sweep, index), new TextEncoder().encode(unique()));
 }
 
+/** Takes that back: something of it is to be done again. */
+export async function unmarkEnded(store: Store, sweep: string, index: number): Promise<void> {
+  await store.remove(keyOf(sweep, index));
+}
+
 /** The groups of which nothing is left to do, by their places. */
 export async function endedGroups(store: Store, sweep: string): Promise<Set<number>> {
   const ended = new Set<number>();

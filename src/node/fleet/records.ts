@@ -100,6 +100,8 @@ export interface TrialState {
   readonly result?: TrialResult;
   /** Why it failed. */
   readonly failure?: string;
+  /** Whether the next attempt may go otherwise: nothing of the trial itself is known to be wrong. */
+  readonly may_pass?: true;
 }
 
 const sweepShape = z.object({

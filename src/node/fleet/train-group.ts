@@ -55,7 +55,7 @@ export async function trainGroup(work: GroupWork): Promise<GroupEnd> {
     if (typeof claim === 'string') continue;
     if (claim.state.attempts > mostAttempts) {
       const failure = `It was begun ${mostAttempts} times, and each time its worker ended before it had come further.`;
-      if (await claim.write({ state: 'failed', failure })) await removeOthers(store, name);
+      if (await claim.write({ state: 'failed', failure, may_pass: true })) await removeOthers(store, name);
       continue;
     }
     taken.push({ claim, trial });
@@ -149,7 +149,7 @@ async function sideBySide(
         await sideBySide(some, work, folder, limit);
       return;
     }
-    await taken[0].claim.write({ state: 'failed', failure: error.message });
+    await taken[0].claim.write({ state: 'failed', failure: error.message, may_pass: true });
     return;
   }
   const { group, running } = begun;

@@ -131,6 +131,11 @@ class BullMQ implements Queue {
     }
   }
 
+  async forget(ids: readonly string[]): Promise<void> {
+    // One that a worker has is locked.
+    for (const id of ids) await this.#ask(() => this.queue.remove(id), /locked/);
+  }
+
   async take(signal: AbortSignal): Promise<TakenJob | undefined> {
     this.#checks ??= this.#beginChecks();
     const ended = AbortSignal.any([signal, this.#closing.signal]);

@@ -46,6 +46,8 @@ export interface Queue {
    * @param options its `priority`: 0 first, at most 2,097,152.
    */
   add(jobs: readonly Job[], options?: { readonly priority?: number }): Promise<void>;
+  /** Forgets jobs that no worker has, so that those that are done can be added again. */
+  forget(ids: readonly string[]): Promise<void>;
   /** The next job, when there is one. While the server cannot be reached there is none. @param signal ends the waiting: undefined. */
   take(signal: AbortSignal): Promise<TakenJob | undefined>;
   state(): Promise<QueueState>;
