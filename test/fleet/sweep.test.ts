@@ -104,10 +104,11 @@ describe.each(drivers)('a sweep by %s', (name, make) => {
       run(
         async (crew) => {
           const killed: string[] = [];
-          for (const [what, after, nth = 1] of phases[ofFolder ? 'folder' : 'bucket']) {
+          for (const [i, [what, after, nth = 1]] of phases[ofFolder ? 'folder' : 'bucket'].entries()) {
             if (crew.isOver) break;
-            const next = await crew.killAt(crew.workers[0], { what, after, nth, child: true });
-            // The worker itself begins another process, which is killed as well.
+            // Five deaths without progress would end the trial, so each phase is to have one.
+            const place = { what, after, nth, child: true, once: `killed-${i}` };
+            const next = await crew.killAt(crew.workers[0], place);
             await until(
               `an end at ${what}`,
               () => crew.isOver || next.ended || /ended by SIGKILL/.test(next.run.said.stderr),
