@@ -36,20 +36,24 @@ process.once('SIGINT', () => {
   end = 0;
 });
 let told = performance.now();
+let rounds = 0;
 while (left.size > 0 && performance.now() < end) {
-  for (const [name, rounds] of left) {
+  for (const [name, kind] of left) {
     if (performance.now() >= end) break;
-    const { done } = await rounds.next();
+    const { done } = await kind.next();
+    rounds += 1;
     if (done) left.delete(name);
     if (done) console.log(`${name}: all was tried`);
   }
   if (performance.now() - told > 60_000) {
     told = performance.now();
-    console.error(`${((end - told) / 60_000).toFixed(0)} minutes left; ${torture.losses.length} lost`);
+    console.error(
+      `${((end - told) / 60_000).toFixed(0)} minutes left; ${rounds} rounds, ${torture.losses.length} lost`,
+    );
   }
 }
 // Ends the processes that they keep.
-for (const rounds of left.values()) await rounds.return();
+for (const kind of left.values()) await kind.return();
 rmSync(folder, { recursive: true, force: true });
 for (const [kind, rows] of Object.entries(torture.counts)) {
   console.log(`\n${kind}`);

@@ -51,7 +51,7 @@ async function meet(folder, job, fault, run = alone) {
   }
 }
 
-/** The faults of all calls that a job makes. @param known what other jobs have met: of an adapter's check, only what is its own is new. */
+/** The faults of all calls that a job makes, but for what is made by the same line, or under the same name, as in another job. */
 function faultsOf(calls, { unchecked }, known) {
   const ofCalls = placesOf(calls.map(({ allocates: _, ...call }) => call)).flatMap(({ place, nth, key }) => {
     const ways = /^request/.test(place.call) ? ['refused'] : hows;
@@ -63,7 +63,7 @@ function faultsOf(calls, { unchecked }, known) {
     const key = `allocation ${i + 1} of ${allocations.length}, ${what}`;
     return { what, key, fault: { call, how: 'no memory', allocation: i + 1, unchecked } };
   });
-  const all = [...ofCalls, ...ofMemory].filter(({ what }) => !unchecked || !known.has(what));
+  const all = [...ofCalls, ...ofMemory].filter(({ what }) => !known.has(what));
   for (const { what } of all) known.add(what);
   return all;
 }

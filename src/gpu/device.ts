@@ -137,9 +137,7 @@ export abstract class Device {
       const error = await this.device.popErrorScope();
       if (error) {
         // biome-ignore lint/correctness/noUnsafeFinally: the lack of memory explains any other error.
-        throw new OutOfMemoryError(
-          `The device does not have enough memory for ${what}. Smaller layers, a smaller batch_size or fewer rows need less.`,
-        );
+        throw noMemoryFor(what);
       }
     }
     this.check();
@@ -195,7 +193,7 @@ export abstract class Device {
     return this.#make(label, bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
   }
 
-  /** A buffer for the host to fill: mapped, and others are copied from it. @throws LimitError. */
+  /** A buffer for the host to fill: mapped, and others are copied from it. @throws LimitError, OutOfMemoryError. */
   upload(label: string, bytes: number): GPUBuffer {
     this.checkSize(label, bytes, this.device.limits.maxBufferSize);
     return this.#make(label, bytes, GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, true);
@@ -207,9 +205,14 @@ export abstract class Device {
         `${label} cannot have ${size} bytes: the size of a buffer is a positive multiple of 4`,
       );
     }
-    const buffer = this.device.createBuffer({ label, size, usage, mappedAtCreation });
-    this.#own(buffer, size);
-    return buffer;
+    try {
+      const buffer = this.device.createBuffer({ label, size, usage, mappedAtCreation });
+      this.#own(buffer, size);
+      return buffer;
+    } catch (error) {
+      // One that is to be mapped is refused at once, where there is no memory.
+      throw mappedAtCreation && error instanceof RangeError ? noMemoryFor(label) : error;
+    }
   }
 
   /** A storage texture of f32 RGBA texels, for kernels to read and commands to copy to. @throws LimitError. */
@@ -402,6 +405,12 @@ export abstract class Device {
 export function isShared(data: ArrayBuffer | ArrayBufferView): boolean {
   const buffer = ArrayBuffer.isView(data) ? data.buffer : data;
   return typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+}
+
+function noMemoryFor(what: string): OutOfMemoryError {
+  return new OutOfMemoryError(
+    `The device does not have enough memory for ${what}. Smaller layers, a smaller batch_size or fewer rows need less.`,
+  );
 }
 
 /** Who withholds the adapter's name: Firefox always does. */

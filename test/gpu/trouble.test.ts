@@ -266,6 +266,18 @@ describe('out of memory', () => {
     await expect(gpu.finish()).rejects.toThrow(OutOfMemoryError);
   });
 
+  test('for what the host fills is said, though it is refused as a size', async () => {
+    const { device } = gpu;
+    const { createBuffer } = device;
+    // As Dawn does, where a buffer is to be mapped at once.
+    device.createBuffer = (descriptor) => {
+      if (descriptor.mappedAtCreation) throw new RangeError('size is too large for the implementation');
+      return createBuffer.call(device, descriptor);
+    };
+    const model = await Model.create(gpu, { in_dims: 8, h_dims: [4] });
+    await expect(Trainer.create(model, byteRows(20, 8, 1))).rejects.toThrow(OutOfMemoryError);
+  });
+
   test('for what a kernel is given is said, not that it cannot be bound', async () => {
     const { device } = gpu;
     const { createBuffer } = device;
