@@ -2,19 +2,37 @@ import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { npy } from '../cli/sae.js';
 import { long } from '../support/long.js';
-import { builtPage, button, chromiumPath, drop, ready, savedCurves, trained } from '../support/page.js';
+import {
+  builtPage,
+  button,
+  chromiumPath,
+  drop,
+  ready,
+  savedCurves,
+  steps,
+  trained,
+} from '../support/page.js';
 
 /** Where the page is as a tab that was opened again. */
 async function again(page: Page): Promise<Page> {
   const context = page.context();
   const url = page.url();
-  // As when it crashes: nothing is told to it.
+  // Nothing is told to it.
   await page.close({ runBeforeUnload: false });
   const next = await context.newPage();
   next.setDefaultTimeout(60_000);
   await next.goto(url);
   await ready(next);
   return next;
+}
+
+/** Ends the process of a page as a fault does. */
+async function crash(page: Page): Promise<void> {
+  const crashed = page.waitForEvent('crash');
+  const session = await page.context().newCDPSession(page);
+  // It answers nothing any more.
+  session.send('Page.crash').catch(() => {});
+  await crashed;
 }
 
 /** Waits until the browser has kept a training after so many steps. */
@@ -35,7 +53,7 @@ const kept = (page: Page, steps: number) =>
     )
     .toBe(`${steps}`);
 
-describe.skipIf(!chromiumPath)('a training whose tab was closed', () => {
+describe.skipIf(!chromiumPath)('a training whose tab was closed or has crashed', () => {
   const { open } = builtPage();
   const offer = (page: Page) => page.locator('#messages .kept');
 
@@ -78,6 +96,27 @@ describe.skipIf(!chromiumPath)('a training whose tab was closed', () => {
     expect(await offer(fourth).count()).toBe(0);
   });
 
+  test.runIf(long)('goes on after a crash while it trained with what was kept until then', async () => {
+    const first = await open({ settings: 'h_dims=4&epochs=100000' });
+    await button(first, 'One epoch').click();
+    await trained(first, 157);
+    await kept(first, 157);
+    await button(first, 'Train').click();
+    await first.waitForFunction(() => !/^(157)?$/.test(document.querySelector('#steps-done')!.textContent!));
+    await crash(first);
+    const page = await again(first);
+    const after = await offer(page).locator('span').textContent();
+    expect(after).toMatch(
+      /^This browser has kept your last training: 784-4-784 on mnist-10k, after [\d,]+ steps\.$/,
+    );
+    await button(page, 'Go on with it').click();
+    await page.getByText(/^The training goes on after step [\d,]+\. Press Train\./).waitFor();
+    const done = await steps(page);
+    expect(done).toBeGreaterThanOrEqual(157);
+    await button(page, 'One step').click();
+    await trained(page, done + 1);
+  });
+
   test('on rows of the visitor’s own goes on when these are opened again, and no others', async () => {
     const values = Float32Array.from({ length: 300 * 6 }, (_, i) => Math.sin(i * i));
     const own = { name: 'own.npy', bytes: npy([300, 6], values) };
@@ -94,6 +133,7 @@ describe.skipIf(!chromiumPath)('a training whose tab was closed', () => {
     await button(first, 'One epoch').click();
     await trained(first, 30);
     await kept(first, 30);
+    await crash(first);
     const page = await again(first);
     await button(page, 'Go on with it').click();
     await page.getByText('Open own.npy again, as then: the training goes on with its rows.').waitFor();
