@@ -8,12 +8,12 @@ import {
   type OpenOptions,
   openGpu,
   passedChecks,
-  rememberPassed,
   type SparsityName,
   type TrainedSteps,
   type Trainer,
+  wrongInWords,
 } from '../node/index.js';
-import { count, type Reporter, short } from './reporter.js';
+import { count, type Reporter } from './reporter.js';
 
 /** Goes on with an adapter that fails checks, or that nobody checked. */
 const unchecked = 'SAE_UNCHECKED';
@@ -41,7 +41,7 @@ export async function adapterCheck(inUse: InUse): Promise<AdapterCheck | undefin
     return undefined;
   }
   const of = { tiles: gpu.tuner.tiles, sparsity };
-  const passed = await passedChecks(gpu);
+  const passed = await passedChecks.of(gpu);
   return checkNames(gpu, { of, passed }).length > 0 ? () => check(inUse, { of, passed }) : undefined;
 }
 
@@ -59,18 +59,17 @@ async function check({ gpu, opening, reporter }: InUse, which: CheckOptions): Pr
   } finally {
     own.close();
   }
-  await remember(gpu, results);
-  const failed = results.filter(({ ok }) => !ok);
-  if (failed.length === 0) {
+  await passedChecks.remember(gpu, results);
+  const wrong = wrongInWords(gpu, results);
+  if (wrong === undefined) {
     reporter.line(
       `checked     ${count(results.length)} known answers, since adapter, driver or kernels are new`,
     );
     return;
   }
-  const others = failed.length > 1 ? `, and ${failed.length - 1} more of ${results.length} checks fail` : '';
   throw new EngineError(
-    `${described(gpu)} computes wrong answers: ${resultInWords(failed[0])}${others}. Nothing is saved. Update its driver, or name another ` +
-      `adapter with --adapter; sae devices --check lists all that fails. With ${unchecked}=1 in the environment, nothing is checked.`,
+    `${wrong} Nothing is saved. Update its driver, or name another adapter with --adapter; sae devices --check lists all that fails. ` +
+      `With ${unchecked}=1 in the environment, nothing is checked.`,
   );
 }
 
@@ -100,23 +99,4 @@ export async function* stepsToCheck(
   }
   await check();
   if (last) yield last;
-}
-
-/** Stores which checks an adapter has passed. */
-export function remember(gpu: Gpu, results: readonly CheckResult[]): Promise<void> {
-  const names = (ok: boolean) => results.filter((result) => result.ok === ok).map(({ name }) => name);
-  return rememberPassed(gpu, names(true), names(false));
-}
-
-/** An adapter with its driver. */
-export function described({ name, adapter }: Gpu): string {
-  const { description } = adapter.info;
-  return description && description !== name ? `${name} (${description})` : name;
-}
-
-/** What a check found, without a point. */
-export function resultInWords({ name, size, what, error, bound, failure }: CheckResult): string {
-  if (failure !== undefined) return `${name}, ${size}: ${failure.replace(/\.$/, '')}`;
-  const off = Number.isNaN(error) ? 'no number' : `off by ${short(error, 3)}`;
-  return `${name}, ${size}: ${what}: ${off}, where at most ${short(bound, 3)} is right`;
 }

@@ -7,11 +7,12 @@ import {
   EngineError,
   NoAdapterError,
   openGpu,
+  passedChecks,
+  resultInWords,
   type Tiles,
   tuningFile,
 } from '../node/index.js';
 import { valuesOf } from './arguments.js';
-import { remember, resultInWords } from './checked.js';
 import { checkOption, jsonOption, tuningOption } from './options.js';
 
 interface DevicesValues {
@@ -73,7 +74,7 @@ async function checked({ name }: AdapterDescription, telling: boolean): Promise<
       results.push(result);
       if (telling) process.stdout.write(`    ${result.ok ? 'right' : 'WRONG'}  ${resultInWords(result)}\n`);
     }
-    await remember(gpu, results);
+    await passedChecks.remember(gpu, results);
     return results;
   } finally {
     gpu.close();

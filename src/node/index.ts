@@ -22,7 +22,7 @@ export {
   type OpenOptions,
   openGpu,
 } from './adapters.js';
-export { passedChecks, rememberPassed } from './checks.js';
+export { passedChecks } from './checks.js';
 export {
   datasetNames,
   type LoadedDatasets,

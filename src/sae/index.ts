@@ -13,6 +13,8 @@ export { Gpu } from '../gpu/gpu.js';
 export { Scope } from '../gpu/scope.js';
 export { type Spread, spread } from '../gpu/timing.js';
 export { type CheckOptions, type CheckResult, checkDevice, checkNames } from './check/index.js';
+export { PassedChecks } from './check/passed.js';
+export { resultInWords, wrongInWords } from './check/words.js';
 export {
   type Activation,
   activations,

@@ -14,6 +14,7 @@ import {
 import { named, onDrop, readFiles, saveBlob } from './browser/files.js';
 import { element, forget, onClick, showText, tell } from './browser/page.js';
 import { reportOf, showReport } from './browser/report.js';
+import { AdapterCheck } from './session/adapter-check.js';
 import { loadDataset } from './session/datasets.js';
 import { Keeping, type KeptTraining } from './session/keeping.js';
 import { Session } from './session/session.js';
@@ -45,6 +46,8 @@ const session = new Session({
   prepared: (samples, dataset) => views.showFirst(samples, dataset),
   replaced: () => views.drawAll(),
   trained: () => {
+    // After the first step.
+    checkAdapter();
     element<HTMLButtonElement>('save-csv').disabled = false;
     views.drawTrained();
   },
@@ -58,8 +61,16 @@ const session = new Session({
   copied: (snapshot, { dataset }, still) => {
     const { points } = session.history;
     const page = () => ({ address: toAddress(form.settings, chosen), rows: dataset.name, points });
-    keeping.keep(snapshot, dataset, page, still);
+    void adapterCheck.done.then(() => {
+      if (!adapterCheck.wrong) keeping.keep(snapshot, dataset, page, still);
+    });
   },
+});
+const adapterCheck = new AdapterCheck((sentence) => {
+  asked = undefined;
+  void session.pause();
+  showButtons();
+  tell('trouble', sentence);
 });
 const keeping = new Keeping();
 const views = new Views(session);
@@ -92,7 +103,9 @@ function train(goal: () => number): void {
       return;
     }
     asked = undefined;
-    if (session.run) {
+    if (adapterCheck.wrong) {
+      tell('trouble', adapterCheck.wrong);
+    } else if (session.run) {
       forget('trouble');
       session.train(goal());
     }
@@ -104,6 +117,13 @@ function train(goal: () => number): void {
 function trainSome(goal: () => number): void {
   if (!session.training && !asked) {
     train(goal);
+  }
+}
+
+/** Checks the adapter for what it is used for now. */
+function checkAdapter(): void {
+  if (session.run) {
+    adapterCheck.begin(session.run);
   }
 }
 
@@ -237,6 +257,10 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
   preparing = false;
   showButtons();
   views.showStatus();
+  // What is to be trained at once is trained first.
+  if (!asked) {
+    checkAdapter();
+  }
 }
 
 /** Rows for a saved model: with the normalisation of its training rows. */

@@ -4,12 +4,12 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { checkDevice, checkNames, openGpu, passedChecks, rememberPassed } from '../../dist/node/index.js';
+import { checkDevice, checkNames, openGpu, passedChecks } from '../../dist/node/index.js';
 
 const halves = 2;
 const half = process.argv[2];
 const gpu = await openGpu({ tune: 'off' });
-const passed = await passedChecks(gpu);
+const passed = await passedChecks.of(gpu);
 const names = checkNames(gpu, { passed });
 if (half !== undefined) {
   const others = names.filter((_, i) => i % halves !== Number(half));
@@ -20,7 +20,10 @@ if (half !== undefined) {
   console.log(JSON.stringify(own));
 } else if (names.length > 0) {
   const own = await Promise.all(Array.from({ length: halves }, (_, i) => passedOf(i)));
-  await rememberPassed(gpu, own.flat());
+  await passedChecks.remember(
+    gpu,
+    own.flat().map((name) => ({ name, ok: true })),
+  );
 }
 gpu.close();
 

@@ -49,6 +49,9 @@ export const oneTile = `globalThis.oneTile = {
   family: 'register', tile_rows: 1, tile_columns: 2, threads_rows: 4, threads_columns: 1,
 };`;
 
+/** Run in a page before its own script, has it know nothing of the adapter, as at a first visit: it then checks it. */
+export const unchecked = 'globalThis.unchecked = true;';
+
 export interface OpenOptions extends BrowserContextOptions {
   /** Settings in the address, such as `h_dims=8&seed=3`. */
   readonly settings?: string;

@@ -6,13 +6,15 @@ import { build, type Plugin } from 'vite';
 
 const configFile = fileURLToPath(new URL('../../vite.config.ts', import.meta.url));
 
-const tiles = fileURLToPath(new URL('page-tiles.ts', import.meta.url));
-/** What the tested site has besides: see `oneTile` of page.ts. */
-const pageTiles: Plugin = {
-  name: 'page-tiles',
+/** What the tested site has in the place of files of the engine, by the ends of their names: see `oneTile` and `unchecked` of page.ts. */
+const standIns = Object.entries({ '/candidates.js': 'page-tiles.ts', '/passed.js': 'page-checks.ts' }).map(
+  ([end, file]) => ({ end, file: fileURLToPath(new URL(file, import.meta.url)) }),
+);
+const standing: Plugin = {
+  name: 'standing-in',
   enforce: 'pre',
   resolveId: (source, importer) =>
-    source.endsWith('/candidates.js') && importer !== tiles ? tiles : undefined,
+    standIns.find(({ end, file }) => source.endsWith(end) && importer !== file)?.file,
 };
 
 /** Builds the site once for all tests of the page, into the folder that SAE_SITE names. */
@@ -27,7 +29,7 @@ export default async function setup(): Promise<(() => void) | undefined> {
   const license = { fileName: 'vite-licenses.json' };
   await build({
     configFile,
-    plugins: [pageTiles],
+    plugins: [standing],
     logLevel: 'warn',
     build: { outDir, emptyOutDir: true, license },
   });

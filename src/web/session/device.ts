@@ -1,6 +1,6 @@
 import { Gpu } from '../../sae/index.js';
 import { loadShader } from '../browser/shaders.js';
-import { tuningStore } from '../browser/tuning.js';
+import { tuningStore } from '../browser/stores.js';
 
 /** The page's device, opened when it is first needed and again if it was lost. */
 export class PageDevice {
