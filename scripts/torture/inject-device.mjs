@@ -43,11 +43,14 @@ function caller() {
 function meets(call, allocates) {
   const from = caller();
   const allocation = allocates === undefined ? undefined : ++allocations;
-  if (log) appendFileSync(log, `${JSON.stringify({ call, path: '', from, allocates })}\n`);
   const key = `${call} ${from}`;
   counts.set(key, (counts.get(key) ?? 0) + 1);
-  if (fault?.allocation !== undefined) return fault.allocation === allocation;
-  return fault?.call === call && fault.from === from && fault.nth === counts.get(key);
+  const fails =
+    fault?.allocation === undefined
+      ? fault?.call === call && fault.from === from && fault.nth === counts.get(key)
+      : fault.allocation === allocation;
+  if (log) appendFileSync(log, `${JSON.stringify({ call, path: '', from, allocates, fails })}\n`);
+  return fails;
 }
 
 /** As Dawn does where there is no memory: what was made can be used for nothing, and the scope that is open is told, or else anybody. */

@@ -1,4 +1,4 @@
-// Opens a device fifty times in one process and trains a little with each. Prints what the process holds after each, as JSON.
+// Opens a device as often as the first argument says in one process and trains a little with each. Prints what the process holds after each, as JSON.
 import { readdirSync } from 'node:fs';
 import { Model, openGpu, Trainer } from '../../dist/node/index.js';
 
