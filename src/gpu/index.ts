@@ -19,3 +19,7 @@ export { type Bindings, Program, type Resource, type Workgroups } from './progra
 export { type Ownable, Scope } from './scope.js';
 export { padded, Tensor, tensorBytes } from './tensor.js';
 export { type Spread, timeProgram } from './timing.js';
+// What the signatures of all that name besides.
+export type { GemmSource } from './gemm/gemm.js';
+export type { Tuner } from './gemm/tuner.js';
+export type { Running } from './program.js';

@@ -40,7 +40,7 @@ interface Copy {
 type Step = Dispatch | Copy;
 
 /** What of a program is submitted, and what goes with it. */
-interface Running {
+export interface Running {
   /** Index of the one dispatch or copy to run; all of them by default. */
   readonly only?: number | undefined;
   /** Where the device writes when it began and ended. */

@@ -88,3 +88,13 @@ export { goesOnLater, type SlurmOptions, slurmScript } from './slurm.js';
 export { readSnapshotFile, writeSnapshotFile } from './snapshot-file.js';
 export { tuningFile } from './tuning.js';
 export { removeUnfinished } from './write-file.js';
+// What the signatures of all that name besides.
+export type { ModelFolder } from '../sae/model/formats/folder.js';
+export type { SaeFormat } from '../sae/model/formats/format.js';
+export type { Weights } from '../sae/model/formats/weights.js';
+export type { ImportedActivation } from '../sae/model/formats/imported.js';
+export type { PinnedFile } from './data/download.js';
+export type { MnistSource } from './data/mnist.js';
+export type { PipeOptions } from './data/piped.js';
+export type { Blocks, RowsShape } from './data/write-dense.js';
+export type { ChartEpoch, ChartTraining } from './pictures/chart-training.js';

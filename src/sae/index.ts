@@ -150,3 +150,47 @@ export {
 export { type Progress, Trainer } from './training/trainer.js';
 export { type GroupSteps, type Member, TrainerGroup } from './training/trainer-group.js';
 export type { TrainedSteps } from './training/training-log.js';
+// What the signatures of all that name besides.
+export type { Tuner } from '../gpu/gemm/tuner.js';
+export type { Quantile } from './insight/evaluation/activity.js';
+export type { LabelPrediction } from './insight/evaluation/classes.js';
+export type { Directions, LabelFigures } from './insight/evaluation/evaluation.js';
+export type { OtherVariances } from './insight/evaluation/fidelity.js';
+export type { ClassProbe } from './insight/evaluation/sparse-probe.js';
+export type { OptionShape } from './options.js';
+export type { Reconstructed } from './insight/probe.js';
+export type {
+  ArrayPlace,
+  Pictures,
+  ReportedChart,
+  ReportedCurve,
+  ReportedFigures,
+  ReportedModel,
+  ReportedRows,
+  ReportedTable,
+  ReportedTerm,
+  ReportFacts,
+} from './insight/report/layout.js';
+export type { NamedArray } from './insight/report/pack.js';
+export type { ModelLayer, Rescaling } from './model/layers.js';
+export type { Optimizer } from './optimizer/optimizer.js';
+export type { DuplicatesState } from './rows/duplicates.js';
+export type { ByteSource } from './rows/formats/bytes.js';
+export type { DescribedImage, ImageDecoder } from './rows/formats/pixels.js';
+export type { HostKind } from './rows/normalization/index.js';
+export type { RowNorm } from './rows/normalization/row.js';
+export type { Standardize } from './rows/normalization/standardize.js';
+export type { Zca } from './rows/normalization/zca.js';
+export type { Unnormalized } from './rows/normalize.js';
+export type { HostRows } from './rows/rows.js';
+export type { NonfiniteValue, NormsSummary, ValuesSummary } from './rows/summary.js';
+export type { TermValues } from './sparsity/index.js';
+export type { Coding, ModelShape, Penalty, Selection, Sparsity, Term } from './sparsity/sparsity.js';
+export type { StepState, TrainStep } from './step/train-step.js';
+export type { Choices, Grid } from './sweep/settings.js';
+export type { TrialRows } from './sweep/trials.js';
+export type { StreamConfig } from './synth/run.js';
+export type { Profile } from './training/benchmark.js';
+export type { LossAxis } from './training/loss-curves.js';
+export type { LossFigures, PassSums } from './training/metrics.js';
+export type { RowOrderState } from './training/row-order.js';

@@ -23,6 +23,7 @@ export class DensityHistory {
     readonly values: Float32Array<ArrayBuffer>,
     readonly rows: number,
     readonly epochs: number,
+    /** @internal */
     readonly pass: ForwardPass,
     readonly scope: Scope,
   ) {}

@@ -80,6 +80,7 @@ export class TrainStep {
   #windowRows = 0;
 
   private constructor(
+    /** @internal */
     readonly build: StepBuild,
     readonly windows: Windows,
     readonly scope: Scope,
@@ -228,6 +229,7 @@ export class TrainStep {
   /**
    * Submits the next steps of the window, at most `most`. At most `submitsInFlight` submits may be in flight.
    * @param toEnd steps up to the end of the run, which the log tells of as of that of a pass, whole or not.
+   * @internal
    */
   submit(most: number, toEnd = Number.POSITIVE_INFINITY): Submitted<StepLog> {
     const first = this.#submitted;

@@ -13,7 +13,7 @@ import type { SynthPreset } from './config.js';
 const startRows = 8192;
 
 /** Rows of a stream are trained on for so many steps. */
-type StreamConfig = TrainConfig<SparsityName> & { readonly steps: number };
+export type StreamConfig = TrainConfig<SparsityName> & { readonly steps: number };
 
 /** What a model is trained on, how, and what it is scored on. */
 export interface SynthRun {

@@ -53,12 +53,12 @@ export function weightedTerms(sparsity: SparsityName, values: Values): TermFigur
 
 /**
  * What adds up to the loss: the reconstruction's error, the weighted terms and, where these have one, their constant.
- * @param values as for `weightedTerms`. @param in_dims of a row. @param latents of the model.
+ * @param values as for `weightedTerms`. @param sizes values of a row, and latents of the model.
  */
 export function lossParts(
   config: TrainConfig<SparsityName>,
   values: Values,
-  { in_dims, latents }: { readonly in_dims: number; readonly latents: number },
+  sizes: { readonly in_dims: number; readonly latents: number },
 ): TermFigure[] {
   const terms = weightedTerms(config.sparsity, values);
   const figures = values as unknown as Readonly<Record<string, number>>;
@@ -67,13 +67,13 @@ export function lossParts(
       ? [
           {
             name: `a constant of ${name}`,
-            value: (weight === 1 ? 1 : figures[weight]) * offset(config as never, latents),
+            value: (weight === 1 ? 1 : figures[weight]) * offset(config as never, sizes.latents),
           },
         ]
       : [],
   );
   const others = [...terms, ...constants];
-  const error = { mean: 'mse', sum: `${in_dims} * mse`, fvu: 'fvu' }[config.reconstruction];
+  const error = { mean: 'mse', sum: `${sizes.in_dims} * mse`, fvu: 'fvu' }[config.reconstruction];
   const value = values.loss - others.reduce((sum, part) => sum + part.value, 0);
   return [{ name: error, value }, ...others];
 }

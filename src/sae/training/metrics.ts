@@ -5,7 +5,7 @@ import { type SparsityName, sparsityOf, type TermValues } from '../sparsity/inde
 import type { StepFigures } from '../step/step-log.js';
 
 /** The figures that do not depend on the kind of sparsity. Metrics also have its terms, by name and unweighted. */
-interface LossFigures {
+export interface LossFigures {
   /**
    * What is minimised: mse, times in_dims where `reconstruction` is `sum`, and where it is `fvu` the fraction of each batch's variance
    * that its reconstruction leaves, + the weighted terms with their constants; mean over batches.

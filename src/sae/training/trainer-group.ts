@@ -38,6 +38,7 @@ export class TrainerGroup {
 
   private constructor(
     trainers: readonly Trainer<SparsityName>[],
+    /** @internal */
     readonly windows: Windows,
     readonly scope: Scope,
   ) {

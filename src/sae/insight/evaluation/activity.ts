@@ -27,7 +27,7 @@ export interface LatentFigures {
 }
 
 const quantiles = ['0', '0.05', '0.25', '0.5', '0.75', '0.95', '1'] as const;
-type Quantile = (typeof quantiles)[number];
+export type Quantile = (typeof quantiles)[number];
 
 /** Bins of densities for each power of ten, and the least power. */
 const binsADecade = 2;
