@@ -252,6 +252,7 @@ async function startOver(saved?: SavedModel, news?: string): Promise<void> {
     }
   } catch (error) {
     views.drawAll();
+    if (saved) forget('news');
     tell('trouble', made ? (error as Error).message : whyNoDevice(error));
   }
   preparing = false;
@@ -284,6 +285,7 @@ async function open(files: readonly NamedBlob[]): Promise<void> {
     const read = await readFiles(files, element<HTMLInputElement>('tensor').value.trim() || undefined);
     if ('model' in read) {
       const { model } = read;
+      tell('news', `Opening ${files[0].name}: the model goes to the device ...`, {});
       inTurn(() => startOver(model, `Opened ${files[0].name}. Training goes on from it.`));
       return;
     }

@@ -229,8 +229,8 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     );
     await button(page, 'One step').click();
     await trained(page, 1);
-    await page.getByText('sparsity_lambda · l1').waitFor();
-    expect(await page.getByText('sparsity_lambda · kl').isVisible()).toBe(false);
+    await page.locator('#figures').getByText('sparsity_lambda · l1').waitFor();
+    expect(await page.locator('#figures').getByText('sparsity_lambda · kl').isVisible()).toBe(false);
     const [curve] = await savedCurves(page);
     // The weight begins at 0.
     expect(curve).toMatchObject({ sparsity_lambda: 0 });
@@ -238,9 +238,9 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     // A trained model stays; until Reset, what is changed is for the next one.
     await page.getByLabel('Sparsity sparsity', { exact: true }).selectOption('none');
     await page.getByText(/^Changed: .*\bsparsity\b.* Press Reset/).waitFor();
-    await page.getByText('sparsity_lambda · l1').waitFor();
+    await page.locator('#figures').getByText('sparsity_lambda · l1').waitFor();
     await button(page, 'Reset').click();
-    await page.getByText('sparsity_lambda · l1').waitFor({ state: 'hidden' });
+    await page.locator('#figures').getByText('sparsity_lambda · l1').waitFor({ state: 'hidden' });
     expect(await page.getByLabel('Sparsity weight sparsity_lambda').isVisible()).toBe(false);
     await page.goto(page.url().replace('sparsity=none', 'sparsity=l1&l1_weighted=true'));
     await page.getByLabel('Weighted by decoder norm').waitFor();

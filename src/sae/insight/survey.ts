@@ -46,21 +46,24 @@ export class LatentSurvey {
     return this.#measured === this.rows;
   }
 
-  /** Adds the codes of a row, which begin at `at`. */
-  add(codes: Float32Array, at: number, row: number): void {
-    this.#top.add(codes, at, row);
+  /** Adds the codes of some rows, [rows, hidden]. What is kept of a latent is at hand while all of them are looked at. */
+  add(codes: Float32Array, rows: Uint32Array): void {
     const { hidden, threshold } = this;
     const max = this.#max;
-    const sums = this.#sums;
     for (let latent = 0; latent < hidden; latent++) {
-      const value = codes[at + latent];
-      if (value > max[latent]) max[latent] = value;
-      if (value > threshold) {
-        sums[latent] += value;
-        this.#count(latent, value - threshold);
+      let sum = 0;
+      for (let i = 0, at = latent; i < rows.length; i++, at += hidden) {
+        const value = codes[at];
+        if (value > max[latent]) max[latent] = value;
+        if (value > threshold) {
+          sum += value;
+          this.#top.addActive(latent, value, rows[i]);
+          this.#count(latent, value - threshold);
+        }
       }
+      this.#sums[latent] += sum;
     }
-    this.#measured += 1;
+    this.#measured += rows.length;
   }
 
   #count(latent: number, above: number): void {
@@ -137,7 +140,8 @@ export async function* surveyLatents(
     const block = (first: number, end: number) =>
       normalizedRows(pickRows(dataset, [...order.subarray(first, end)]));
     for await (const codes of pass.blocks(rows, block)) {
-      for (let at = 0; at < codes.length; at += hidden) survey.add(codes, at, order[survey.measured]);
+      const first = survey.measured;
+      survey.add(codes, order.subarray(first, first + codes.length / hidden));
       yield survey;
     }
   } finally {

@@ -109,10 +109,10 @@ export class Run {
   }
 }
 
-/** A run, and the copy on the host to go back to. */
+/** A run, and the copy on the host to go back to, which is of the moment when the run was made, however late it is there. */
 export interface RunAndSnapshot {
   readonly run: Run;
-  readonly snapshot: Snapshot<SparsityName>;
+  readonly snapshot: Promise<Snapshot<SparsityName>>;
 }
 
 /**
@@ -142,7 +142,7 @@ export function buildRun(
     const [rows, placement] = trainedOn(dataset);
     const training = Trainer.create(model, rows, options, placement);
     const run = await Run.create(scope, samples, training, dataset);
-    return { run, snapshot: await run.trainer.snapshot() };
+    return { run, snapshot: run.trainer.snapshot() };
   });
 }
 

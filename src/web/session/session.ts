@@ -49,7 +49,9 @@ export class Session {
   #run: Run | undefined;
   #history = new LossHistory<SparsityName>();
   #speed = 0;
-  #snapshot: Snapshot<SparsityName> | undefined;
+  #snapshot: Snapshot<SparsityName> | Promise<Snapshot<SparsityName>> | undefined;
+  /** Makes the current run as it was made, for as long as there is no copy of it. */
+  #makeAgain: (() => Promise<void>) | undefined;
   /** When the next snapshot is due. */
   #snapshotDue = 0;
   /** Total steps at which training ends. */
@@ -241,6 +243,7 @@ export class Session {
       return this.#begin(settings, dataset, saved, true);
     }
     this.#history = new LossHistory<SparsityName>();
+    this.#makeAgain = () => this.#begin(settings, dataset, saved, true);
     this.#replace(built.run, built.snapshot);
   }
 
@@ -297,10 +300,12 @@ export class Session {
     }
   }
 
-  #replace(run: Run, snapshot: Snapshot<SparsityName>): void {
+  #replace(run: Run, snapshot: Snapshot<SparsityName> | Promise<Snapshot<SparsityName>>): void {
     void this.#run?.close();
     this.#run = run;
     this.#snapshot = snapshot;
+    // That of a large model takes seconds. Whether there is one is asked where it is needed.
+    void Promise.resolve(snapshot).catch(() => {});
     this.#snapshotDue = performance.now() + snapshotInterval;
     this.#events.replaced(run);
   }
@@ -358,7 +363,13 @@ export class Session {
 
   /** Replaces the current run by one from the last snapshot. Returns its step. */
   async #goBack({ dataset, trainer }: Run): Promise<string> {
-    const snapshot = this.#snapshot!;
+    let snapshot: Snapshot<SparsityName>;
+    try {
+      snapshot = await this.#snapshot!;
+    } catch {
+      await this.#makeAgain!();
+      return '0';
+    }
     // Settings that were changed since the snapshot stay changed.
     const run = await resumeRun(await this.#device.open(), dataset, snapshot, liveOf(trainer.config));
     this.#history.rewind(snapshot.done);

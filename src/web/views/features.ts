@@ -13,8 +13,8 @@ export interface LatentTile {
 
 /** What tiles show: what is orange is above zero, what is blue below it. */
 const meanings: Readonly<Record<keyof LatentTile, string>> = {
-  decoder: 'What each latent adds to a reconstruction, in orange, and what it takes away, in blue.',
-  encoder: 'What each latent looks for: what is orange excites it, what is blue holds it back.',
+  decoder: 'Orange: what a latent adds; blue: what it takes away.',
+  encoder: 'Orange: what excites a latent; blue: what holds it back.',
 };
 
 /** Words of a latent that are shown, and those that it is found by; characters of one of them. At most. */
@@ -163,10 +163,8 @@ export class Features {
         ? 'What each latent adds to red, green and blue, or takes away: zero is a middle grey.'
         : meanings[this.#kind];
     const survey = this.#survey;
-    const rows = dataset.rows.toLocaleString('en');
-    const known = survey?.complete
-      ? ''
-      : ` ${survey ? `${survey.measured.toLocaleString('en')} of ${rows}` : `None of ${rows}`} rows are measured so far.`;
+    const measured = (survey?.measured ?? 0).toLocaleString('en');
+    const known = survey?.complete ? '' : ` ${measured} of ${dataset.rows.toLocaleString('en')} rows measured.`;
     element('feature-legend').textContent = what + known;
   }
 

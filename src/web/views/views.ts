@@ -3,6 +3,7 @@ import { paced, tell } from '../browser/page.js';
 import { isLost } from '../session/device.js';
 import type { Run } from '../session/run.js';
 import type { Session } from '../session/session.js';
+import { wordsOf } from '../session/shown-rows.js';
 import { Curves } from './curves.js';
 import { Features } from './features.js';
 import { Inspector } from './inspector.js';
@@ -62,7 +63,8 @@ export class Views {
       this.#features.show(run, survey);
       this.#revival.show(run, survey);
       this.#inspect(run);
-      this.#drawPad();
+      // Latents are named there by their words.
+      if (wordsOf(run.dataset)) this.#drawPad();
     });
     onThemeChange(() => {
       this.#samples.forget();

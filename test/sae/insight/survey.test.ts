@@ -101,7 +101,7 @@ describe('a list of latents', () => {
     [9, 0.5, 0.5, 0, 0.5, 1, 0.5, 1, 0.5, 0.5, 0.5, 0.5],
     [0, 0, 0, 0, 0, 2, 0, 2, 0, 0, 0, 0],
   ];
-  for (const [row, code] of codes.entries()) survey.add(Float32Array.from(code), 0, row);
+  survey.add(Float32Array.from(codes.flat()), Uint32Array.from(codes.keys()));
 
   test('by number, by density and by strength, dead ones last', () => {
     const others = [1, 2, 4, 6, 8, 9, 10, 11];
