@@ -130,7 +130,8 @@ export function builtPage(launch: () => Promise<Browser> = launchChromium, alway
     });
     context.on('request', (request) => {
       const url = request.url();
-      if (!url.startsWith(address) && !url.startsWith('blob:')) faults.push(`request: ${url}`);
+      // A test may look at a file that the page has saved.
+      if (!url.startsWith(address) && !/^(blob|file):/.test(url)) faults.push(`request: ${url}`);
     });
     context.on('response', (response) => {
       if (!response.ok()) faults.push(`${response.status()}: ${response.url()}`);
