@@ -112,11 +112,12 @@ async function run(trials, byQueue) {
   const atWork = new Set();
   const ending = new AbortController();
   setMaxListeners(0, ending.signal);
+  // Each worker of a queue reads the sweep once. In one process, a thousand copies of it have no room.
+  const holders = new Map();
+  const shared = queue && groupsInQueue(mortalQueue(queue, holders), async () => store);
   const worker = async (_, number) => {
     const isAlive = () => !dead.has(number);
-    const source = queue
-      ? groupsInQueue(mortalQueue(queue, isAlive), async () => store)
-      : groupsInStore(store, sweep);
+    const source = shared ?? groupsInStore(store, sweep);
     const deaths = new Deaths(store);
     while (isAlive()) {
       const asked = performance.now();
@@ -125,6 +126,7 @@ async function run(trials, byQueue) {
       waits.push(performance.now() - asked);
       atWork.add(number);
       const { group } = taken;
+      holders.set(group.index, isAlive);
       const session = await Session.begin(mortal(store, isAlive), 'simulated', lease);
       const { finished, ...how } = await train(store, group, session.id, deaths, isAlive);
       done += finished;
@@ -182,10 +184,11 @@ function mortal(store, isAlive) {
   });
 }
 
-/** A queue of which a dead worker keeps nothing. */
-function mortalQueue(queue, isAlive) {
+/** A queue of which a dead worker keeps nothing. @param holders says of each group whether who has it is alive. */
+function mortalQueue(queue, holders) {
   const mortalJob = (job) => {
-    const renew = async () => isAlive() && (await job.renew());
+    holders.delete(job.data.group);
+    const renew = async () => (holders.get(job.data.group)?.() ?? true) && (await job.renew());
     return new Proxy(job, {
       get: (target, name) => (name === 'renew' ? renew : bound(target, name)),
     });
