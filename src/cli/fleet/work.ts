@@ -141,7 +141,7 @@ const patience = 2;
 /** The groups that a queue hands out. @param openStore opens the store that a job names. */
 export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise<Store>): GroupSource {
   // Sweeps never change, and are as long as they have trials.
-  const sweeps = new Map<string, Sweep>();
+  const sweeps = new Map<string, Promise<Sweep>>();
   const deaths = new Map<Store, Deaths>();
   const take = async (job: TakenJob, signal: AbortSignal): Promise<TakenGroup | undefined> => {
     const {
@@ -151,8 +151,10 @@ export function groupsInQueue(queue: Queue, openStore: (name: string) => Promise
     } = job.data as { store: string; sweep: string; group: number };
     const store = await openStore(name);
     const key = `${name} ${id}`;
-    const sweep = sweeps.get(key) ?? (await readSweep(store, id));
-    sweeps.set(key, sweep);
+    const reading = sweeps.get(key) ?? readSweep(store, id);
+    sweeps.set(key, reading);
+    reading.catch(() => sweeps.delete(key));
+    const sweep = await reading;
     const seen = deaths.get(store) ?? new Deaths(store, true);
     deaths.set(store, seen);
     const held = heldJob(job, store, groupOf(sweep, index));
