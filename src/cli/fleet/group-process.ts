@@ -64,7 +64,8 @@ class Relay extends Reporter {
 }
 
 function send(message: FromGroup): void {
-  process.send?.(message);
+  // Its end, after which this process ends as well, shows in an error of this first, which is nobody's without a function for it.
+  process.send?.(message, undefined, undefined, () => {});
 }
 
 /** What stays between two groups. */
