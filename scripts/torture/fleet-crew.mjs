@@ -87,16 +87,17 @@ export class Crew {
     return this.workers.filter(({ ended }) => !ended);
   }
 
-  /** Waits until something is so of the store, or all is over. @param {(state: any) => unknown} is of a trial's state */
-  async until(is) {
-    const holds = async () => {
-      for (const trial of await trialsOf(this.bed)) {
-        const state = (await statesOf(this.bed, trial)).at(-1);
-        if (state && is(state)) return true;
-      }
-      return false;
-    };
-    while (!this.isOver && !(await holds())) await pause(20);
+  /**
+   * Waits until something is so of some of the trials that were taken, or of all, or all is over.
+   * @param {(state: any) => unknown} is of a trial's state @param {'some' | 'every'} [of]
+   */
+  async until(is, of = 'some') {
+    for (;;) {
+      const states = [];
+      for (const trial of await trialsOf(this.bed)) states.push((await statesOf(this.bed, trial)).at(-1));
+      if (this.isOver || states.filter(Boolean)[of](is)) return;
+      await pause(20);
+    }
   }
 
   /** @param {string} part */

@@ -61,7 +61,7 @@ function queueOf(name: string, how: Parameters<typeof queueBed>[2]) {
 const hasSnapshot = ({ snapshot }: { snapshot?: string }) => snapshot;
 const isRunning = ({ state }: { state: string }) => state === 'running';
 const isFurther = ({ state, attempts }: { state: string; attempts: number }) =>
-  state === 'running' && attempts === 0;
+  state !== 'running' || attempts === 0;
 
 /** Where the process of an adapter is killed, in the order in which a trial comes to them. */
 const snapshotFile = '\\d+-w\\w+-\\d+\\.safetensors';
@@ -109,7 +109,7 @@ describe.each(drivers)('a sweep by %s', (name, make) => {
           for (const [i, [what, after, nth = 1]] of phases[ofFolder ? 'folder' : 'bucket'].entries()) {
             if (crew.isOver) break;
             // Five deaths without progress would end the trial, so each phase has one, after some progress.
-            if (i > 0) await crew.until(isFurther);
+            if (i > 0) await crew.until(isFurther, 'every');
             const place = { what, after, nth, child: true, once: `killed-${i}` };
             const next = await crew.killAt(crew.workers[0], place);
             await until(
