@@ -5,6 +5,10 @@
  */
 
 export * from '../sae/index.js';
+// What the signatures of all that name besides.
+export type { ModelFolder } from '../sae/model/formats/folder.js';
+export type { SaeFormat } from '../sae/model/formats/format.js';
+export type { ImportedActivation } from '../sae/model/formats/imported.js';
 export {
   type ImportedSae,
   type SaeFiles,
@@ -12,6 +16,7 @@ export {
   saelensFiles,
   sparsifyFiles,
 } from '../sae/model/formats/index.js';
+export type { Weights } from '../sae/model/formats/weights.js';
 export { importedOf, modelOf } from '../sae/model/imported-model.js';
 export { onnxFiles } from '../sae/model/onnx/onnx.js';
 export {
@@ -30,10 +35,14 @@ export {
   loadDatasets,
   openDatasets,
 } from './data/datasets.js';
+export type { PinnedFile } from './data/download.js';
 export { type FoundFiles, findDataFiles } from './data/find.js';
 export { mostInMemory, placementOf, sweepWindow, windowsInWords } from './data/memory.js';
+export type { MnistSource } from './data/mnist.js';
+export type { PipeOptions } from './data/piped.js';
 export { closePipes, isPipe, pipedFile } from './data/piped.js';
 export { openDataset, openFiles, type ReadRowsOptions, readDataset } from './data/read.js';
+export type { Blocks, RowsShape } from './data/write-dense.js';
 export { writeNpy, writeSafetensors } from './data/write-dense.js';
 export { type SparseFormat, writeSparse } from './data/write-sparse.js';
 export { checkFile, checkRoom, makeFolder } from './folder.js';
@@ -44,6 +53,7 @@ export { checkTableName, isOurTable, TableLog } from './metrics/table-log.js';
 export { TensorboardLog } from './metrics/tensorboard-log.js';
 export { readModelFile, writeModelFile } from './model-file.js';
 export { Animation, type Frame, isOurAnimation, mostFrames } from './pictures/animation.js';
+export type { ChartEpoch, ChartTraining } from './pictures/chart-training.js';
 export {
   type DrawOptions,
   drawLoss,
@@ -88,13 +98,3 @@ export { goesOnLater, type SlurmOptions, slurmScript } from './slurm.js';
 export { readSnapshotFile, writeSnapshotFile } from './snapshot-file.js';
 export { tuningFile } from './tuning.js';
 export { removeUnfinished } from './write-file.js';
-// What the signatures of all that name besides.
-export type { ModelFolder } from '../sae/model/formats/folder.js';
-export type { SaeFormat } from '../sae/model/formats/format.js';
-export type { Weights } from '../sae/model/formats/weights.js';
-export type { ImportedActivation } from '../sae/model/formats/imported.js';
-export type { PinnedFile } from './data/download.js';
-export type { MnistSource } from './data/mnist.js';
-export type { PipeOptions } from './data/piped.js';
-export type { Blocks, RowsShape } from './data/write-dense.js';
-export type { ChartEpoch, ChartTraining } from './pictures/chart-training.js';

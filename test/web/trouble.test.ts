@@ -319,11 +319,13 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     },
   );
 
-  test.runIf(long)('a device that is lost before the first copy of a model is made has it made again', async () => {
-    const page = await open({ settings: 'h_dims=6' });
-    const untrained = await saved(page, 'Save model');
-    // As of a large model, copies of the weights are still under way when the device is lost.
-    await page.evaluate(`{
+  test.runIf(long)(
+    'a device that is lost before the first copy of a model is made has it made again',
+    async () => {
+      const page = await open({ settings: 'h_dims=6' });
+      const untrained = await saved(page, 'Save model');
+      // As of a large model, copies of the weights are still under way when the device is lost.
+      await page.evaluate(`{
       const { mapAsync } = GPUBuffer.prototype;
       GPUBuffer.prototype.mapAsync = function (...options) {
         const own = mapAsync.apply(this, options);
@@ -333,17 +335,18 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
       };
       globalThis.undo = () => { GPUBuffer.prototype.mapAsync = mapAsync; };
     }`);
-    await button(page, 'Reset').click();
-    await trained(page, 0);
-    await page.waitForTimeout(500);
-    await page.evaluate('undo(); opened.at(-1).destroy()');
-    await page
-      .getByText('The graphics device was lost. It is open again, and the model is as it was after step 0.')
-      .waitFor();
-    expect(await saved(page, 'Save model')).toEqual(untrained);
-    await button(page, 'One step').click();
-    await trained(page, 1);
-  });
+      await button(page, 'Reset').click();
+      await trained(page, 0);
+      await page.waitForTimeout(500);
+      await page.evaluate('undo(); opened.at(-1).destroy()');
+      await page
+        .getByText('The graphics device was lost. It is open again, and the model is as it was after step 0.')
+        .waitFor();
+      expect(await saved(page, 'Save model')).toEqual(untrained);
+      await button(page, 'One step').click();
+      await trained(page, 1);
+    },
+  );
 
   test.runIf(long)(
     'a loss that is not finite ends training, which goes on from the last copy with another learning rate',

@@ -164,7 +164,9 @@ export class Features {
         : meanings[this.#kind];
     const survey = this.#survey;
     const measured = (survey?.measured ?? 0).toLocaleString('en');
-    const known = survey?.complete ? '' : ` ${measured} of ${dataset.rows.toLocaleString('en')} rows measured.`;
+    const known = survey?.complete
+      ? ''
+      : ` ${measured} of ${dataset.rows.toLocaleString('en')} rows measured.`;
     element('feature-legend').textContent = what + known;
   }
 
