@@ -14,7 +14,7 @@ const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaul
 /** What the file's text says of a test: whether it opens a device, and whether another file would see what it changes. */
 const tests = globSync([
   'test/{gpu,sae}/**/*.test.ts',
-  'test/node/{data,fleet,metrics,pictures,queue,store}/*.test.ts',
+  'test/node/{data,fleet,metrics,pictures,queue}/*.test.ts',
   'test/reference/checks/*.test.ts',
   'test/scripts/{apt-sources,browser,check,peers,system}.test.ts',
   'test/support/*.test.ts',

@@ -31,7 +31,7 @@ async function written(...options: readonly string[]): Promise<void> {
     '4',
     '--epochs',
     // So that a worker hears of its death before it is done.
-    '60',
+    '24',
     '--sparsity',
     'topk',
   ];
