@@ -98,8 +98,9 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig(({ mode }) => ({
   test: {
-    // Mesa's compiler, which takes most of the time, uses one core; one file more than there are cores, since some wait for servers or a page.
-    maxWorkers: availableParallelism() + 1,
+    // Mesa's compiler, which takes most of the time, uses one core. More files at once than there are cores, since many wait for a
+    // server, for a page, or for what is imported.
+    maxWorkers: availableParallelism() + 2,
     sequence: { sequencer: LongestFirst },
     // `--mode fleet` is `npm run test:fleet`, and `--mode long` is `npm run test:long`.
     projects:
