@@ -16,7 +16,7 @@ const tests = globSync([
   'test/{gpu,sae}/**/*.test.ts',
   'test/node/{data,fleet,metrics,pictures,queue}/*.test.ts',
   'test/reference/checks/*.test.ts',
-  'test/scripts/{apt-sources,browser,check,peers,system}.test.ts',
+  'test/scripts/{apt-sources,check,peers,system}.test.ts',
   'test/support/*.test.ts',
   'test/cli/*.test.ts',
 ])
@@ -24,22 +24,15 @@ const tests = globSync([
   .filter(
     ({ text }) => !/\bvi\.(mock|hoisted|stubEnv)\(|process\.env\.\w+ = |\bopenGpu\b|from 'webgpu'/.test(text),
   );
-const commands = (file: string) => file.startsWith('test/cli/');
-const isJob = ({ file }: { readonly file: string }) => jobs.includes(file);
+const others = tests.filter(({ file }) => !file.startsWith('test/cli/'));
 /** Where files need no device and leave nothing behind: they follow each other in a process, whose start and imports take longer than they do. */
-const bare = tests
-  .filter(({ file, text }) => !/\bgpuOfFile\b/.test(text) && !commands(file))
-  .map(({ file }) => file);
+const bare = others.filter(({ text }) => !/\bgpuOfFile\b/.test(text)).map(({ file }) => file);
 /** The same for files that run `sae` in processes, of which one serves them all. */
-const cli = tests.filter(({ file }) => commands(file)).map(({ file }) => file);
+const cli = tests.filter((test) => !others.includes(test)).map(({ file }) => file);
 /** The same for files that compute on a device, each on its own, and lose or destroy none. */
-const sharing = tests
+const sharing = others
   .filter(
-    (test) =>
-      /\bgpuOfFile\b/.test(test.text) &&
-      !/\.destroy\(\)/.test(test.text) &&
-      !isJob(test) &&
-      !commands(test.file),
+    ({ file, text }) => /\bgpuOfFile\b/.test(text) && !/\.destroy\(\)/.test(text) && !jobs.includes(file),
   )
   .map(({ file }) => file);
 /**

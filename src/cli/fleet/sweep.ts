@@ -143,14 +143,13 @@ async function sweep(values: SweepValues, given: ReadonlySet<string>): Promise<v
     const { save_every } = values;
     const { halving } = settings;
     const command = process.argv.slice(2);
-    const differ = differing([...trials.values()]);
     const record = {
       command,
       rows,
       loading,
       save_every,
       groups,
-      differing: differ,
+      differing: differing([...trials.values()]),
       ...(halving && { halving }),
     };
     const own = await writeSweep(store, record, trials);
