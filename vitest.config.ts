@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { globSync } from 'tinyglobby';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -11,6 +12,11 @@ const site = ['test/web/**/*.test.ts'];
 const fleet = ['test/fleet/**/*.test.ts'];
 /** What computes for longer than it compiles. */
 const jobs = ['test/sae/training/default-job.test.ts', 'test/sae/sparsity/defaults.test.ts'];
+const files = globSync('test/**/*.test.ts').map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+/** Whose parts of `src` are replaced by others, which takes transformed modules. */
+const mocking = files
+  .filter(({ text }) => /\bvi\.(mock|hoisted|resetModules)\(/.test(text))
+  .map(({ file }) => file);
 /** What the file's text says of a test: whether it opens a device, and whether another file would see what it changes. */
 const tests = globSync([
   'test/{gpu,sae}/**/*.test.ts',
@@ -105,7 +111,16 @@ export default defineConfig(({ mode }) => ({
               mode,
               {
                 include: ['test/**/*.test.ts'],
-                exclude: ['**/node_modules/**', ...site, ...jobs, ...bare, ...cli, ...sharing, ...fleet],
+                exclude: [
+                  '**/node_modules/**',
+                  ...site,
+                  ...jobs,
+                  ...bare,
+                  ...cli,
+                  ...sharing,
+                  ...mocking,
+                  ...fleet,
+                ],
                 globalSetup: 'test/support/checked.ts',
               },
               compiler,
@@ -118,6 +133,7 @@ export default defineConfig(({ mode }) => ({
             ),
             project('bare', mode, { include: bare, isolate: false }),
             project('sharing', mode, { include: sharing, isolate: false }, compiler),
+            project('mocking', mode, { include: mocking, alias: [] }, compiler),
             project('jobs', mode, { include: jobs }),
             project(
               'page',
@@ -133,6 +149,12 @@ export default defineConfig(({ mode }) => ({
           ],
   },
 }));
+
+/** What `tsc` has built, in the place of its source: node loads it as it is, where vite would transform it for each process. */
+const built = {
+  find: /^(\.\.\/)+src\/(gpu|sae|node|cli)\//,
+  replacement: fileURLToPath(new URL('dist/$2/', import.meta.url)),
+};
 
 function project(
   name: string,
@@ -153,6 +175,7 @@ function project(
       hookTimeout: 120_000,
       // What a page comes to show may take it seconds on a busy machine; a second is the default.
       expect: { poll: { timeout: 30_000 } },
+      alias: [built],
       exclude: [...exclude, ...leftOut(mode)],
       ...own,
     },

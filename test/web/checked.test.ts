@@ -42,17 +42,19 @@ describe.skipIf(!chromiumPath)('an adapter that a browser uses for the first tim
     await trouble.waitFor();
     await button(page, 'Train').waitFor();
     const before = await steps(page);
-    // Neither now nor with a new model.
+    // Neither now nor with a new model, which takes as long again.
     await button(page, 'Dismiss').click();
     await button(page, 'One step').click();
     await trouble.waitFor();
     expect(await steps(page)).toBe(before);
-    await button(page, 'Reset').click();
-    await trained(page, 0);
-    await ready(page);
-    await button(page, 'Train').click();
-    await trouble.waitFor();
-    await trained(page, 0);
+    if (long) {
+      await button(page, 'Reset').click();
+      await trained(page, 0);
+      await ready(page);
+      await button(page, 'Train').click();
+      await trouble.waitFor();
+      await trained(page, 0);
+    }
     expect(await passed(page)).not.toContain('training kl');
     const kept = await page.evaluate(async () => {
       const folder = await navigator.storage.getDirectory();

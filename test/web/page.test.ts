@@ -47,7 +47,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
       [360, 740],
       [320, 256],
     ] as const;
-    await look(page, 'untrained', sizes);
+    if (long) await look(page, 'untrained', sizes);
     await button(page, 'One step').click();
     await trained(page, 1);
     // What the loss is made of adds up to it, and the error among it is the one that is shown beside it.
@@ -70,7 +70,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     expect(await page.getByText('rows per training step').isVisible()).toBe(false);
   });
 
-  test('words are fetched when they are chosen, and shown in the place of pictures', async () => {
+  test.runIf(long)('words are fetched when they are chosen, and shown in the place of pictures', async () => {
     const page = await handedOn('h_dims=12');
     const fetched = () =>
       page.evaluate(

@@ -50,20 +50,22 @@ describe.skipIf(!chromiumPath)('the page trains', () => {
     }
 
     const cwd = folder.make();
-    const set = Object.entries({ ...training, epochs: 1 }).filter(([, value]) => value !== undefined);
-    const options = set.flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const run = [
-      '--dataset',
-      'mnist-10k',
-      '--h_dims',
-      JSON.stringify(h_dims),
-      ...options,
-      '--no-save-plots',
-      '--json',
-    ];
-    const [epoch] = objects(await succeeds(run, { cwd })).filter(({ loss }) => loss !== undefined);
-    const mean = curves.reduce((sum, { loss }) => sum + loss, 0) / curves.length;
-    expect(Math.abs(mean - Number(epoch.loss)) / mean).toBeLessThan(0.01);
+    if (long) {
+      const set = Object.entries({ ...training, epochs: 1 }).filter(([, value]) => value !== undefined);
+      const options = set.flatMap(([name, value]) => [`--${name}`, String(value)]);
+      const run = [
+        '--dataset',
+        'mnist-10k',
+        '--h_dims',
+        JSON.stringify(h_dims),
+        ...options,
+        '--no-save-plots',
+        '--json',
+      ];
+      const [epoch] = objects(await succeeds(run, { cwd })).filter(({ loss }) => loss !== undefined);
+      const mean = curves.reduce((sum, { loss }) => sum + loss, 0) / curves.length;
+      expect(Math.abs(mean - Number(epoch.loss)) / mean).toBeLessThan(0.01);
+    }
 
     const fromPage = folder.write('page.safetensors', await saved(page, 'Save model'));
     const again = [

@@ -156,7 +156,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
       ],
       [/^What was dropped is not a file/],
     ];
-    for (const [sentence, ...files] of few(wrong, 7)) {
+    for (const [sentence, ...files] of few(wrong, 4)) {
       await drop(page, ...files);
       await page.getByRole('alert').getByText(sentence).waitFor();
       await button(page, 'Dismiss').click();

@@ -119,7 +119,7 @@ async function text(store: Store, key: string): Promise<string | undefined> {
 
 describe('a bucket in trouble', () => {
   // The others differ in what they ask for, not in how it is asked again.
-  const tried = Object.entries(operations).filter(([name]) => long || ['create', 'replace'].includes(name));
+  const tried = Object.entries(operations).filter(([name]) => long || name === 'replace');
   it.each(tried)('%s: each request fails once in each way', async (name, operation) => {
     let keys = 0;
     const attempt = async (lane: S3Server, fault: Fault | undefined, at: number) => {
@@ -171,8 +171,8 @@ describe('a bucket in trouble', () => {
         await againstModel(store, `model/${sequence++}`, sequel, folder.path);
       },
     );
-    await fc.assert(property, { numRuns: 120 });
-    expect(failed).toBeGreaterThan(100);
+    await fc.assert(property, { numRuns: long ? 120 : 40 });
+    expect(failed).toBeGreaterThan(40);
   });
 
   it('loses no addition where replies are lost', async () => {

@@ -288,7 +288,7 @@ test.each(familiesOf(gpu).filter((family) => (long ? family !== 'wide' : family 
         }
       });
     });
-    await fc.assert(property, { numRuns: long ? 60 : 20 });
+    await fc.assert(property, { numRuns: long ? 60 : 12 });
   },
 );
 
