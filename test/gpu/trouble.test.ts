@@ -213,7 +213,8 @@ describe('a device that is lost in mid-training', () => {
       () => {},
     );
     setTimeout(() => gpu.device.destroy(), 300);
-    expect(await training).toBeInstanceOf(DeviceLostError);
+    // On a busy machine that is before there is a trainer.
+    expect(await training.catch((error: unknown) => error)).toBeInstanceOf(DeviceLostError);
     await turns();
     expect(rejections).toEqual([]);
   });
