@@ -213,7 +213,10 @@ export async function runEpochs(trainer: Trainer<SparsityName>, run: Run): Promi
         reporter.json({ snapshot: snapshots.file, step: trainer.done });
       }
     }
-    if (recorded && !areThere()) await writeRecords();
+    if (recorded) {
+      recorded = areThere();
+      if (!recorded) await writeRecords();
+    }
     return trained();
   } catch (error) {
     // Rows that cannot be read any more do not cost what was learned from others.

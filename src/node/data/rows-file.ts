@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -7,6 +7,7 @@ import { DataError } from '../../sae/errors.js';
 import { grouped } from '../../sae/rows/formats/array.js';
 import type { OpenOptions, RowsFile } from '../../sae/rows/formats/file.js';
 import { type Packing, packingOf, unpackZstd } from '../../sae/rows/formats/packing.js';
+import { statOf } from '../stat.js';
 import { describeFileError, openDataFile } from './files.js';
 import { hdf5, openHdf5 } from './hdf5.js';
 
@@ -36,7 +37,10 @@ export async function rowsFile(
     },
     beside: async (other) => {
       const path = join(dirname(file), other);
-      return existsSync(path) ? rowsFile(path) : undefined;
+      const there = await statOf(path).catch((error) => {
+        throw readError(error, path);
+      });
+      return there && rowsFile(path);
     },
     explain: (error) => readError(error, name),
     ...(hdf5.recognizes(start, file) && {
