@@ -1,9 +1,8 @@
-import { type EChartsCoreOption, init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+import type { EChartsCoreOption } from 'echarts/core';
+// All of it in one file, which is loaded in a fourth of the time that its parts take, a file each.
+import { init } from 'echarts/dist/echarts.esm.min.mjs';
 import { loadSharp } from './fonts.js';
 import { savePicture } from './save.js';
-
-use([SVGRenderer]);
 
 /** In CSS pixels; the PNG has twice as many along each side. */
 const size = { width: 800, height: 450 };

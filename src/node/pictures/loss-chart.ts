@@ -1,13 +1,6 @@
-import { LineChart, type LineSeriesOption } from 'echarts/charts';
-import {
-  GridComponent,
-  type GridComponentOption,
-  LegendComponent,
-  type LegendComponentOption,
-  TitleComponent,
-  type TitleComponentOption,
-} from 'echarts/components';
-import { type ComposeOption, use } from 'echarts/core';
+import type { LineSeriesOption } from 'echarts/charts';
+import type { GridComponentOption, LegendComponentOption, TitleComponentOption } from 'echarts/components';
+import type { ComposeOption } from 'echarts/core';
 import { lossCurves, weightedTerms } from '../../sae/training/loss-curves.js';
 import { axis, label, sheet } from './chart-look.js';
 import type { ChartEpoch, ChartTraining } from './chart-training.js';
@@ -17,8 +10,6 @@ export type LossChartOption = ComposeOption<
   LineSeriesOption | GridComponentOption | LegendComponentOption | TitleComponentOption
 >;
 
-use([LineChart, GridComponent, LegendComponent, TitleComponent]);
-
 /** Colours of loss, mse and the terms, safe for the colour-blind. Dashes distinguish the curves in grey print. */
 const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00'];
 
@@ -26,8 +17,8 @@ const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00'
 const maxPoints = 40;
 
 /**
- * The chart of `loss`, `mse` and each weighted term by epoch, as an option for ECharts. The caller registers a
- * renderer (SVG or canvas) and sets the size, at least about 500 by 300. The value axis starts at 0, or is logarithmic
+ * The chart of `loss`, `mse` and each weighted term by epoch, as an option for ECharts. The caller sets the
+ * size, at least about 500 by 300. The value axis starts at 0, or is logarithmic
  * where loss and mse together span a factor of 30 or more. ECharts leaves a gap where a value is not finite, or not
  * positive on a logarithmic axis.
  */

@@ -1,13 +1,6 @@
-import { LineChart, type LineSeriesOption, ScatterChart, type ScatterSeriesOption } from 'echarts/charts';
-import {
-  GridComponent,
-  type GridComponentOption,
-  LegendComponent,
-  type LegendComponentOption,
-  TitleComponent,
-  type TitleComponentOption,
-} from 'echarts/components';
-import { type ComposeOption, use } from 'echarts/core';
+import type { LineSeriesOption, ScatterSeriesOption } from 'echarts/charts';
+import type { GridComponentOption, LegendComponentOption, TitleComponentOption } from 'echarts/components';
+import type { ComposeOption } from 'echarts/core';
 import { type Explaining, paretoFront } from '../../sae/sweep/pareto.js';
 import { writeChart } from './chart.js';
 import { axis, sheet } from './chart-look.js';
@@ -15,8 +8,6 @@ import { axis, sheet } from './chart-look.js';
 type ParetoOption = ComposeOption<
   ScatterSeriesOption | LineSeriesOption | GridComponentOption | LegendComponentOption | TitleComponentOption
 >;
-
-use([ScatterChart, LineChart, GridComponent, LegendComponent, TitleComponent]);
 
 /** A model in the picture. */
 export interface ParetoModel extends Explaining {
