@@ -21,7 +21,7 @@ export function origins() {
   ];
   const sources = ['cli', 'gpu', 'node', 'sae'].flatMap((room) => filesIn(join('src', room)));
   const compiled = sources.map(slashed).flatMap((source) => {
-    const [, name] = /^src\/(.*)\.ts$/.exec(source) ?? [];
+    const [, name] = /^src\/(.*)(?<!\.d)\.ts$/.exec(source) ?? [];
     return name ? [`dist/${name}.js`, `dist/${name}.d.ts`].map((made) => [made, `${source}, by tsc`]) : [];
   });
   return new Map([
