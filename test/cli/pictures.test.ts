@@ -251,7 +251,7 @@ describe('rows that are not squares', () => {
     expect(await succeeds([...run, '--no-save-plots'], { cwd })).not.toContain('image_shape');
   });
 
-  it('in colour are read and drawn so, and the saved model then says it', async () => {
+  it.runIf(long)('in colour are read and drawn so, and the saved model then says it', async () => {
     const cwd = folder.make();
     // Red and blue images, and in files of their own.
     const colours = [

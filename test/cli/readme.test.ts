@@ -175,7 +175,7 @@ const form = (line: string) =>
     .trim();
 
 /** Commands that no later one needs, each with a model of its own to compile: for the long tests. */
-const slow = /^sae (--epochs|--dataset|sweep|synth|devices --check|--init saved|report \S+ saved)/;
+const slow = /^sae (--epochs|--dataset|sweep|synth|devices --check|--init|report \S+ saved|eval saved)/;
 
 // In the documents' order: later ones use the model that an earlier one saves.
 test.each([...commands].filter(([command]) => long || !slow.test(command)))(

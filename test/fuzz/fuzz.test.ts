@@ -11,7 +11,7 @@ import { watchPaths } from './paths.mjs';
 import { corpusOf, targetNames, targetOf } from './seeds.mjs';
 
 const seed = 42;
-const inputs = long ? 100 : 20;
+const inputs = long ? 100 : 10;
 
 const work = fileURLToPath(new URL('work/browser', import.meta.url));
 beforeAll(async () => {

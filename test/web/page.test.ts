@@ -150,43 +150,46 @@ describe.skipIf(!chromiumPath)('the page', () => {
     },
   );
 
-  test('a report’s data are shown in a tab of the page’s own viewer, and nothing of the file runs', async () => {
-    const page = await handedOn('h_dims=6');
-    const markup = '<img src=x onerror=alert(1)></script><script>alert(2)</script>';
-    const made = await reportBytes(
-      await makeReport({
-        latents: [40, 30],
-        labels: [markup, 'salt'],
-        title: `${markup} of salt`,
-      }),
-    );
-    // Whatever the file has besides its data would run if it were opened by itself.
-    const hostile = made.toString().replace('<body>', '<body onload="alert(3)"><script>alert(4)</script>');
-    await drop(page, { name: 'report.html', bytes: Buffer.from(hostile) });
-    await page.getByText(`Opened report.html, a report of 2 models: “${markup} of salt”.`).waitFor();
-    const opened = page.waitForEvent('popup');
-    await button(page, 'Show it in a tab').click();
-    const tab = await opened;
-    const shows = async () => {
-      await tab.getByRole('heading', { level: 1, name: 'Overview of sae-topk-1.safetensors' }).waitFor();
-      expect(await tab.locator('#report-title').textContent()).toBe(`${markup} of salt`);
-    };
-    await shows();
-    await tab.keyboard.press('l');
-    await tab.getByRole('grid', { name: 'Latents' }).getByText(markup.slice(0, 30)).first().waitFor();
-    await tab.goBack();
-    await tab.reload();
-    await shows();
-    expect(await tab.locator('script[src], img, body[onload]').count()).toBe(0);
-    await tab.close();
+  test.runIf(long)(
+    'a report’s data are shown in a tab of the page’s own viewer, and nothing of the file runs',
+    async () => {
+      const page = await handedOn('h_dims=6');
+      const markup = '<img src=x onerror=alert(1)></script><script>alert(2)</script>';
+      const made = await reportBytes(
+        await makeReport({
+          latents: [40, 30],
+          labels: [markup, 'salt'],
+          title: `${markup} of salt`,
+        }),
+      );
+      // Whatever the file has besides its data would run if it were opened by itself.
+      const hostile = made.toString().replace('<body>', '<body onload="alert(3)"><script>alert(4)</script>');
+      await drop(page, { name: 'report.html', bytes: Buffer.from(hostile) });
+      await page.getByText(`Opened report.html, a report of 2 models: “${markup} of salt”.`).waitFor();
+      const opened = page.waitForEvent('popup');
+      await button(page, 'Show it in a tab').click();
+      const tab = await opened;
+      const shows = async () => {
+        await tab.getByRole('heading', { level: 1, name: 'Overview of sae-topk-1.safetensors' }).waitFor();
+        expect(await tab.locator('#report-title').textContent()).toBe(`${markup} of salt`);
+      };
+      await shows();
+      await tab.keyboard.press('l');
+      await tab.getByRole('grid', { name: 'Latents' }).getByText(markup.slice(0, 30)).first().waitFor();
+      await tab.goBack();
+      await tab.reload();
+      await shows();
+      expect(await tab.locator('script[src], img, body[onload]').count()).toBe(0);
+      await tab.close();
 
-    // A page that knows of no report for it, as after it was loaded anew.
-    const other = page.waitForEvent('popup');
-    await page.evaluate((url) => void open(url), tab.url().replace(/#.*/, ''));
-    const empty = await other;
-    await empty.getByRole('alert').getByText('for the page that opened it, which is closed').waitFor();
-    await empty.close();
-  });
+      // A page that knows of no report for it, as after it was loaded anew.
+      const other = page.waitForEvent('popup');
+      await page.evaluate((url) => void open(url), tab.url().replace(/#.*/, ''));
+      const empty = await other;
+      await empty.getByRole('alert').getByText('for the page that opened it, which is closed').waitFor();
+      await empty.close();
+    },
+  );
 
   test('everything that matters works by keyboard', async () => {
     const page = await handedOn('h_dims=12');

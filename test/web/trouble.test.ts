@@ -156,7 +156,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
       ],
       [/^What was dropped is not a file/],
     ];
-    for (const [sentence, ...files] of few(wrong, 4)) {
+    for (const [sentence, ...files] of few(wrong, 3)) {
       await drop(page, ...files);
       await page.getByRole('alert').getByText(sentence).waitFor();
       await button(page, 'Dismiss').click();
@@ -214,7 +214,7 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
     await trained(page, 1);
   });
 
-  test('a set of images becomes rows', async () => {
+  test.runIf(long)('a set of images becomes rows', async () => {
     const page = await handedOn('h_dims=6');
     const image = { type: 'image/png', bytes: await png(page, 6, 5) };
     await drop(
@@ -430,8 +430,8 @@ describe.skipIf(!chromiumPath)('the page in trouble', () => {
       /only to pages served over https or from localhost/,
     ],
   ];
-  // The first two are what visitors meet most.
-  test.each(long ? without : without.slice(0, 2))(
+  // The first is what visitors meet most.
+  test.each(long ? without : without.slice(0, 1))(
     'with %s it says so, and what to do',
     async (_, before, sentence) => {
       const page = await open({

@@ -10,6 +10,7 @@ import type { Snapshot } from '../../../src/sae/training/snapshot.js';
 import { Trainer } from '../../../src/sae/training/trainer.js';
 import { type Member, TrainerGroup } from '../../../src/sae/training/trainer-group.js';
 import { gpuOfFile } from '../../support/device.js';
+import { long } from '../../support/long.js';
 import { byteRows, sameParameters } from '../../support/models.js';
 
 const gpu = await gpuOfFile();
@@ -83,10 +84,12 @@ async function follow(
 
 const nothing = (count: number): Told[] => Array.from({ length: count }, () => ({ steps: [], epochs: [] }));
 
-describe.each([
-  ['one window', {}],
-  ['two windows in turn', { window_rows: 10 }],
-])('models side by side, in %s', (_, placement) => {
+describe.each(
+  [
+    ['one window', {}],
+    ['two windows in turn', { window_rows: 10 }],
+  ].slice(long ? 0 : 1) as [string, Placement][],
+)('models side by side, in %s', (_, placement) => {
   test('come to the same bits as each alone, of every kind of sparsity', async () => {
     const single = await members();
     const expected: Told[] = [];

@@ -504,7 +504,7 @@ describe('squared gradients beyond f32', () => {
 test('1024 latents at lr 1e-3, where the original is not a number, stay finite and learn', async () => {
   const digits = sliceRows(await readMnist10k(), 0, 64);
   await using(await Model.create(gpu, { h_dims: [1024] }), async (model) => {
-    const trainer = await Trainer.create(model, digits, { lr: 1e-3, epochs: 20 });
+    const trainer = await Trainer.create(model, digits, { lr: 1e-3, epochs: 6 });
     const epochs: EpochMetrics[] = [];
     for await (const epoch of trainer.epochs()) {
       epochs.push(epoch);
@@ -515,8 +515,8 @@ test('1024 latents at lr 1e-3, where the original is not a number, stay finite a
     }
     trainer.close();
     expect(epochs.every(({ loss, mse, kl }) => [loss, mse, kl].every(Number.isFinite))).toBe(true);
-    expect(epochs[19].loss).toBeLessThan(0.8 * epochs[0].loss);
-    expect(epochs[19].mse).toBeLessThan(epochs[0].mse);
+    expect(epochs[5].loss).toBeLessThan(0.8 * epochs[0].loss);
+    expect(epochs[5].mse).toBeLessThan(epochs[0].mse);
     const parameters = [...(await model.parameters()).values()];
     expect(parameters.every(({ data }) => data.every(Number.isFinite))).toBe(true);
   });
