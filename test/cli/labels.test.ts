@@ -17,7 +17,9 @@ describe('words-10k', () => {
   it('is trained on latents, and latents.csv has the words with which each is most active', async () => {
     const cwd = folder.make();
     const args = ['--dataset', 'words-10k', '--sparsity', 'batchtopk', '--k', '4', '--h_dims', '128'];
-    const lines = (await succeeds([...args, '--steps', '20', '--save-model', '--no-save-plots'], { cwd })).split('\n');
+    const lines = (
+      await succeeds([...args, '--steps', '20', '--save-model', '--no-save-plots'], { cwd })
+    ).split('\n');
     expect(lines).toContain('parameters  25,828 (100-128-100, relu)');
     expect(lines).toContain('data        words-10k: 10,000 rows of 100 values');
     expect(filesIn(cwd)).toContain(file);
