@@ -88,7 +88,7 @@ export function start(
 }
 
 /** After so many command lines their process ends, which it must do by itself: none of them may hold it. */
-const mostRuns = 100;
+const mostRuns = 300;
 
 /** The process in which `sae` runs the command lines of test files, one after another. */
 class Host {
