@@ -58,7 +58,7 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     );
   });
 
-  test('a label of the figures leads to its best latent', async () => {
+  test.runIf(long)('a label of the figures leads to its best latent', async () => {
     await goTo(page, '', /Overview/);
     await page.getByRole('row', { name: 'seven' }).getByRole('link', { name: '3' }).click();
     await page.getByRole('heading', { level: 1, name: 'Latent 3 of' }).waitFor();
@@ -92,7 +92,7 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     expect(new URL(page.url()).hash).toBe(`#model=1&latent=${latent}`);
   });
 
-  test('arrow keys go from point to point, Enter opens one', async () => {
+  test.runIf(long)('arrow keys go from point to point, Enter opens one', async () => {
     await goTo(page, '', /Overview/);
     const plot = page.getByRole('application', { name: /^How often and how strongly: arrow keys/ });
     await page.getByRole('link', { name: 'All latents are in a table' }).focus();
@@ -178,7 +178,7 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     await page.getByRole('columnheader', { name: 'number' }).getByRole('button').click();
   });
 
-  test('keys go through the table, open a latent and come back to its row', async () => {
+  test.runIf(long)('keys go through the table, open a latent and come back to its row', async () => {
     await goTo(page, 'view=latents', /^Latents of/);
     const grid = page.getByRole('grid', { name: 'Latents' });
     await page.getByText('What the columns mean').click();
@@ -206,7 +206,7 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     await expect.poll(focusedRow).toEqual([String(place + 1), String(place)]);
   });
 
-  test('n and p follow the order of the table', async () => {
+  test.runIf(long)('n and p follow the order of the table', async () => {
     await goTo(page, 'view=latents', /^Latents of/);
     await page.getByRole('columnheader', { name: 'strongest', exact: true }).getByRole('button').click();
     const max = arrayOf(report, 0, 'max');
@@ -357,23 +357,26 @@ describe.skipIf(!chromiumPath)('the views of a report', () => {
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
-  test('on a phone what is long is folded, and unfolds; on paper all of it is there', async () => {
-    await page.setViewportSize({ width: 390, height: 800 });
-    await goTo(page, 'view=latents', /^Latents of/);
-    await goTo(page, '', /Overview/);
-    const curve = page.getByRole('img', { name: /^Loss by epoch/ });
-    const facts = page.getByRole('table', { name: 'Facts of the training' });
-    expect([await curve.isVisible(), await facts.isVisible()]).toEqual([false, false]);
-    await page.getByRole('heading', { name: 'Training', exact: true }).click();
-    await expect.poll(() => curve.locator('canvas').first().isVisible()).toBe(true);
-    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
-    expect(await facts.isVisible()).toBe(true);
-    await page.evaluate(() => dispatchEvent(new Event('afterprint')));
-    await page.setViewportSize({ width: 1280, height: 800 });
-    await goTo(page, 'view=latents', /^Latents of/);
-    await goTo(page, '', /Overview/);
-    expect(await page.locator('.fold').count()).toBe(0);
-  });
+  test.runIf(long)(
+    'on a phone what is long is folded, and unfolds; on paper all of it is there',
+    async () => {
+      await page.setViewportSize({ width: 390, height: 800 });
+      await goTo(page, 'view=latents', /^Latents of/);
+      await goTo(page, '', /Overview/);
+      const curve = page.getByRole('img', { name: /^Loss by epoch/ });
+      const facts = page.getByRole('table', { name: 'Facts of the training' });
+      expect([await curve.isVisible(), await facts.isVisible()]).toEqual([false, false]);
+      await page.getByRole('heading', { name: 'Training', exact: true }).click();
+      await expect.poll(() => curve.locator('canvas').first().isVisible()).toBe(true);
+      await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+      expect(await facts.isVisible()).toBe(true);
+      await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await goTo(page, 'view=latents', /^Latents of/);
+      await goTo(page, '', /Overview/);
+      expect(await page.locator('.fold').count()).toBe(0);
+    },
+  );
 
   test('on paper are light colours and the first rows of a table', async () => {
     await page.emulateMedia({ colorScheme: 'dark' });

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { installed } from '../support/installed.js';
-import { long } from '../support/long.js';
+import { few, long } from '../support/long.js';
 
 const { folder, main, own } = installed();
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -65,7 +65,7 @@ describe.each(long ? broken : broken.slice(0, 1))(
     // What the binary lacks makes no difference to the rest.
     if (what !== 'damaged') return;
 
-    test.each([[['devices']], [['bench']], [[...train, '--adapter', 'llvmpipe']]])(
+    test.each(few([[['devices']], [['bench']], [[...train, '--adapter', 'llvmpipe']]], 2))(
       'so do all commands that need a GPU: sae %s',
       (args) => {
         expect(run(main, ...args)).toEqual({

@@ -191,7 +191,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     },
   );
 
-  test('everything that matters works by keyboard', async () => {
+  test.runIf(long)('everything that matters works by keyboard', async () => {
     const page = await handedOn('h_dims=12');
     const focused = () =>
       page.evaluate(() => {

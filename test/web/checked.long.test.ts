@@ -1,6 +1,5 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { long } from '../support/long.js';
 import { builtPage, button, chromiumPath, ready, steps, trained, unchecked } from '../support/page.js';
 
 /** Has Adam's steps be a tenth too long, as wrong-kernel.mjs does. */
@@ -47,14 +46,12 @@ describe.skipIf(!chromiumPath)('an adapter that a browser uses for the first tim
     await button(page, 'One step').click();
     await trouble.waitFor();
     expect(await steps(page)).toBe(before);
-    if (long) {
-      await button(page, 'Reset').click();
-      await trained(page, 0);
-      await ready(page);
-      await button(page, 'Train').click();
-      await trouble.waitFor();
-      await trained(page, 0);
-    }
+    await button(page, 'Reset').click();
+    await trained(page, 0);
+    await ready(page);
+    await button(page, 'Train').click();
+    await trouble.waitFor();
+    await trained(page, 0);
     expect(await passed(page)).not.toContain('training kl');
     const kept = await page.evaluate(async () => {
       const folder = await navigator.storage.getDirectory();
@@ -66,7 +63,7 @@ describe.skipIf(!chromiumPath)('an adapter that a browser uses for the first tim
     expect(kept).toBe(false);
   });
 
-  test.runIf(long)('is checked once, beside the training', async () => {
+  test('is checked once, beside the training', async () => {
     const page = await open({ settings: 'h_dims=6', before: unchecked + countDevices });
     await button(page, 'One step').click();
     await trained(page, 1);

@@ -6,7 +6,6 @@ import { Slot } from '../../dist/cli/fleet/slot.js';
 import { type Sweep, sweepsIn } from '../../dist/node/fleet/records.js';
 import { workersIn } from '../../dist/node/fleet/sessions.js';
 import { openStore, type Store } from '../../dist/node/store/store.js';
-import { long } from '../support/long.js';
 import { bytes, npy, succeeds, temporaryFolder } from './sae.js';
 
 // The process of an adapter over several groups, and what happens to it between them.
@@ -66,23 +65,20 @@ it('trains on after a group that it had to stop, since it seemed dead to others'
   expect(await stateOf(0)).toBe('done');
 });
 
-it.runIf(long && process.platform === 'linux')(
-  'begins its process again, if that is killed meanwhile',
-  async () => {
-    expect(await train(1)).toEqual({ busy: 0, open: 0 });
-    const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')
-      .trim()
-      .split(' ');
-    const [child] = children.filter((pid) => {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('group-process');
-    });
-    process.kill(Number(child), 'SIGKILL');
-    await expect.poll(() => existsSync(`/proc/${child}`)).toBe(false);
-    await pause(10);
-    expect(await train(2)).toEqual({ busy: 0, open: 0 });
-    expect(await stateOf(2)).toBe('done');
-  },
-);
+it.runIf(process.platform === 'linux')('begins its process again, if that is killed meanwhile', async () => {
+  expect(await train(1)).toEqual({ busy: 0, open: 0 });
+  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')
+    .trim()
+    .split(' ');
+  const [child] = children.filter((pid) => {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('group-process');
+  });
+  process.kill(Number(child), 'SIGKILL');
+  await expect.poll(() => existsSync(`/proc/${child}`)).toBe(false);
+  await pause(10);
+  expect(await train(2)).toEqual({ busy: 0, open: 0 });
+  expect(await stateOf(2)).toBe('done');
+});
 
 it('takes what a silent worker of another machine had, after some looks at it', async () => {
   const [trial] = sweep.groups[3];
@@ -104,7 +100,7 @@ it('takes what a silent worker of another machine had, after some looks at it', 
   expect([await stateOf(3), await store.read('workers/w0.json')]).toEqual(['done', undefined]);
 });
 
-it.runIf(long && process.platform === 'linux')(
+it.runIf(process.platform === 'linux')(
   'trains one after another what has no room together, with the same bits, and says what has none alone',
   async () => {
     const trials = ['--k', '1,2,3,4', '--side-by-side', '4'];
@@ -148,62 +144,59 @@ async function outcome() {
   });
 }
 
-it.runIf(long)(
-  'decides who is hopeless among all, where some were saved at later steps, or others have some',
-  async () => {
-    const contest = [
-      '--epochs',
-      '8',
-      '--k',
-      '2',
-      '--lr',
-      '1e-4,1e-3,3e-3,1e-2',
-      '--halving',
-      '2',
-      '--side-by-side',
-      '4',
-    ];
+it('decides who is hopeless among all, where some were saved at later steps, or others have some', async () => {
+  const contest = [
+    '--epochs',
+    '8',
+    '--k',
+    '2',
+    '--lr',
+    '1e-4,1e-3,3e-3,1e-2',
+    '--halving',
+    '2',
+    '--side-by-side',
+    '4',
+  ];
+  told = () => {};
+  await written(...contest, '--save-every', '40');
+  expect(await train(0)).toEqual({ busy: 0, open: 0 });
+  const undisturbed = await outcome();
+  expect(undisturbed.map(({ state }) => state).sort()).toEqual(['done', 'ended', 'ended', 'ended']);
+  await written(...contest, '--save-every', '40');
+  // The worst one alone, up to a step before the first stage ends.
+  const worst = undisturbed.findIndex(({ steps }) => steps === 100);
+  const stop = new AbortController();
+  told = () => stop.abort();
+  await train(0, stop.signal, [sweep.groups[0][worst]]);
+  const [saved] = [await outcome()].map((all) => all[worst]);
+  expect(saved).toMatchObject({ state: 'open' });
+  // Somebody else has another one, and is not known to be dead.
+  const write = (key: string, value: object) => {
+    return store.create(key, new TextEncoder().encode(JSON.stringify(value)));
+  };
+  const other = sweep.groups[0][(worst + 1) % 4];
+  await write('workers/w0.json', { owner: 'ffffffff-1', lease: 60_000, progress: {} });
+  const taken = { state: 'running', write: '0', worker: 'w0', claims: 1, attempts: 1, steps: 0 };
+  await write(`trials/${other}/state.json`, taken);
+  told = () => {};
+  expect(await train(0)).toMatchObject({ busy: expect.any(Number), open: expect.any(Number) });
+  expect((await outcome()).filter(({ state }) => ['done', 'ended'].includes(state))).toEqual([]);
+  await store.remove('workers/w0.json');
+  // The best one is taken away while they train.
+  const best = sweep.groups[0][undisturbed.findIndex(({ state }) => state === 'done')];
+  await write('workers/w1.json', { owner: 'ffffffff-1', lease: 60_000, progress: {} });
+  told = async () => {
     told = () => {};
-    await written(...contest, '--save-every', '40');
-    expect(await train(0)).toEqual({ busy: 0, open: 0 });
-    const undisturbed = await outcome();
-    expect(undisturbed.map(({ state }) => state).sort()).toEqual(['done', 'ended', 'ended', 'ended']);
-    await written(...contest, '--save-every', '40');
-    // The worst one alone, up to a step before the first stage ends.
-    const worst = undisturbed.findIndex(({ steps }) => steps === 100);
-    const stop = new AbortController();
-    told = () => stop.abort();
-    await train(0, stop.signal, [sweep.groups[0][worst]]);
-    const [saved] = [await outcome()].map((all) => all[worst]);
-    expect(saved).toMatchObject({ state: 'open' });
-    // Somebody else has another one, and is not known to be dead.
-    const write = (key: string, value: object) => {
-      return store.create(key, new TextEncoder().encode(JSON.stringify(value)));
-    };
-    const other = sweep.groups[0][(worst + 1) % 4];
-    await write('workers/w0.json', { owner: 'ffffffff-1', lease: 60_000, progress: {} });
-    const taken = { state: 'running', write: '0', worker: 'w0', claims: 1, attempts: 1, steps: 0 };
-    await write(`trials/${other}/state.json`, taken);
-    told = () => {};
-    expect(await train(0)).toMatchObject({ busy: expect.any(Number), open: expect.any(Number) });
-    expect((await outcome()).filter(({ state }) => ['done', 'ended'].includes(state))).toEqual([]);
-    await store.remove('workers/w0.json');
-    // The best one is taken away while they train.
-    const best = sweep.groups[0][undisturbed.findIndex(({ state }) => state === 'done')];
-    await write('workers/w1.json', { owner: 'ffffffff-1', lease: 60_000, progress: {} });
-    told = async () => {
-      told = () => {};
-      const key = `trials/${best}/state.json`;
-      for (let version: string | undefined; version === undefined; ) {
-        const now = (await store.read(key))!;
-        const { claims, ...state } = JSON.parse(new TextDecoder().decode(now.bytes));
-        const bytes = { ...state, worker: 'w1', claims: claims + 1, write: '1' };
-        version = await store.replace(key, new TextEncoder().encode(JSON.stringify(bytes)), now.version);
-      }
-    };
-    expect(await train(0)).toMatchObject({ busy: expect.any(Number) });
-    await store.remove('workers/w1.json');
-    expect(await train(0)).toEqual({ busy: 0, open: 0 });
-    expect(await outcome()).toEqual(undisturbed);
-  },
-);
+    const key = `trials/${best}/state.json`;
+    for (let version: string | undefined; version === undefined; ) {
+      const now = (await store.read(key))!;
+      const { claims, ...state } = JSON.parse(new TextDecoder().decode(now.bytes));
+      const bytes = { ...state, worker: 'w1', claims: claims + 1, write: '1' };
+      version = await store.replace(key, new TextEncoder().encode(JSON.stringify(bytes)), now.version);
+    }
+  };
+  expect(await train(0)).toMatchObject({ busy: expect.any(Number) });
+  await store.remove('workers/w1.json');
+  expect(await train(0)).toEqual({ busy: 0, open: 0 });
+  expect(await outcome()).toEqual(undisturbed);
+});
