@@ -60,8 +60,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
     clearInterval(timer);
     process.off('exit', release);
     try {
-      // After its machine slept for long, another one may have it.
-      if (readFileSync(file, 'utf8') === own) rmSync(file);
+      // After its machine slept for long, another one may have it. Read as text, node 20 aborts if the file cannot be closed.
+      if (readFileSync(file).toString() === own) rmSync(file);
     } catch {
       // The folder is gone, and the lock with it.
     }
