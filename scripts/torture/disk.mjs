@@ -36,11 +36,12 @@ async function broken(
   say(unspoken(ended));
   if (![0, 1].includes(ended.status))
     say(`status ${ended.status ?? ended.signal}: ${ended.stderr.trim().slice(0, 500)}`);
+  // Nothing fails any more: what there is can be read.
+  await afterwards();
   if (ended.status === 0 && !late) {
     const differ = differences(cwd, expected);
     if (differ.length > 0) say(`status 0, and ${differ} differ`);
   }
-  await afterwards();
   const read = await readAll(cwd, { torn: ended.status !== 0 });
   read.wrong.forEach(say);
   const again = await start(args, { cwd }).ended;
