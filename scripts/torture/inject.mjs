@@ -170,7 +170,8 @@ for (const name of names) {
           // It closes the file itself, which can fail after all was read. Where it makes text of it, node 20 then aborts.
           inside = before;
           const unclosed = failing('closeSync', args[0]);
-          if (unclosed && (args[1]?.encoding ?? args[1])) process.abort();
+          const asText = typeof args[1] === 'string' || args[1]?.encoding;
+          if (unclosed && asText) process.abort();
           if (unclosed) throw unclosed;
         }
         return name === 'open' ? remember(result, args[0]) : result;

@@ -17,10 +17,9 @@ const colors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00'
 const maxPoints = 40;
 
 /**
- * The chart of `loss`, `mse` and each weighted term by epoch, as an option for ECharts. The caller sets the
- * size, at least about 500 by 300. The value axis starts at 0, or is logarithmic
- * where loss and mse together span a factor of 30 or more. ECharts leaves a gap where a value is not finite, or not
- * positive on a logarithmic axis.
+ * The chart of `loss`, `mse` and each weighted term by epoch, as an option for ECharts. The caller sets the size, at
+ * least about 500 by 300. The value axis starts at 0, or is logarithmic where loss and mse together span a factor of 30
+ * or more. ECharts leaves a gap where a value is not finite, or not positive on a logarithmic axis.
  */
 export function lossChart(epochs: readonly ChartEpoch[], training: ChartTraining): LossChartOption {
   const points = epochs.map((epoch) => ({ ...training, ...epoch }));
